@@ -1,0 +1,44 @@
+#include "base/bytes.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace weave {
+namespace {
+
+constexpr char kDigits[] = "0123456789abcdef";
+
+int DigitValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+std::string ToHex(ByteView bytes) {
+  std::string text;
+  text.reserve(2 * bytes.size());
+  for (std::uint8_t byte : bytes) {
+    text.push_back(kDigits[byte >> 4]);
+    text.push_back(kDigits[byte & 0x0f]);
+  }
+  return text;
+}
+
+absl::StatusOr<Bytes> FromHex(absl::string_view text) {
+  if (text.size() % 2 != 0)
+    return absl::InvalidArgumentError(absl::StrCat("hex text has ", text.size(), " digits, want an even count"));
+  Bytes bytes;
+  bytes.reserve(text.size() / 2);
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const int high = DigitValue(text[i]);
+    const int low = DigitValue(text[i + 1]);
+    if (high < 0 || low < 0)
+      return absl::InvalidArgumentError(absl::StrCat("hex text has another character near position ", i));
+    bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
+  }
+  return bytes;
+}
+
+}  // namespace weave

@@ -1,0 +1,29 @@
+// Bytes on their way in and out: views, owned buffers, big-endian access, hex text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace weave {
+
+using Bytes = std::vector<std::uint8_t>;
+using ByteView = absl::Span<const std::uint8_t>;
+
+inline ByteView AsBytes(absl::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+inline absl::string_view AsText(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+// Lower-case hex, two digits a byte, no separators.
+std::string ToHex(ByteView bytes);
+
+// Either case; an odd count of digits or another character is InvalidArgument naming the position.
+absl::StatusOr<Bytes> FromHex(absl::string_view text);
+
+}  // namespace weave

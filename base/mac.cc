@@ -1,0 +1,33 @@
+#include "base/mac.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace weave {
+
+absl::StatusOr<MacAddress> MacAddress::Parse(absl::string_view text) {
+  const auto bad = [&] {
+    return absl::InvalidArgumentError(
+        absl::StrCat("invalid MAC address \"", text, "\": want six groups of two hex digits, xx:xx:xx:xx:xx:xx"));
+  };
+  if (text.size() != 17) return bad();
+  std::array<std::uint8_t, 6> bytes = {};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const absl::string_view group = text.substr(3 * i, 2);
+    if (i > 0 && text[3 * i - 1] != ':') return bad();
+    int value = 0;
+    if (!absl::ascii_isxdigit(group[0]) || !absl::ascii_isxdigit(group[1]) || !absl::SimpleHexAtoi(group, &value))
+      return bad();
+    bytes[i] = static_cast<std::uint8_t>(value);
+  }
+  return MacAddress(bytes);
+}
+
+std::string MacAddress::ToString() const {
+  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", bytes_[0], bytes_[1], bytes_[2], bytes_[3], bytes_[4],
+                         bytes_[5]);
+}
+
+}  // namespace weave

@@ -1,0 +1,68 @@
+# weave_library() and weave_program(): targets that know their room in the house.
+#
+#   weave_library(host SOURCES netlink.cc DEPS base io LINK weave_deps::nl)
+#   weave_library(peer_core PURE SOURCES peer_core.cc DEPS base)
+#
+# DEPS are rooms, checked against the table below; LINK are third-party targets. PURE promises: no operating system,
+# no thread, no clock (docs/architecture.md). A pure room may depend on pure rooms only and link nothing but abseil.
+
+# room -> rooms it may use, as in docs/architecture.md. `base` is open to all.
+set(WEAVE_MAY_USE_base "")
+set(WEAVE_MAY_USE_proto "")
+set(WEAVE_MAY_USE_io base)
+set(WEAVE_MAY_USE_host base io)
+set(WEAVE_MAY_USE_peer_core base)
+set(WEAVE_MAY_USE_peer base proto io host peer_core)
+set(WEAVE_MAY_USE_client base proto)
+set(WEAVE_MAY_USE_cli base client io)
+set(WEAVE_MAY_USE_sim base peer_core)
+
+function(weave_check_edges room deps pure)
+  if(NOT DEFINED WEAVE_MAY_USE_${room})
+    message(FATAL_ERROR "weave: room \"${room}\" is not in the table of cmake/WeaveLibrary.cmake")
+  endif()
+  foreach(dep IN LISTS deps)
+    if(NOT dep IN_LIST WEAVE_MAY_USE_${room})
+      message(FATAL_ERROR "weave: ${room} may not use ${dep} (it may use: ${WEAVE_MAY_USE_${room}})")
+    endif()
+    if(NOT TARGET weave_${dep})
+      message(FATAL_ERROR "weave: ${room} uses ${dep}, which is not defined yet: edges point downwards only")
+    endif()
+    get_target_property(dep_pure weave_${dep} WEAVE_PURE)
+    if(pure AND NOT dep_pure)
+      message(FATAL_ERROR "weave: ${room} is pure and may not use ${dep}, which is not")
+    endif()
+  endforeach()
+endfunction()
+
+function(weave_common_properties target)
+  target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/gen")
+  target_compile_options(${target} PRIVATE ${WEAVE_WARNINGS})
+endfunction()
+
+function(weave_library room)
+  cmake_parse_arguments(ARG "PURE" "PCH" "SOURCES;DEPS;LINK" ${ARGN})
+  weave_check_edges(${room} "${ARG_DEPS}" "${ARG_PURE}")
+  if(ARG_PURE AND ARG_LINK)
+    message(FATAL_ERROR "weave: ${room} is pure and may not link ${ARG_LINK}")
+  endif()
+  add_library(weave_${room} STATIC ${ARG_SOURCES})
+  add_library(weave::${room} ALIAS weave_${room})
+  set_target_properties(weave_${room} PROPERTIES WEAVE_PURE "${ARG_PURE}")
+  weave_common_properties(weave_${room})
+  list(TRANSFORM ARG_DEPS PREPEND weave::)
+  target_link_libraries(weave_${room} PUBLIC ${ARG_DEPS} ${ARG_LINK} weave_deps::absl)
+  if(ARG_PCH)
+    target_precompile_headers(weave_${room} PRIVATE ${ARG_PCH})
+  endif()
+endfunction()
+
+# A program of a room: its main.cc and what it links.
+function(weave_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  weave_common_properties(${name})
+  list(TRANSFORM ARG_DEPS PREPEND weave::)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} ${ARG_LINK})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+endfunction()
