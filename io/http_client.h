@@ -1,0 +1,47 @@
+// A small synchronous HTTP/1.1 client for the Docker API and for tests. Boost.Beast for unix sockets and TCP alike:
+// one code path, a deadline over the whole exchange and a bound on the answer, none of which cpprestsdk's client has (its
+// time-out restarts with every packet and it cannot speak over unix sockets).
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/time.h"
+#include "io/http_message.h"
+
+namespace weave {
+
+class HttpClient {
+ public:
+  // bytes; a longer answer is ResourceExhausted
+  static constexpr std::size_t kMaxBodySize = 8 * 1024 * 1024;
+
+  // `address`: unix:///path, tcp://HOST:PORT or http://HOST:PORT. InvalidArgument otherwise. Connects to nothing yet.
+  static absl::StatusOr<HttpClient> Create(absl::string_view address);
+
+  // One request on a connection of its own. `target` is path and query, as on the wire. Any status code is a result, not
+  // an error. Blocks up to `timeout`, from connecting to the last byte: for worker threads. Errors name the address:
+  //   Unavailable        nobody listens, or the connection ended without an answer
+  //   DeadlineExceeded   no whole answer in time
+  //   ResourceExhausted  the answer is larger than kMaxBodySize
+  //   Internal           the answer is not HTTP
+  // A host name is looked up by the system's resolver, which may overrun the deadline with its own time-out.
+  absl::StatusOr<HttpResponse> Get(absl::string_view target, Duration timeout) const;
+  absl::StatusOr<HttpResponse> Post(absl::string_view target, absl::string_view content_type, absl::string_view body,
+                                    Duration timeout) const;
+  absl::StatusOr<HttpResponse> Call(const HttpRequest& request, Duration timeout) const;
+
+  const std::string& address() const { return address_; }
+
+ private:
+  HttpClient() = default;
+
+  std::string address_;    // as given, for messages
+  std::string unix_path_;  // empty: TCP
+  std::string host_;
+  std::string port_;
+};
+
+}  // namespace weave
