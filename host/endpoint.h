@@ -1,0 +1,103 @@
+// Container interfaces: making the veth pair between the bridge and a sandbox, giving and taking addresses, and finding
+// what is there after a restart (spec/overlay.md section 6.1).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/ip.h"
+#include "base/mac.h"
+#include "host/netlink.h"
+#include "host/sandbox.h"
+
+namespace weave {
+
+inline constexpr absl::string_view kContainerInterface = "ethwe";
+inline constexpr absl::string_view kHostIfnamePrefix = "vethwepl";
+
+struct EndpointSpec {
+  Sandbox sandbox;
+  std::string bridge = "weave";
+  std::string interface = std::string(kContainerInterface);  // 1..15 characters, the name inside the sandbox
+  std::vector<Cidr> addresses;       // at least one, IPv4, each the address itself with its network's length
+  std::uint32_t mtu_bytes = 0;       // 0: the bridge's
+  bool multicast_route = true;       // 224.0.0.0/4 through the interface
+  bool hairpin = true;               // frames may leave through the bridge port they came from
+  bool tx_checksum_offload = false;  // on only for the fast datapath
+  std::string proc_path = "/proc";
+};
+
+struct Endpoint {
+  MacAddress mac;  // of the interface in the sandbox
+  std::string host_ifname;
+  int host_index = 0;
+  int container_index = 0;  // in the sandbox's namespace
+  bool created = false;     // false: the interface was there and was completed
+};
+
+// Gives the sandbox an interface on the bridge with these addresses. Idempotent: an interface that already hangs on our
+// bridge (or lost it) is adopted and gets the addresses it lacks. New addresses are announced by gratuitous ARP. Any
+// failure undoes what this call made. Errors: NotFound (the sandbox is gone, or there is no bridge); AlreadyExists (an
+// interface of that name that is not ours, or an address on another interface of the sandbox); InvalidArgument (the
+// spec). `netlink` is a socket in the host's namespace. Blocks for some milliseconds: not for the loop's thread.
+absl::StatusOr<Endpoint> AttachEndpoint(Netlink& netlink, const EndpointSpec& spec);
+
+struct DetachSpec {
+  std::string netns_path;
+  std::uint64_t netns_inode = 0;
+  std::string interface = std::string(kContainerInterface);
+  std::vector<Cidr> addresses;
+  bool remove_when_empty = true;  // the interface goes with its last address
+};
+
+struct DetachResult {
+  std::vector<Cidr> remaining;     // on the interface now
+  bool interface_present = false;  // false: removed now, or was not there
+};
+
+// Takes the addresses away. An address, interface or sandbox that is not there is success.
+absl::StatusOr<DetachResult> DetachEndpoint(const DetachSpec& spec);
+
+enum class SandboxState {
+  kGone,         // the path leads nowhere, or to another namespace
+  kNoInterface,  // alive, not attached
+  kAttached,
+};
+
+struct SandboxInspection {
+  SandboxState state = SandboxState::kGone;
+  // The rest only when attached.
+  MacAddress mac;
+  int container_index = 0;
+  int host_index = 0;  // of the host end, in the host's namespace
+  std::vector<Cidr> addresses;
+};
+
+// What is inside now: for reconciliation at start, and for `weave ps`.
+absl::StatusOr<SandboxInspection> InspectSandbox(absl::string_view netns_path, std::uint64_t netns_inode,
+                                                 absl::string_view interface = kContainerInterface);
+
+struct HostEnd {
+  std::string host_ifname;
+  int host_index = 0;
+  int container_index = 0;  // in the container's namespace
+};
+
+// Our container interfaces in the bridge, by name. No bridge: empty.
+absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::string_view bridge);
+
+// Is this the host end of a container interface (`vethwepl*`, `vethwl*`)?
+bool IsHostIfname(absl::string_view name);
+
+// Name number `variant` (0..) for an endpoint: `vethwepl` and the first 7 characters of the id. When another endpoint
+// has that name (a 2.8 peer's, or an id that starts alike), variants replace the end by `-1`, `-2`, ... up to
+// kHostIfnameVariants - 1.
+std::string HostIfname(absl::string_view link_id, int variant = 0);
+inline constexpr int kHostIfnameVariants = 100;
+
+}  // namespace weave

@@ -1,0 +1,38 @@
+// Watches this host's links for what a person or a container's end does behind our back. Lives on the event loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "io/event_loop.h"
+
+namespace weave {
+
+struct LinkMonitorOptions {
+  std::string bridge = "weave";
+  std::string router_port = "vethwe-bridge";  // the overlay's own port of the bridge (spec/overlay.md section 6)
+};
+
+// Called on the loop's thread, once per change; never from inside Start().
+struct LinkMonitorCallbacks {
+  std::function<void(const std::string& host_ifname)> on_host_end_gone;  // the container ended, or somebody deleted it
+  std::function<void()> on_bridge_gone;
+  std::function<void()> on_bridge_down;                     // contract A7-11
+  std::function<void(const std::string& port)> on_hairpin;  // contract A7-10: the router's port went into hairpin mode
+};
+
+// Subscribes to the link events of the namespace it is started in. When the kernel drops events (ENOBUFS) it lists all
+// links and reports the difference. What is wrong already at the start (bridge down or missing, hairpin) is reported in
+// the first turn.
+class LinkMonitor {
+ public:
+  static absl::StatusOr<std::unique_ptr<LinkMonitor>> Start(EventLoop& loop, LinkMonitorOptions options,
+                                                            LinkMonitorCallbacks callbacks);
+  virtual ~LinkMonitor() = default;
+};
+
+}  // namespace weave

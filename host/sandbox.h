@@ -1,0 +1,49 @@
+// The one resolver of what a user types where a container is wanted: a namespace path, a pid, or a Docker container.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "host/docker_api.h"
+#include "host/netns.h"
+
+namespace weave {
+
+// A network namespace that can be attached, and what it is called.
+struct Sandbox {
+  // Whose addresses these are, in IPAM and in `weave ps`: the 64-digit id of a Docker container, else 12 lower-case hex
+  // digits of the namespace's inode.
+  std::string ident;
+  std::string netns_path;
+  std::uint64_t netns_inode = 0;
+  std::string display;  // for messages: the container's name, "pid 123", or the path
+  std::string
+      link_id;  // what host-side interface names are made from (HostIfname): the pid, or the inode's last 7 digits
+};
+
+struct SandboxOptions {
+  DockerApiOptions docker;
+  std::string proc_path = "/proc";
+};
+
+// `text` is
+// - an absolute path: a network namespace file;
+// - all digits, and not 12 or 64 of them: a pid, which must exist;
+// - anything else: the name or id of a Docker container.
+// InvalidArgument: malformed, or the file is no network namespace. NotFound: no such file, process or container.
+// FailedPrecondition: the container is not running, or the namespace is the one we are in ourselves (`docker run
+// --net=host`, pid 1). Unavailable and DeadlineExceeded: the Docker daemon is absent or hangs (within 3 s).
+// Blocks: not for the loop's thread.
+absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::string_view text);
+
+// The namespace `path` leads to now, if it is still the one with `inode`; nullopt: gone. InvalidArgument and others:
+// could not tell.
+absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode);
+
+}  // namespace weave
