@@ -1,0 +1,26 @@
+// Notices that somebody changed the host's packet filter, without running programs. Feeds firewall_keeper.h.
+#pragma once
+
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "host/packet_filter.h"
+#include "io/event_loop.h"
+
+namespace weave {
+
+// nft: listens to the kernel's announcements. Legacy has none: looks at the table headers once a second.
+// Lives on the loop thread, in the network namespace of the thread that made it; destroying it stops it.
+class PacketFilterWatch {
+ public:
+  // `on_change` runs on the loop at most every 100 ms, also after our own changes: the callee compares.
+  static absl::StatusOr<std::unique_ptr<PacketFilterWatch>> Start(EventLoop& loop, FirewallBackend backend,
+                                                                  absl::AnyInvocable<void()> on_change);
+  virtual ~PacketFilterWatch() = default;
+
+ protected:
+  PacketFilterWatch() = default;
+};
+
+}  // namespace weave
