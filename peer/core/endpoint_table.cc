@@ -1,0 +1,354 @@
+#include "peer/core/endpoint_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+
+namespace weave {
+namespace {
+
+bool Holds(const std::vector<Cidr>& addresses, const IpAddress& address) {
+  return std::any_of(addresses.begin(), addresses.end(), [&](const Cidr& c) { return c.address() == address; });
+}
+
+void RemoveAddresses(std::vector<Cidr>& from, const std::vector<Cidr>& removed) {
+  std::erase_if(from, [&](const Cidr& c) { return Holds(removed, c.address()); });
+}
+
+AddressHolder HolderFor(const EndpointRecord& record) {
+  return {EndpointKey(record.sandbox.netns_inode), record.sandbox.ident};
+}
+
+std::string Join(const std::vector<Cidr>& addresses) {
+  return absl::StrJoin(addresses, " ", [](std::string* text, const Cidr& c) { absl::StrAppend(text, c.ToString()); });
+}
+
+Reply Refusal(RequestId id, absl::Status status) { return {id, std::move(status), {}}; }
+
+}  // namespace
+
+EndpointTable::EndpointTable(std::string boot_id, AddressIndex& addresses, CommandIds& command_ids, Logger& logger)
+    : boot_id_(std::move(boot_id)), addresses_(addresses), command_ids_(command_ids), logger_(logger) {}
+
+void EndpointTable::Restore(const std::vector<EndpointRecord>& records, const HostInventory& inventory,
+                            PeerOutput& out) {
+  std::vector<std::pair<const EndpointRecord*, const LiveEndpoint*>> alive;
+  for (const EndpointRecord& record : records) {
+    const LiveEndpoint* live = FindLive(record, inventory);
+    if (live != nullptr) {
+      alive.emplace_back(&record, live);
+      continue;
+    }
+    logger_.Info("forgetting an endpoint whose container is gone", {{"container", record.sandbox.ident}});
+    PersistRecord(record.sandbox.netns_inode, std::nullopt, out.tidy);
+  }
+  // First what is in use, for all; only then what was promised but is not there.
+  for (const auto& [record, live] : alive) {
+    Endpoint& endpoint = endpoints_[record->sandbox.netns_inode];
+    endpoint.link = live->link;
+    endpoint.record = EndpointRecord{record->sandbox, boot_id_, {}, record->multicast_route};
+    for (const Cidr& address : live->addresses) AdoptAddress(endpoint, address);
+  }
+  for (const auto& [record, live] : alive) {
+    const std::uint64_t inode = record->sandbox.netns_inode;
+    Endpoint& endpoint = endpoints_.at(inode);
+    const std::size_t present = endpoint.record->addresses.size();
+    for (const Cidr& address : record->addresses)
+      if (!Holds(endpoint.record->addresses, address.address())) AdoptAddress(endpoint, address);
+    if (endpoint.record->addresses.empty()) {
+      Forget(endpoint, out);
+      endpoints_.erase(inode);
+      continue;
+    }
+    if (*endpoint.record != *record) PersistRecord(inode, endpoint.record, out.persist);
+    if (endpoint.record->addresses.size() > present)
+      Issue(endpoint, {inode, std::nullopt, endpoint.record, {}, InFlight::Kind::kAttach, {}},
+            AttachEndpoint{*endpoint.record}, out);
+  }
+}
+
+const LiveEndpoint* EndpointTable::FindLive(const EndpointRecord& record, const HostInventory& inventory) const {
+  if (record.boot_id != boot_id_) return nullptr;
+  for (const LiveEndpoint& live : inventory.endpoints)
+    if (live.netns_inode == record.sandbox.netns_inode) return &live;
+  return nullptr;
+}
+
+void EndpointTable::AdoptAddress(Endpoint& endpoint, const Cidr& address) {
+  if (addresses_.Take(address.address(), HolderFor(*endpoint.record))) {
+    endpoint.record->addresses.push_back(address);
+    return;
+  }
+  logger_.Error("an address is held twice on this host", {{"address", address.ToString()},
+                                                          {"container", endpoint.record->sandbox.ident},
+                                                          {"holder", addresses_.HolderOf(address.address())->name}});
+}
+
+void EndpointTable::OnAttach(RequestId id, AttachRequest request, PeerOutput& out) {
+  ForgetFormerSandbox(request.sandbox, out);
+  const std::uint64_t inode = request.sandbox.netns_inode;
+  Enqueue(inode, id, std::move(request), out);
+}
+
+void EndpointTable::OnDetach(RequestId id, DetachRequest request, PeerOutput& out) {
+  const std::uint64_t inode = request.sandbox.netns_inode;
+  Enqueue(inode, id, std::move(request), out);
+}
+
+void EndpointTable::Enqueue(std::uint64_t netns_inode, RequestId id, Operation operation, PeerOutput& out) {
+  Endpoint& endpoint = endpoints_[netns_inode];
+  if (endpoint.waiting.size() >= kMaxWaitingOperations) {
+    out.replies.push_back(Refusal(
+        id, absl::ResourceExhaustedError(absl::StrCat("more than ", kMaxWaitingOperations,
+                                                      " operations are waiting for this container: try again later"))));
+    return;
+  }
+  endpoint.waiting.push_back({id, std::move(operation)});
+  StartNext(netns_inode, out);
+}
+
+void EndpointTable::StartNext(std::uint64_t netns_inode, PeerOutput& out) {
+  const auto entry = endpoints_.find(netns_inode);
+  if (entry == endpoints_.end()) return;
+  Endpoint& endpoint = entry->second;
+  while (!endpoint.command.has_value() && !endpoint.waiting.empty()) {
+    Waiting next = std::move(endpoint.waiting.front());
+    endpoint.waiting.pop_front();
+    if (auto* attach = std::get_if<AttachRequest>(&next.operation))
+      StartAttach(endpoint, next.id, std::move(*attach), out);
+    else
+      StartDetach(endpoint, next.id, std::move(std::get<DetachRequest>(next.operation)), out);
+  }
+  if (!endpoint.command.has_value() && !endpoint.record.has_value()) endpoints_.erase(entry);
+}
+
+void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, AttachRequest request, PeerOutput& out) {
+  const std::optional<EndpointRecord> before = endpoint.record;
+  EndpointRecord target = before.value_or(EndpointRecord{request.sandbox, boot_id_, {}, request.multicast_route});
+  std::vector<Cidr> added;
+  for (const Cidr& address : request.addresses) {
+    const auto same = std::find_if(target.addresses.begin(), target.addresses.end(),
+                                   [&](const Cidr& c) { return c.address() == address.address(); });
+    absl::Status refusal;
+    if (same != target.addresses.end()) {
+      if (*same == address) continue;
+      refusal = absl::AlreadyExistsError(
+          absl::StrCat("address ", address.ToString(), " is already attached to this container as ", same->ToString()));
+    } else if (!addresses_.Take(address.address(), HolderFor(target))) {
+      refusal = absl::AlreadyExistsError(absl::StrCat("address ", address.ToString(), " is already in use by ",
+                                                      addresses_.HolderOf(address.address())->name));
+    }
+    if (!refusal.ok()) {
+      for (const Cidr& taken : added) addresses_.Release(taken.address(), HolderFor(target));
+      out.replies.push_back(Refusal(id, std::move(refusal)));
+      return;
+    }
+    added.push_back(address);
+    target.addresses.push_back(address);
+  }
+  target.sandbox.netns_path = request.sandbox.netns_path;  // the newest path leads there most surely
+  target.multicast_route = request.multicast_route;
+  if (before != target) PersistRecord(target.sandbox.netns_inode, target, out.persist);
+  endpoint.record = target;
+  Issue(endpoint,
+        {target.sandbox.netns_inode, id, before, std::move(added), InFlight::Kind::kAttach, request.addresses},
+        AttachEndpoint{target}, out);
+}
+
+void EndpointTable::StartDetach(Endpoint& endpoint, RequestId id, DetachRequest request, PeerOutput& out) {
+  if (!endpoint.record.has_value()) {
+    out.replies.push_back({id, absl::OkStatus(), {}});
+    return;
+  }
+  const std::optional<EndpointRecord> before = endpoint.record;
+  EndpointRecord target = *before;
+  std::vector<Cidr> removed;
+  for (const Cidr& address : before->addresses)
+    if (request.addresses.empty() || Holds(request.addresses, address.address())) removed.push_back(address);
+  if (removed.empty()) {
+    out.replies.push_back({id, absl::OkStatus(), {}});
+    return;
+  }
+  RemoveAddresses(target.addresses, removed);
+  PersistRecord(target.sandbox.netns_inode, target, out.persist);
+  endpoint.record = target;
+  const bool last = target.addresses.empty();
+  Issue(endpoint, {target.sandbox.netns_inode, id, before, removed, InFlight::Kind::kDetach, removed},
+        DetachEndpoint{*before, removed, last}, out);
+}
+
+void EndpointTable::Issue(Endpoint& endpoint, InFlight in_flight, HostAction action, PeerOutput& out) {
+  CHECK(!endpoint.command.has_value());
+  const CommandId command = command_ids_.Next();
+  endpoint.command = command;
+  endpoint.gone_meanwhile = false;
+  in_flight_.emplace(command, std::move(in_flight));
+  out.commands.push_back({command, std::move(action)});
+}
+
+bool EndpointTable::OnCommandDone(CommandId id, const HostResult& result, PeerOutput& out) {
+  const auto entry = in_flight_.find(id);
+  if (entry == in_flight_.end()) return false;
+  InFlight done = std::move(entry->second);
+  in_flight_.erase(entry);
+  Endpoint& endpoint = endpoints_.at(done.netns_inode);
+  endpoint.command.reset();
+  switch (done.kind) {
+    case InFlight::Kind::kAttach:
+      FinishAttach(endpoint, done, result, out);
+      break;
+    case InFlight::Kind::kDetach:
+      FinishDetach(endpoint, done, result, out);
+      break;
+    case InFlight::Kind::kInspect:
+      FinishInspect(endpoint, result, out);
+      break;
+  }
+  StartNext(done.netns_inode, out);
+  return true;
+}
+
+void EndpointTable::FinishAttach(Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out) {
+  const std::string ident = endpoint.record->sandbox.ident;
+  if (result.status.ok()) {
+    endpoint.link = result.link;
+    logger_.Info("attached", {{"container", ident}, {"addresses", Join(endpoint.record->addresses)}});
+  } else {
+    logger_.Warning("attach failed", {{"container", ident}, {"reason", result.status.message()}});
+    for (const Cidr& address : done.changed) addresses_.Release(address.address(), HolderFor(*endpoint.record));
+    if (endpoint.record != done.before) PersistRecord(done.netns_inode, done.before, out.tidy);
+    endpoint.record = done.before;
+  }
+  if (done.request.has_value()) {
+    Reply reply{*done.request, result.status, {}};
+    if (result.status.ok()) reply.addresses = std::move(done.answer);
+    out.replies.push_back(std::move(reply));
+  }
+  if (endpoint.gone_meanwhile && endpoint.record.has_value()) Inspect(done.netns_inode, endpoint, out);
+}
+
+void EndpointTable::FinishDetach(Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out) {
+  const std::string ident = endpoint.record->sandbox.ident;
+  if (!result.status.ok()) {
+    logger_.Warning("detach failed", {{"container", ident}, {"reason", result.status.message()}});
+    PersistRecord(done.netns_inode, done.before, out.persist);
+    endpoint.record = done.before;
+    out.replies.push_back(Refusal(*done.request, result.status));
+    return;
+  }
+  logger_.Info("detached", {{"container", ident}, {"addresses", Join(done.changed)}});
+  for (const Cidr& address : done.changed) addresses_.Release(address.address(), HolderFor(*endpoint.record));
+  out.replies.push_back({*done.request, absl::OkStatus(), std::move(done.answer)});
+  if (endpoint.record->addresses.empty())
+    Forget(endpoint, out);
+  else if (endpoint.gone_meanwhile)
+    Inspect(done.netns_inode, endpoint, out);
+}
+
+void EndpointTable::FinishInspect(Endpoint& endpoint, const HostResult& result, PeerOutput& out) {
+  if (!result.status.ok() || result.present) return;
+  logger_.Info("container is gone", {{"container", endpoint.record->sandbox.ident}});
+  Forget(endpoint, out);
+}
+
+void EndpointTable::OnEndpointGone(const EndpointGone& gone, PeerOutput& out) {
+  for (auto& [inode, endpoint] : endpoints_) {
+    if (!endpoint.link.has_value() || endpoint.link->host_ifname != gone.host_ifname) continue;
+    // The notice may be late and mean an interface that has been made anew under the same name: look.
+    if (endpoint.command.has_value())
+      endpoint.gone_meanwhile = true;
+    else
+      Inspect(inode, endpoint, out);
+    return;
+  }
+}
+
+void EndpointTable::Inspect(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
+  Issue(endpoint, {netns_inode, std::nullopt, std::nullopt, {}, InFlight::Kind::kInspect, {}},
+        InspectEndpoint{*endpoint.record}, out);
+}
+
+// A container has one network namespace: an endpoint of the same container in another one outlived its container.
+void EndpointTable::ForgetFormerSandbox(const SandboxRef& current, PeerOutput& out) {
+  for (auto entry = endpoints_.begin(); entry != endpoints_.end();) {
+    Endpoint& endpoint = entry->second;
+    const bool former = endpoint.record.has_value() && endpoint.record->sandbox.ident == current.ident &&
+                        endpoint.record->sandbox.netns_inode != current.netns_inode && !endpoint.command.has_value();
+    if (!former) {
+      ++entry;
+      continue;
+    }
+    Forget(endpoint, out);
+    entry = endpoints_.erase(entry);
+  }
+}
+
+void EndpointTable::Forget(Endpoint& endpoint, PeerOutput& out) {
+  ReleaseAll(*endpoint.record);
+  PersistRecord(endpoint.record->sandbox.netns_inode, std::nullopt, out.tidy);
+  endpoint.record.reset();
+  endpoint.link.reset();
+}
+
+void EndpointTable::ReleaseAll(const EndpointRecord& record) {
+  for (const Cidr& address : record.addresses) addresses_.Release(address.address(), HolderFor(record));
+}
+
+bool EndpointTable::OnCancel(RequestId id, PeerOutput& out) {
+  for (auto& [inode, endpoint] : endpoints_) {
+    const auto found = std::find_if(endpoint.waiting.begin(), endpoint.waiting.end(),
+                                    [id = id](const Waiting& waiting) { return waiting.id == id; });
+    if (found == endpoint.waiting.end()) continue;
+    endpoint.waiting.erase(found);
+    out.replies.push_back(Refusal(id, absl::CancelledError("the caller went away")));
+    return true;
+  }
+  return false;
+}
+
+void EndpointTable::RefuseWaiting(const absl::Status& status, PeerOutput& out) {
+  for (auto& [inode, endpoint] : endpoints_) {
+    for (const Waiting& waiting : endpoint.waiting) out.replies.push_back(Refusal(waiting.id, status));
+    endpoint.waiting.clear();
+  }
+}
+
+void EndpointTable::PersistRecord(std::uint64_t netns_inode, const std::optional<EndpointRecord>& record,
+                                  std::vector<RecordChange>& changes) const {
+  changes.push_back({EndpointKey(netns_inode), record});
+}
+
+std::vector<EndpointTable::View> EndpointTable::List() const {
+  std::vector<View> views;
+  for (const auto& [inode, endpoint] : endpoints_)
+    if (endpoint.record.has_value() && endpoint.link.has_value()) views.push_back({*endpoint.record, endpoint.link});
+  return views;
+}
+
+std::vector<std::string> EndpointTable::Ports() const {
+  std::vector<std::string> ports;
+  for (const auto& [inode, endpoint] : endpoints_)
+    if (endpoint.link.has_value()) ports.push_back(endpoint.link->host_ifname);
+  return ports;
+}
+
+absl::Status EndpointTable::CheckInvariants() const {
+  for (const auto& [inode, endpoint] : endpoints_) {
+    if (!endpoint.command.has_value() && !endpoint.waiting.empty())
+      return absl::InternalError(absl::StrCat("sandbox ", inode, " is idle with operations waiting"));
+    if (endpoint.command.has_value() && in_flight_.count(*endpoint.command) == 0)
+      return absl::InternalError(absl::StrCat("sandbox ", inode, " waits for an unknown command"));
+    if (!endpoint.record.has_value()) continue;
+    for (const Cidr& address : endpoint.record->addresses) {
+      const AddressHolder* holder = addresses_.HolderOf(address.address());
+      if (holder == nullptr || !(*holder == HolderFor(*endpoint.record)))
+        return absl::InternalError(absl::StrCat("address ", address.ToString(), " of sandbox ", inode, " is not held"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace weave

@@ -1,0 +1,97 @@
+// Brings the bridge's addresses and the packet filter to the desired state: one command in flight, whatever is asked
+// meanwhile merges into the next. A failed command is tried again with back-off. Part of PeerCore; see there for
+// threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "peer/core/address_index.h"
+#include "peer/core/peer_output.h"
+
+namespace weave {
+
+class HostSync {
+ public:
+  // `ports` is asked for whenever a command is made. Everything passed by reference outlives this.
+  HostSync(AddressIndex& addresses, CommandIds& command_ids, std::function<std::vector<std::string>()> ports,
+           Logger& logger);
+
+  // At start: exposures on record, and addresses found on the bridge, which count as exposed (spec/overlay.md section
+  // 7).
+  void Restore(const std::vector<ExposureRecord>& records, const std::vector<Cidr>& bridge_addresses, PeerOutput& out);
+
+  // Asks for a sync with nothing changed: at start and when the bridge was lost.
+  void Refresh(PeerOutput& out);
+
+  void OnExpose(RequestId id, const ExposeRequest& request, PeerOutput& out);
+  void OnHide(RequestId id, const HideRequest& request, PeerOutput& out);
+
+  // False when the command is not this component's.
+  bool OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
+
+  // Exposures whose records could not be written go back to what they were; their callers are answered.
+  void OnPersistFailed(const std::vector<RecordChange>& changes, const absl::Status& status, PeerOutput& out);
+
+  void OnTimer(Now now, PeerOutput& out);
+  std::optional<MonotonicTime> NextDeadline() const { return retry_at_; }
+
+  // Stops starting commands; what is in flight goes on. Callers that wait are refused with `status`.
+  void Close(const absl::Status& status, PeerOutput& out);
+
+  bool idle() const { return !in_flight_.has_value(); }
+
+  // True once a command succeeded. False with an error: what keeps the first from succeeding.
+  bool synced() const { return synced_; }
+  const absl::Status& last_error() const { return last_error_; }
+
+  std::vector<ExposureRecord> List() const;
+
+ private:
+  struct Waiter {
+    RequestId request;
+    std::uint64_t generation;  // answered by a command at least this new
+    std::vector<ExposureRecord> before;
+    std::vector<Cidr> changed;  // what the request added or removed
+    std::vector<Cidr> answer;
+  };
+
+  struct InFlight {
+    CommandId id;
+    std::uint64_t generation;
+    std::vector<Cidr> retired;
+  };
+
+  void Start(PeerOutput& out);
+  void Revert(const Waiter& waiter, PeerOutput& out);
+  void AnswerWaiters(std::uint64_t generation, const absl::Status& status, PeerOutput& out);
+  void Add(const ExposureRecord& exposure);
+  void Remove(const Cidr& address);
+
+  AddressIndex& addresses_;
+  CommandIds& command_ids_;
+  const std::function<std::vector<std::string>()> ports_;
+  Logger& logger_;
+
+  absl::btree_map<IpAddress, ExposureRecord> exposures_;
+  absl::btree_set<Cidr> retired_;
+  std::uint64_t generation_ = 0;  // of the desired state
+  std::uint64_t applied_ = 0;     // of the last command that succeeded
+  std::optional<InFlight> in_flight_;
+  std::vector<Waiter> waiters_;
+  Duration backoff_ = absl::ZeroDuration();
+  std::optional<MonotonicTime> retry_at_;
+  bool closed_ = false;
+  bool synced_ = false;
+  absl::Status last_error_;
+};
+
+}  // namespace weave

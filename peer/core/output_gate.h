@@ -1,0 +1,54 @@
+// Holds effects back until what they depend on is durable. Both drivers, the daemon and the simulator, put every
+// PeerOutput through one gate, so the ordering rule is written once.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "peer/core/peer_output.h"
+
+namespace weave {
+
+// A write the driver hands to its disk, in order.
+struct PendingWrite {
+  // Set: the driver answers with OutputGate::OnDurable. Not set: nothing waits for it, a failure is only logged.
+  std::optional<std::uint64_t> sequence;
+  std::vector<RecordChange> changes;
+};
+
+// Outputs leave in the order they came. An output with records leaves once these are durable, one without leaves once
+// all earlier ones have left: a later answer can never tell of a state that a crash would undo.
+class OutputGate {
+ public:
+  // Takes an output; returns the write it asks for, if any.
+  std::optional<PendingWrite> Push(PeerOutput output);
+
+  // The write `sequence` is on disk, or failed for good. Sequences arrive in the order they were handed out: CHECK.
+  void OnDurable(std::uint64_t sequence, absl::Status status);
+
+  struct Released {
+    // OK: perform commands and replies. Otherwise nothing of it happened or may happen: the driver hands the output to
+    // PeerCore::OnPersistFailed.
+    absl::Status status;
+    PeerOutput output;
+  };
+
+  // The next output that may be performed now.
+  std::optional<Released> Pop();
+
+ private:
+  struct Held {
+    std::optional<std::uint64_t> waits_for;
+    absl::Status status;
+    PeerOutput output;
+  };
+
+  std::uint64_t next_sequence_ = 1;
+  std::deque<Held> held_;
+};
+
+}  // namespace weave

@@ -1,0 +1,174 @@
+#include "peer/core/peer_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace weave {
+namespace {
+
+absl::Status ResettingError() { return absl::FailedPreconditionError("this peer is being reset"); }
+
+// What no host or container may be called.
+absl::Status CheckUsable(const Cidr& cidr) {
+  const auto bad = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), " ", why));
+  };
+  const IpAddress& address = cidr.address();
+  if (!address.IsV4()) return bad("is not an IPv4 address: only IPv4 is supported");
+  if (cidr.prefix_length() == 0) return bad("has no network: want a prefix length of 1 to 32");
+  const std::uint32_t first_octet = address.v4() >> 24;
+  if (first_octet == 0 || first_octet >= 224) return bad("is not a unicast address");
+  if (first_octet == 127) return bad("is a loopback address");
+  return absl::OkStatus();
+}
+
+absl::Status CheckAddresses(const std::vector<Cidr>& addresses) {
+  absl::btree_set<IpAddress> seen;
+  for (const Cidr& cidr : addresses) {
+    if (absl::Status usable = CheckUsable(cidr); !usable.ok()) return usable;
+    if (!seen.insert(cidr.address()).second)
+      return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), " is given twice"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRequest(const ApiRequest& request) {
+  struct Checker {
+    absl::Status operator()(const AttachRequest& r) const { return Given(r.addresses); }
+    absl::Status operator()(const DetachRequest& r) const { return CheckAddresses(r.addresses); }
+    absl::Status operator()(const ExposeRequest& r) const { return Given(r.addresses); }
+    absl::Status operator()(const HideRequest& r) const { return CheckAddresses(r.addresses); }
+    absl::Status operator()(const ResetRequest&) const { return absl::OkStatus(); }
+
+    static absl::Status Given(const std::vector<Cidr>& addresses) {
+      if (addresses.empty()) return absl::InvalidArgumentError("no address given");
+      return CheckAddresses(addresses);
+    }
+  };
+  return std::visit(Checker{}, request);
+}
+
+}  // namespace
+
+PeerCore::PeerCore(PeerConfig config, Logger& logger)
+    : config_(std::move(config)),
+      logger_(logger),
+      endpoints_(config_.boot_id, addresses_, command_ids_, logger),
+      host_(
+          addresses_, command_ids_, [this] { return endpoints_.Ports(); }, logger) {}
+
+void PeerCore::OnStart(Now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
+  std::vector<EndpointRecord> endpoints;
+  std::vector<ExposureRecord> exposures;
+  std::optional<PeerName> former_name;
+  for (const Record& record : records) {
+    if (const auto* endpoint = std::get_if<EndpointRecord>(&record)) endpoints.push_back(*endpoint);
+    if (const auto* exposure = std::get_if<ExposureRecord>(&record)) exposures.push_back(*exposure);
+    if (const auto* identity = std::get_if<IdentityRecord>(&record)) former_name = identity->name;
+  }
+  if (former_name != config_.name) out.persist.push_back({IdentityKey(), IdentityRecord{config_.name}});
+  endpoints_.Restore(endpoints, inventory, out);
+  host_.Restore(exposures, inventory.bridge_addresses, out);
+  host_.Refresh(out);
+}
+
+void PeerCore::OnRequest(Now, RequestId id, ApiRequest request, PeerOutput& out) {
+  if (std::holds_alternative<ResetRequest>(request)) return OnReset(id, out);
+  absl::Status refusal = reset_ == ResetState::kNone ? CheckRequest(request) : ResettingError();
+  if (!refusal.ok()) {
+    out.replies.push_back({id, std::move(refusal), {}});
+    return;
+  }
+  if (auto* attach = std::get_if<AttachRequest>(&request)) return endpoints_.OnAttach(id, std::move(*attach), out);
+  if (auto* detach = std::get_if<DetachRequest>(&request)) return endpoints_.OnDetach(id, std::move(*detach), out);
+  if (const auto* expose = std::get_if<ExposeRequest>(&request)) return host_.OnExpose(id, *expose, out);
+  host_.OnHide(id, std::get<HideRequest>(request), out);
+}
+
+void PeerCore::OnCancel(Now, RequestId id, PeerOutput& out) { endpoints_.OnCancel(id, out); }
+
+void PeerCore::OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out) {
+  if (reset_ == ResetState::kTearingDown && id == tear_down_) return FinishReset(result, out);
+  const bool known = endpoints_.OnCommandDone(id, result, out) || host_.OnCommandDone(now, id, result, out);
+  CHECK(known) << "command " << id;
+  ContinueReset(out);
+}
+
+void PeerCore::OnHostChange(Now, const HostChange& change, PeerOutput& out) {
+  if (reset_ != ResetState::kNone) return;
+  if (const auto* gone = std::get_if<EndpointGone>(&change)) return endpoints_.OnEndpointGone(*gone, out);
+  host_.Refresh(out);
+}
+
+void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOutput& dropped, PeerOutput& out) {
+  logger_.Error("records could not be written", {{"reason", status.message()}});
+  host_.OnPersistFailed(dropped.persist, status, out);
+  for (const HostCommand& command : dropped.commands)
+    OnCommandDone(now, command.id, HostResult{status, {}, false}, out);
+  // No reply of this core tells of the records beside it: those that were made are as true as before.
+  out.replies.insert(out.replies.end(), dropped.replies.begin(), dropped.replies.end());
+}
+
+void PeerCore::OnTimer(Now now, PeerOutput& out) { host_.OnTimer(now, out); }
+
+void PeerCore::OnReset(RequestId id, PeerOutput& out) {
+  if (reset_ == ResetState::kDone) {
+    out.replies.push_back({id, absl::OkStatus(), {}});
+    return;
+  }
+  reset_requests_.push_back(id);
+  if (reset_ == ResetState::kNone) {
+    logger_.Info("resetting");
+    reset_ = ResetState::kDraining;
+    endpoints_.RefuseWaiting(ResettingError(), out);
+    host_.Close(ResettingError(), out);
+  }
+  ContinueReset(out);
+}
+
+void PeerCore::ContinueReset(PeerOutput& out) {
+  if (reset_ != ResetState::kDraining || !endpoints_.idle() || !host_.idle()) return;
+  reset_ = ResetState::kTearingDown;
+  tear_down_ = command_ids_.Next();
+  TearDownHost action;
+  for (const EndpointTable::View& view : endpoints_.List()) action.endpoints.push_back(view.record);
+  out.commands.push_back({tear_down_, std::move(action)});
+}
+
+void PeerCore::FinishReset(const HostResult& result, PeerOutput& out) {
+  reset_ = result.status.ok() ? ResetState::kDone : ResetState::kDraining;
+  for (RequestId id : reset_requests_) out.replies.push_back({id, result.status, {}});
+  reset_requests_.clear();
+  if (!result.status.ok()) return;
+  out.persist.push_back({IdentityKey(), std::nullopt});
+  for (const EndpointTable::View& view : endpoints_.List())
+    out.persist.push_back({EndpointKey(view.record.sandbox.netns_inode), std::nullopt});
+  for (const ExposureRecord& exposure : host_.List())
+    out.persist.push_back({ExposureKey(exposure.cidr.address()), std::nullopt});
+}
+
+PeerSnapshot PeerCore::Snapshot() const {
+  PeerSnapshot snapshot;
+  snapshot.name = config_.name;
+  snapshot.nickname = config_.nickname;
+  snapshot.resetting = reset_ != ResetState::kNone;
+  snapshot.ready = host_.synced() && !snapshot.resetting;
+  snapshot.host_error = host_.last_error();
+  snapshot.endpoints = endpoints_.List();
+  snapshot.exposures = host_.List();
+  return snapshot;
+}
+
+absl::Status PeerCore::CheckInvariants() const {
+  for (const ExposureRecord& exposure : host_.List()) {
+    const AddressHolder* holder = addresses_.HolderOf(exposure.cidr.address());
+    if (holder == nullptr || holder->key != ExposureKey(exposure.cidr.address()))
+      return absl::InternalError(absl::StrCat("exposed address ", exposure.cidr.ToString(), " is not held"));
+  }
+  return endpoints_.CheckInvariants();
+}
+
+}  // namespace weave

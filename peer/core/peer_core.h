@@ -1,0 +1,91 @@
+// The peer as a function from events to effects: it owns no thread, socket, file, clock or global, and runs alike in
+// the daemon and in the simulator.
+//
+// Every method takes one event and appends its effects to an output. Events may arrive in any state; calls never nest.
+// Not thread-safe: one loop owns it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
+#include "base/log.h"
+#include "base/peer_name.h"
+#include "base/time.h"
+#include "peer/core/address_index.h"
+#include "peer/core/endpoint_table.h"
+#include "peer/core/host_sync.h"
+#include "peer/core/peer_output.h"
+#include "peer/core/records.h"
+
+namespace weave {
+
+struct PeerConfig {
+  PeerName name;
+  std::string nickname;
+  std::string boot_id;  // of this boot of the machine
+};
+
+// A consistent picture for status pages and checkers.
+struct PeerSnapshot {
+  PeerName name;
+  std::string nickname;
+  bool ready = false;       // the host is set up and requests are taken
+  absl::Status host_error;  // why the host is not as desired; OK when it is
+  bool resetting = false;
+  std::vector<EndpointTable::View> endpoints;
+  std::vector<ExposureRecord> exposures;
+};
+
+class PeerCore {
+ public:
+  // `logger` outlives the core.
+  PeerCore(PeerConfig config, Logger& logger);
+  PeerCore(const PeerCore&) = delete;
+  PeerCore& operator=(const PeerCore&) = delete;
+
+  // First, once: the records of the last run and what the host looks like.
+  void OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out);
+
+  void OnRequest(Now now, RequestId id, ApiRequest request, PeerOutput& out);
+
+  // The caller went. A request that has not begun is taken back, one that has begun is carried through: both are
+  // answered once.
+  void OnCancel(Now now, RequestId id, PeerOutput& out);
+
+  void OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
+  void OnHostChange(Now now, const HostChange& change, PeerOutput& out);
+
+  // `dropped` was never performed, because its records could not be written: `status` says why.
+  void OnPersistFailed(Now now, const absl::Status& status, const PeerOutput& dropped, PeerOutput& out);
+
+  void OnTimer(Now now, PeerOutput& out);
+  // When OnTimer wants to be called next; none: never.
+  std::optional<MonotonicTime> NextDeadline() const { return host_.NextDeadline(); }
+
+  PeerSnapshot Snapshot() const;
+
+  // What must hold between any two events; for tests.
+  absl::Status CheckInvariants() const;
+
+ private:
+  void OnReset(RequestId id, PeerOutput& out);
+  void ContinueReset(PeerOutput& out);
+  void FinishReset(const HostResult& result, PeerOutput& out);
+
+  const PeerConfig config_;
+  Logger& logger_;
+  CommandIds command_ids_;
+  AddressIndex addresses_;
+  EndpointTable endpoints_;
+  HostSync host_;
+
+  enum class ResetState { kNone, kDraining, kTearingDown, kDone };
+  ResetState reset_ = ResetState::kNone;
+  std::vector<RequestId> reset_requests_;
+  CommandId tear_down_ = 0;
+};
+
+}  // namespace weave

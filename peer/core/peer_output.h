@@ -1,0 +1,154 @@
+// The vocabulary between PeerCore and its drivers: requests in, effects out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/ip.h"
+#include "base/mac.h"
+#include "peer/core/records.h"
+
+namespace weave {
+
+// Chosen by the driver, unique among the requests it has not been answered yet.
+using RequestId = std::uint64_t;
+// Chosen by the core, never reused.
+using CommandId = std::uint64_t;
+
+// ---- requests: what callers ask; each is answered by exactly one Reply ----
+
+struct AttachRequest {
+  SandboxRef sandbox;
+  std::vector<Cidr> addresses;  // at least one
+  bool multicast_route = true;
+};
+
+struct DetachRequest {
+  SandboxRef sandbox;
+  std::vector<Cidr> addresses;  // empty: all of them
+};
+
+struct ExposeRequest {
+  std::vector<Cidr> addresses;  // at least one
+  bool masquerade = true;
+};
+
+struct HideRequest {
+  std::vector<Cidr> addresses;  // empty: all of them
+};
+
+// Takes everything this peer made out of the host and forgets it. Nothing else is accepted afterwards.
+struct ResetRequest {};
+
+using ApiRequest = std::variant<AttachRequest, DetachRequest, ExposeRequest, HideRequest, ResetRequest>;
+
+// InvalidArgument: the request cannot mean anything. AlreadyExists: an address belongs to somebody else.
+// ResourceExhausted: disk full, or too many operations waiting. Cancelled: the caller went. Otherwise what the host
+// said.
+struct Reply {
+  RequestId request = 0;
+  absl::Status status;
+  std::vector<Cidr> addresses;  // attach, expose: those asked for; detach, hide: those removed
+};
+
+// ---- commands: what the host shall do; each is answered by PeerCore::OnCommandDone ----
+
+// Makes the interface or adopts what is there, and adds the addresses that are missing. All or nothing.
+struct AttachEndpoint {
+  EndpointRecord endpoint;
+};
+
+// Removes addresses that are there; the interface too when `remove_interface`. A vanished sandbox is success.
+struct DetachEndpoint {
+  EndpointRecord endpoint;
+  std::vector<Cidr> addresses;
+  bool remove_interface = false;
+};
+
+// Is the endpoint's interface still there? Answered by HostResult::present.
+struct InspectEndpoint {
+  EndpointRecord endpoint;
+};
+
+// The whole desired state of the bridge and the packet filter; idempotent. The driver may get the next one only after
+// it answered this one.
+struct SyncHost {
+  std::vector<ExposureRecord> exposures;
+  std::vector<Cidr> retired;       // addresses to take off the bridge
+  std::vector<std::string> ports;  // host-side interfaces that belong in the bridge
+};
+
+// Removes endpoints, bridge and rules. Idempotent.
+struct TearDownHost {
+  std::vector<EndpointRecord> endpoints;
+};
+
+using HostAction = std::variant<AttachEndpoint, DetachEndpoint, InspectEndpoint, SyncHost, TearDownHost>;
+
+struct HostCommand {
+  CommandId id = 0;
+  HostAction action;
+};
+
+// An endpoint's interface pair as the host made it. Not recorded: a start finds it again.
+struct EndpointLink {
+  MacAddress mac;           // of the sandbox's side
+  std::string host_ifname;  // of the host's side
+
+  friend bool operator==(const EndpointLink&, const EndpointLink&) = default;
+};
+
+struct HostResult {
+  absl::Status status;
+  EndpointLink link;     // AttachEndpoint
+  bool present = false;  // InspectEndpoint
+};
+
+// ---- what the host does by itself ----
+
+struct EndpointGone {
+  std::string host_ifname;  // the host side vanished, and the sandbox's side with it
+};
+
+struct BridgeLost {};  // deleted or emptied by somebody else
+
+using HostChange = std::variant<EndpointGone, BridgeLost>;
+
+// A sandbox on record whose namespace and interface a start found alive.
+struct LiveEndpoint {
+  std::uint64_t netns_inode = 0;
+  EndpointLink link;
+  std::vector<Cidr> addresses;  // those really on the interface
+};
+
+// What a start finds on the host.
+struct HostInventory {
+  std::vector<Cidr> bridge_addresses;
+  std::vector<LiveEndpoint> endpoints;
+};
+
+// One turn's effects. The driver makes `persist` durable first; only then it performs commands and replies, in order.
+// Outputs are performed in the order in which they were made (peer/core/output_gate.h).
+struct PeerOutput {
+  std::vector<RecordChange> persist;
+  std::vector<RecordChange> tidy;  // written too, but nothing waits for it: a start could do without
+  std::vector<HostCommand> commands;
+  std::vector<Reply> replies;
+
+  bool empty() const { return persist.empty() && tidy.empty() && commands.empty() && replies.empty(); }
+};
+
+// Hands out command ids to the components of one core.
+class CommandIds {
+ public:
+  CommandId Next() { return ++last_; }
+
+ private:
+  CommandId last_ = 0;
+};
+
+}  // namespace weave

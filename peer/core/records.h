@@ -1,0 +1,65 @@
+// What a peer remembers over a restart. The shell writes these as protobuf (proto/weave/v1/record.proto); the
+// simulator's disk keeps them as they are.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/peer_name.h"
+
+namespace weave {
+
+// A container's network namespace, as resolved from what the user typed.
+struct SandboxRef {
+  std::string ident;              // container id (64 hex digits), or 12 hex digits of the namespace for a pid or path
+  std::string netns_path;         // absolute; leads to the namespace while the container lives
+  std::uint64_t netns_inode = 0;  // the namespace's identity within this boot
+
+  friend bool operator==(const SandboxRef&, const SandboxRef&) = default;
+};
+
+// The name this peer had, so that it keeps it (contract A7-15).
+struct IdentityRecord {
+  PeerName name;
+
+  friend bool operator==(const IdentityRecord&, const IdentityRecord&) = default;
+};
+
+// A sandbox and the addresses it shall have. Written before the host is changed, so that a crash in between leaves a
+// record to compare with the host, never an interface that nobody remembers.
+struct EndpointRecord {
+  SandboxRef sandbox;
+  std::string boot_id;          // namespaces of another boot are gone
+  std::vector<Cidr> addresses;  // in the order they were asked for, no address twice; empty: about to be removed
+  bool multicast_route = true;  // link-scope route for 224.0.0.0/4
+
+  friend bool operator==(const EndpointRecord&, const EndpointRecord&) = default;
+};
+
+// An address of the host in the overlay (`weave expose`).
+struct ExposureRecord {
+  Cidr cidr;
+  bool masquerade = true;
+
+  friend bool operator==(const ExposureRecord&, const ExposureRecord&) = default;
+};
+
+using Record = std::variant<IdentityRecord, EndpointRecord, ExposureRecord>;
+
+struct RecordChange {
+  std::string key;              // see the Key functions
+  std::optional<Record> value;  // nullopt erases
+
+  friend bool operator==(const RecordChange&, const RecordChange&) = default;
+};
+
+// Keys are stable across versions: they name rows on disk.
+std::string IdentityKey();
+std::string EndpointKey(std::uint64_t netns_inode);
+std::string ExposureKey(const IpAddress& address);
+
+}  // namespace weave
