@@ -1,0 +1,177 @@
+#include "client/peer_client.h"
+
+#include <fcntl.h>
+#include <grpc/support/log.h>
+#include <grpcpp/create_channel_posix.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace weave {
+namespace {
+
+// A descriptor until gRPC owns it (io/fd.h is not for this room).
+class Socket {
+ public:
+  explicit Socket(int fd) : fd_(fd) {}
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+absl::Status ConnectError(int err, absl::string_view path) {
+  const std::string text = absl::StrCat("connect to ", path, ": ", std::strerror(err));
+  switch (err) {
+    case ENOENT:
+    case ENOTDIR: return absl::NotFoundError(text);
+    case EACCES:
+    case EPERM: return absl::PermissionDeniedError(text);
+    case EAGAIN: return absl::DeadlineExceededError(absl::StrCat("connect to ", path, ": its listener accepts nobody"));
+    default: return absl::UnavailableError(text);
+  }
+}
+
+pid_t PidOfListener(int fd) {
+  ucred credentials = {};
+  socklen_t size = sizeof credentials;
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
+}
+
+// gRPC reports every broken connection on standard error by itself; what the user should know is in our statuses.
+void SilenceGrpc() {
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+}
+
+gpr_timespec DeadlineIn(Duration duration) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN));
+}
+
+}  // namespace
+
+absl::StatusOr<PeerClient> PeerClient::Connect(absl::string_view socket_path, PeerDeadlines deadlines) {
+  sockaddr_un address = {};
+  if (socket_path.empty() || socket_path.size() >= sizeof address.sun_path)
+    return absl::InvalidArgumentError(absl::StrCat("API socket \"", socket_path, "\" has ", socket_path.size(),
+                                                   " bytes, want a path of 1 to ", sizeof address.sun_path - 1));
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, socket_path.data(), socket_path.size());
+
+  Socket fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (fd.get() < 0) return absl::InternalError(absl::StrCat("socket: ", std::strerror(errno)));
+  const timeval patience = absl::ToTimeval(deadlines.query);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return ConnectError(errno, socket_path);
+
+  const int grpcs = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (grpcs < 0) return absl::InternalError(absl::StrCat("duplicate a descriptor: ", std::strerror(errno)));
+  SilenceGrpc();
+  const pid_t pid = PidOfListener(fd.get());
+  return PeerClient(grpc::CreateInsecureChannelFromFd("weave-peer", grpcs), fd.release(), pid, deadlines);
+}
+
+PeerClient::PeerClient(std::shared_ptr<grpc::Channel> channel, int socket, pid_t server_pid, PeerDeadlines deadlines)
+    : channel_(std::move(channel)),
+      stub_(v1::Peer::NewStub(channel_)),
+      socket_(socket),
+      server_pid_(server_pid),
+      deadlines_(deadlines) {}
+
+PeerClient::PeerClient(PeerClient&& other) noexcept
+    : channel_(std::move(other.channel_)),
+      stub_(std::move(other.stub_)),
+      socket_(std::exchange(other.socket_, -1)),
+      server_pid_(other.server_pid_),
+      deadlines_(other.deadlines_) {}
+
+PeerClient::~PeerClient() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+bool PeerClient::ConnectionEnded() const {
+  pollfd state = {socket_, POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) > 0;
+}
+
+absl::Status PeerClient::ToStatus(const grpc::Status& status, Duration deadline) const {
+  if (status.ok()) return absl::OkStatus();
+  const std::string peer = absl::StrCat("the peer (pid ", server_pid_, ") ");
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
+    return absl::DeadlineExceededError(
+        absl::StrCat(peer, "does not answer: no reply within ", absl::FormatDuration(deadline)));
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && ConnectionEnded())
+    return absl::UnavailableError(absl::StrCat(peer, "closed the connection: ", status.error_message()));
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+template <typename Request, typename Reply>
+absl::StatusOr<Reply> PeerClient::Call(grpc::Status (v1::Peer::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                                              Reply*),
+                                       const Request& request, Duration deadline) {
+  grpc::ClientContext context;
+  context.set_deadline(DeadlineIn(deadline));
+  Reply reply;
+  RETURN_IF_ERROR(ToStatus((stub_.get()->*method)(&context, request, &reply), deadline));
+  return reply;
+}
+
+absl::StatusOr<v1::PeerInfo> PeerClient::GetInfo() {
+  return Call(&v1::Peer::Stub::GetInfo, v1::GetInfoRequest(), deadlines_.query);
+}
+
+absl::StatusOr<std::string> PeerClient::GetStatus(absl::string_view page) {
+  v1::GetStatusRequest request;
+  request.set_page(std::string(page));
+  ASSIGN_OR_RETURN(v1::StatusPage reply, Call(&v1::Peer::Stub::GetStatus, request, deadlines_.query));
+  return std::move(*reply.mutable_text());
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Attach(const v1::AttachRequest& request) {
+  return Call(&v1::Peer::Stub::Attach, request, deadlines_.change);
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Detach(const v1::DetachRequest& request) {
+  return Call(&v1::Peer::Stub::Detach, request, deadlines_.change);
+}
+
+absl::StatusOr<v1::EndpointList> PeerClient::ListEndpoints(const v1::ListEndpointsRequest& request) {
+  return Call(&v1::Peer::Stub::ListEndpoints, request, deadlines_.query);
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Expose(const v1::ExposeRequest& request) {
+  return Call(&v1::Peer::Stub::Expose, request, deadlines_.change);
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Hide(const v1::HideRequest& request) {
+  return Call(&v1::Peer::Stub::Hide, request, deadlines_.change);
+}
+
+absl::Status PeerClient::Reset() {
+  return Call(&v1::Peer::Stub::Reset, v1::ResetRequest(), deadlines_.change).status();
+}
+
+absl::Status PeerClient::Stop() {
+  const absl::Status status = Call(&v1::Peer::Stub::Stop, v1::StopRequest(), deadlines_.stop).status();
+  return absl::IsUnavailable(status) && ConnectionEnded() ? absl::OkStatus() : status;
+}
+
+}  // namespace weave

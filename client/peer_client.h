@@ -1,0 +1,78 @@
+// The peer's API for short-lived programs (`weave`, the plugins): one connection, one call after another, each with a
+// deadline, errors as absl::Status. Above proto/weave/v1/peer.proto.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/time.h"
+#include "weave/v1/peer.grpc.pb.h"
+
+namespace weave {
+
+// How long each call may take. The peer answers most from memory; joining a container waits for Docker and the kernel.
+struct PeerDeadlines {
+  Duration query = absl::Seconds(3);  // contract A1-07
+  Duration change = absl::Seconds(30);
+  Duration stop = absl::Seconds(2);
+};
+
+// One thread at a time. Nothing is retried and a broken connection is not made anew: connect again.
+//
+// A status of the peer comes back as it is: the gRPC codes are absl's. Beside those:
+//   DeadlineExceeded  no answer in time: "the peer (pid N) does not answer: ..."
+//   Unavailable       the connection ended under the call: "the peer (pid N) closed the connection: ..."
+class PeerClient {
+ public:
+  // Connects to the unix socket at `socket_path`; waits at most `deadlines.query` for a listener that does not accept.
+  //   NotFound          there is no socket: no peer was started here
+  //   Unavailable       nobody listens: a dead peer's socket
+  //   PermissionDenied  the socket belongs to another user (it is root's)
+  //   DeadlineExceeded  a listener that has long stopped accepting
+  //   InvalidArgument   a path no unix socket can have
+  static absl::StatusOr<PeerClient> Connect(absl::string_view socket_path, PeerDeadlines deadlines = {});
+
+  PeerClient(PeerClient&& other) noexcept;
+  PeerClient& operator=(PeerClient&&) = delete;
+  ~PeerClient();
+
+  // The process that listens, told by the kernel and so known even when it never answers. 0: in another pid namespace.
+  pid_t server_pid() const { return server_pid_; }
+
+  absl::StatusOr<v1::PeerInfo> GetInfo();
+
+  // The text of a status page (spec/control.md section 3). NotFound: unknown, or its part is off.
+  absl::StatusOr<std::string> GetStatus(absl::string_view page);
+
+  absl::StatusOr<v1::AddressList> Attach(const v1::AttachRequest& request);
+  absl::StatusOr<v1::AddressList> Detach(const v1::DetachRequest& request);
+  absl::StatusOr<v1::EndpointList> ListEndpoints(const v1::ListEndpointsRequest& request);
+  absl::StatusOr<v1::AddressList> Expose(const v1::ExposeRequest& request);
+  absl::StatusOr<v1::AddressList> Hide(const v1::HideRequest& request);
+  absl::Status Reset();
+
+  // OK too when the connection ends instead of an answer: the peer was quicker with ending than with replying.
+  absl::Status Stop();
+
+ private:
+  PeerClient(std::shared_ptr<grpc::Channel> channel, int socket, pid_t server_pid, PeerDeadlines deadlines);
+
+  template <typename Request, typename Reply>
+  absl::StatusOr<Reply> Call(grpc::Status (v1::Peer::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+                             const Request& request, Duration deadline);
+  absl::Status ToStatus(const grpc::Status& status, Duration deadline) const;
+  bool ConnectionEnded() const;
+
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Peer::Stub> stub_;
+  int socket_ = -1;  // our own descriptor of the channel's connection: a channel made from one does not tell its state
+  pid_t server_pid_ = 0;
+  PeerDeadlines deadlines_;
+};
+
+}  // namespace weave
