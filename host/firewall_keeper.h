@@ -17,7 +17,7 @@
 
 namespace weave {
 
-// Loop thread only. At most one worker task at a time; a wish that arrives meanwhile replaces the one that waits.
+// Loop thread only; the workers must be in the same network namespace, and end before the loop does. At most one worker task at a time; a wish that arrives meanwhile replaces the one that waits.
 // Destroying it stops watching and leaves the rules as they are; callers still waiting are told Cancelled.
 class FirewallKeeper {
  public:
@@ -26,7 +26,7 @@ class FirewallKeeper {
   struct Options {
     Duration retry_first = absl::Milliseconds(500);  // after a failure; doubles
     Duration retry_last = absl::Seconds(30);
-    Duration displaced_pause = absl::Minutes(1);  // moves our rules back to the top at most this often
+    Duration displaced_pause = absl::Minutes(1);               // moves our rules back to the top at most this often
     absl::AnyInvocable<void(const absl::Status&)> on_failure;  // each failed attempt; may be empty
     absl::AnyInvocable<void()> on_recovery;                    // first success after a failure; may be empty
   };

@@ -34,13 +34,13 @@ struct FirewallControlPort {
 
 struct FirewallConfig {
   std::string bridge = "weave";
-  std::string docker_bridge;          // empty: no rules about Docker's bridge (contract A3-06b)
-  IpAddress docker_bridge_address;    // IPv4; used only with docker_bridge
-  std::uint16_t port = 6783;          // mesh TCP and sleeve UDP; the fast datapath uses port + 1
+  std::string docker_bridge;                   // empty: no rules about Docker's bridge (contract A3-06b)
+  IpAddress docker_bridge_address;             // IPv4; used only with docker_bridge
+  std::uint16_t port = 6783;                   // mesh TCP and sleeve UDP; the fast datapath uses port + 1
   std::optional<FirewallControlPort> control;  // absent: control is off or on a unix socket
   std::vector<FirewallExposure> exposures;     // order is kept; equal networks count once
-  bool expect_npc = false;            // steer traffic through the network policy controller's chains
-  std::string no_masq_local_set;      // ipset of local destinations that are not masqueraded; must exist. Empty: none
+  bool expect_npc = false;                     // steer traffic through the network policy controller's chains
+  std::string no_masq_local_set;  // ipset of local destinations that are not masqueraded; must exist. Empty: none
 
   friend bool operator==(const FirewallConfig&, const FirewallConfig&) = default;
 };

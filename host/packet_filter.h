@@ -2,6 +2,7 @@
 // everything of ours out, says what is missing. Between firewall_diff.h (what to change) and io/subprocess.h.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,9 +34,9 @@ struct PacketFilterOptions {
 // Every call runs programs and blocks, seconds if need be: call from a worker, never on the loop. Works in the network
 // namespace of the calling thread. Holds no state but paths: usable from several threads, copies are equal.
 //
-// Errors: NotFound, a program is missing (names the package); FailedPrecondition, the kernel or the rules of others make
-// it impossible; Unavailable, the xtables lock stayed taken; DeadlineExceeded, a program hung; Aborted, rules were changed
-// under our hands each time we tried.
+// Errors: NotFound, a program is missing (names the package); Unimplemented, the kernel lacks what the back end needs;
+// FailedPrecondition, rules of others make it impossible; Unavailable, the xtables lock stayed taken; DeadlineExceeded, a
+// program hung; Aborted, the rules differed again each time we had put them right.
 class PacketFilter {
  public:
   // Without a wish: legacy when it holds ten rules of others or more (contract A14-08), or more than nft does; nft when
@@ -45,6 +46,9 @@ class PacketFilter {
   // Takes everything of ours out of every installed back end, whatever the configuration was (contract A2-27): the back
   // end may have been another when the rules were made. OK when none is installed.
   static absl::Status RemoveFromAll(const FirewallOwner& owner, const PacketFilterOptions& options = {});
+
+  // Takes our rules out of the other back end, if it is installed: an earlier start, or 2.8, may have used that.
+  absl::Status RemoveFromOther(const FirewallOwner& owner, const PacketFilterOptions& options = {}) const;
 
   FirewallBackend backend() const { return backend_; }
 
@@ -65,23 +69,24 @@ class PacketFilter {
 
  private:
   using FindOwned = absl::FunctionRef<OwnedParts(const FirewallDump&)>;
-  struct Programs {
-    std::string save;
-    std::string restore;
-  };
   static constexpr int kOwnNamespace = -1;
 
-  PacketFilter(FirewallBackend backend, Programs programs, const PacketFilterOptions& options);
+  PacketFilter(FirewallBackend backend, std::string save, std::string restore, const PacketFilterOptions& options);
 
-  // Where the back end is, if it is installed; else why not, for the error message.
+  // NotFound when the back end is not installed.
   static absl::StatusOr<PacketFilter> Find(FirewallBackend backend, const PacketFilterOptions& options);
 
+  // Rules of others in all tables.
+  absl::StatusOr<std::size_t> CountForeignRules() const;
+
+  absl::StatusOr<std::string> Save(int netns_fd) const;
   absl::StatusOr<FirewallDump> Dump(int netns_fd) const;
-  absl::Status Restore(absl::string_view text, int netns_fd) const;
+  absl::Status Restore(const std::string& text, int netns_fd) const;
   absl::StatusOr<FirewallDiff> Reconcile(const RuleSet& rules, FindOwned find_owned, int netns_fd) const;
 
   FirewallBackend backend_;
-  Programs programs_;
+  std::string save_;  // paths of programs
+  std::string restore_;
   Duration deadline_;
   int lock_wait_seconds_;
 };
