@@ -3,19 +3,17 @@
 //
 // A turn: sleep until something is ready, sample both clocks once, run the callbacks of every readable descriptor, then
 // of every timer that is due (by deadline, equal ones in the order they were armed), then every task posted so far (in
-// order), then the end-of-turn callback. What a callback causes (a task posted, a timer armed in the past, a descriptor
-// that is still readable) belongs to the next turn, so that no turn starves the end-of-turn callback.
+// order), then the end-of-turn callback. What such a callback causes for its own kind (a task posted by a task, a timer armed
+// by a timer, a descriptor still readable) belongs to the next turn, so that every turn ends.
 #pragma once
 
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
 #include "base/time.h"
+#include "io/clock.h"
 
 namespace weave {
-
-// The clocks as they are now. Callbacks of a loop use EventLoop::now().
-Now SampleClocks();
 
 // A one-shot alarm; arming again moves it. Made by EventLoop, destroyed before it, used on its thread only. The callback
 // may arm, disarm or destroy its own timer or others.

@@ -35,7 +35,7 @@ class Fd {
 };
 
 // `what` names the operation and its object: ErrnoError(ENOENT, "open /run/x") is NotFound "open /run/x: No such file or
-// directory". Codes a caller can act on: ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM are ResourceExhausted; EACCES, EPERM,
+// directory". Codes a caller can act on: ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM are ResourceExhausted; EACCES, EPERM,
 // EROFS PermissionDenied; ENOENT, ENODEV, ENXIO, ESRCH NotFound; EEXIST, EADDRINUSE AlreadyExists; EAGAIN, EBUSY,
 // ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT, ENETDOWN, ENETUNREACH, EHOSTUNREACH, EINTR Unavailable; EINVAL,
 // ENAMETOOLONG, ELOOP InvalidArgument; EISDIR, ENOTDIR, ENOTEMPTY, EADDRNOTAVAIL FailedPrecondition; ENOSYS, EOPNOTSUPP,

@@ -27,6 +27,9 @@ absl::Status EnsureDirectory(absl::string_view path, mode_t mode = 0755);
 // OK when there was nothing to remove. Not for directories.
 absl::Status RemoveIfExists(absl::string_view path);
 
+// Makes names created, renamed or removed in the directory survive a power cut.
+absl::Status SyncDirectory(absl::string_view path);
+
 // What precedes the last slash: "." for a bare name, "/" for a file of the root.
 std::string DirectoryOf(absl::string_view path);
 

@@ -17,13 +17,13 @@
 
 namespace weave {
 
-struct RecordChange {
+struct StoreChange {
   std::string key;                   // not empty
   std::optional<std::string> value;  // nullopt erases; erasing what is not there succeeds
 };
 
 // Applied in order, all or nothing.
-using RecordBatch = std::vector<RecordChange>;
+using StoreBatch = std::vector<StoreChange>;
 
 // Any thread. Files: `path`, `path`-wal beside it while open, `path`.lock.
 class RecordStore {
@@ -52,6 +52,10 @@ class RecordStore {
   // `<path>.damaged-<UTC time>` and logged at error.
   static absl::StatusOr<OpenResult> Open(absl::string_view path, Logger& log);
 
+  // Removes the store's files, the lock file included; not those set aside. OK when there are none; AlreadyExists, and
+  // nothing removed, while a process has it open.
+  static absl::Status Remove(absl::string_view path);
+
   RecordStore(const RecordStore&) = delete;
   RecordStore& operator=(const RecordStore&) = delete;
 
@@ -61,7 +65,7 @@ class RecordStore {
   // Returns at once. Batches become durable in the order of submission, those waiting together in one transaction;
   // `done` is called in that order on the commit thread once the batch is on disk, or will never be. It must not block
   // and must not destroy the store. A failing batch (disk full) fails alone and leaves its records as they were.
-  void Commit(RecordBatch batch, absl::AnyInvocable<void(absl::Status)> done);
+  void Commit(StoreBatch batch, absl::AnyInvocable<void(absl::Status)> done);
 
   // Waits until everything submitted before has been answered.
   void Flush();

@@ -13,8 +13,8 @@
 namespace weave {
 
 struct SubprocessOptions {
-  std::vector<std::string> argv;  // argv[0]: a path, or a name looked up in PATH
-  std::string input;              // standard input; empty: /dev/null
+  std::vector<std::string> argv = {};  // argv[0]: a path, or a name looked up in PATH
+  std::string input = {};         // standard input; empty: /dev/null
   Duration timeout = absl::Seconds(30);
   std::size_t max_output_size = 1 << 20;  // bytes kept of each of the two outputs; the rest is read and dropped
 
@@ -22,7 +22,7 @@ struct SubprocessOptions {
   int netns_fd = -1;
 
   // Added to our environment, replacing what has the same name.
-  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::pair<std::string, std::string>> environment = {};
 };
 
 struct SubprocessResult {

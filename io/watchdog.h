@@ -23,7 +23,7 @@ class Watchdog {
     // Every `ping_interval` the loop is asked for a sign of life; `ping` is called on the watchdog's thread each time it
     // gave one. Zero: never.
     Duration ping_interval = absl::ZeroDuration();
-    absl::AnyInvocable<void()> ping;
+    absl::AnyInvocable<void()> ping = nullptr;
   };
 
   Watchdog(EventLoop& loop, Logger& log, Options options);

@@ -1,0 +1,253 @@
+#include "io/record_store.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "io/clock.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "io/lock_file.h"
+#include "io/record_file.h"
+
+namespace weave {
+namespace {
+
+bool Exists(const std::string& path) {
+  struct stat info;
+  return ::lstat(path.c_str(), &info) == 0;
+}
+
+// Moves the file and what SQLite keeps beside it out of the way; returns where to.
+absl::StatusOr<std::string> SetAside(const std::string& path) {
+  const std::string stem =
+      absl::StrCat(path, ".damaged-", absl::FormatTime("%Y%m%dT%H%M%SZ", SampleClocks().wall, absl::UTCTimeZone()));
+  std::string target = stem;
+  for (int i = 2; Exists(target) || Exists(target + "-wal"); ++i) target = absl::StrCat(stem, ".", i);
+  // The -wal first: alone it would be played into the file that comes next.
+  for (const char* suffix : {"-wal", "-shm", ""}) {
+    const std::string from = path + suffix;
+    if (::rename(from.c_str(), (target + suffix).c_str()) != 0 && errno != ENOENT)
+      return ErrnoError(errno, absl::StrCat("set aside damaged store ", from));
+  }
+  RETURN_IF_ERROR(SyncDirectory(DirectoryOf(path)));
+  return target;
+}
+
+// What may be known before the lock is taken: refuses what must be left alone.
+absl::StatusOr<record_format::FileKind> Inspect(const std::string& path) {
+  std::uint32_t newer_version = 0;
+  ASSIGN_OR_RETURN(const record_format::FileKind kind, record_format::Inspect(path, &newer_version));
+  if (newer_version == 0) return kind;
+  if (RecordFile::ProvesOurVersion(path)) return record_format::FileKind::kDamaged;
+  return absl::FailedPreconditionError(absl::StrCat("store ", path, " has format version ", newer_version,
+                                                    ", written by a newer Weave Net; this build reads version ",
+                                                    record_format::kVersion, "; nothing was changed"));
+}
+
+struct OpenedFile {
+  std::unique_ptr<RecordFile> file;
+  std::string set_aside_path;
+};
+
+// With the lock held.
+absl::StatusOr<OpenedFile> OpenOrCreate(const std::string& path, Logger& log) {
+  ASSIGN_OR_RETURN(const record_format::FileKind kind, Inspect(path));
+  absl::Status damage = absl::DataLossError(absl::StrCat("store ", path, ": the header is not that of a record store"));
+  OpenedFile opened;
+  if (kind == record_format::FileKind::kPresent) {
+    absl::StatusOr<std::unique_ptr<RecordFile>> file = RecordFile::Open(path);
+    if (file.ok()) {
+      opened.file = *std::move(file);
+      return opened;
+    }
+    if (!absl::IsDataLoss(file.status())) return file.status();
+    damage = file.status();
+  }
+  if (kind != record_format::FileKind::kAbsent) {
+    ASSIGN_OR_RETURN(opened.set_aside_path, SetAside(path));
+    log.Error("the record store is damaged: set aside, starting with an empty one",
+              {{"path", path}, {"set_aside", opened.set_aside_path}, {"reason", std::string(damage.message())}});
+  }
+  RETURN_IF_ERROR(RecordFile::Create(path));
+  ASSIGN_OR_RETURN(opened.file, RecordFile::Open(path));
+  return opened;
+}
+
+}  // namespace
+
+class RecordStore::Impl {
+ public:
+  Impl(std::string path, LockFile lock, std::unique_ptr<RecordFile> file)
+      : path_(std::move(path)), lock_(std::move(lock)), file_(std::move(file)), thread_([this] { CommitQueued(); }) {}
+
+  ~Impl() {
+    {
+      absl::MutexLock lock(&mutex_);
+      closing_ = true;
+    }
+    thread_.join();
+  }
+
+  void Commit(StoreBatch batch, absl::AnyInvocable<void(absl::Status)> done) {
+    for (const StoreChange& change : batch) CHECK(!change.key.empty()) << "a record without a key";
+    absl::MutexLock lock(&mutex_);
+    CHECK(!closing_) << "a commit to " << path_ << ", which is being closed";
+    queue_.push_back({std::move(batch), std::move(done)});
+    ++submitted_count_;
+  }
+
+  void Flush() {
+    CHECK(std::this_thread::get_id() != thread_.get_id()) << "Flush() by a callback of a commit";
+    absl::MutexLock lock(&mutex_);
+    const std::uint64_t target = submitted_count_;
+    const auto answered = [this, target]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return answered_count_ >= target; };
+    mutex_.Await(absl::Condition(&answered));
+  }
+
+  absl::StatusOr<std::map<std::string, std::string>> ReadAll() {
+    absl::MutexLock lock(&file_mutex_);
+    return file_->ReadAll();
+  }
+
+  Stats stats() const {
+    absl::MutexLock lock(&mutex_);
+    return stats_;
+  }
+
+  const std::string& path() const { return path_; }
+
+ private:
+  struct Request {
+    StoreBatch batch;
+    absl::AnyInvocable<void(absl::Status)> done;
+  };
+
+  // The commit thread: whatever is waiting becomes one transaction.
+  void CommitQueued() {
+    pthread_setname_np(pthread_self(), "commit");
+    while (true) {
+      std::vector<Request> group;
+      {
+        absl::MutexLock lock(&mutex_);
+        mutex_.Await(absl::Condition(
+            +[](Impl* store)
+                 ABSL_EXCLUSIVE_LOCKS_REQUIRED(store->mutex_) { return !store->queue_.empty() || store->closing_; },
+            this));
+        if (queue_.empty()) return;
+        group.swap(queue_);
+      }
+      CommitGroup(group);
+    }
+  }
+
+  void CommitGroup(std::vector<Request>& group) {
+    std::vector<const StoreBatch*> batches;
+    batches.reserve(group.size());
+    for (const Request& request : group) batches.push_back(&request.batch);
+    const absl::Status status = Apply(batches);
+    if (status.ok() || group.size() == 1) {
+      for (Request& request : group) Answer(request, status);
+      return;
+    }
+    // One batch may be what does not fit: each gets its own chance, in order.
+    for (Request& request : group) Answer(request, Apply({&request.batch}));
+  }
+
+  absl::Status Apply(const std::vector<const StoreBatch*>& batches) {
+    absl::Status status;
+    {
+      absl::MutexLock lock(&file_mutex_);
+      status = file_->Apply(batches);
+    }
+    absl::MutexLock lock(&mutex_);
+    if (status.ok()) {
+      ++stats_.commit_count;
+      stats_.batch_count += batches.size();
+    } else if (batches.size() == 1) {
+      ++stats_.failed_batch_count;
+    }
+    return status;
+  }
+
+  void Answer(Request& request, const absl::Status& status) {
+    request.done(status);
+    request.done = nullptr;
+    absl::MutexLock lock(&mutex_);
+    ++answered_count_;
+  }
+
+  const std::string path_;
+  const LockFile lock_;
+
+  absl::Mutex file_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  const std::unique_ptr<RecordFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
+
+  mutable absl::Mutex mutex_;
+  std::vector<Request> queue_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t submitted_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t answered_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  Stats stats_ ABSL_GUARDED_BY(mutex_);
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+absl::StatusOr<RecordStore::OpenResult> RecordStore::Open(absl::string_view path, Logger& log) {
+  const std::string name(path);
+  RETURN_IF_ERROR(Inspect(name).status());
+  RETURN_IF_ERROR(Annotate(EnsureDirectory(DirectoryOf(name), 0700), absl::StrCat("open store ", name)));
+  absl::StatusOr<LockFile> lock = LockFile::Acquire(name + ".lock");
+  if (!lock.ok()) return Annotate(lock.status(), absl::StrCat("open store ", name));
+  absl::StatusOr<OpenedFile> opened = OpenOrCreate(name, log);
+  if (!opened.ok()) {
+    if (!Exists(name)) (void)lock->ReleaseAndRemove();
+    return opened.status();
+  }
+  try {
+    std::unique_ptr<RecordStore> store(
+        new RecordStore(std::make_unique<Impl>(name, *std::move(lock), std::move(opened->file))));
+    return OpenResult{std::move(store), std::move(opened->set_aside_path)};
+  } catch (const std::system_error& error) {
+    return ErrnoError(error.code().value(), absl::StrCat("open store ", name, ": start the commit thread"));
+  }
+}
+
+absl::Status RecordStore::Remove(absl::string_view path) {
+  const std::string name(path);
+  if (!Exists(DirectoryOf(name))) return absl::OkStatus();
+  absl::StatusOr<LockFile> lock = LockFile::Acquire(name + ".lock");
+  if (!lock.ok()) return Annotate(lock.status(), absl::StrCat("remove store ", name));
+  // The -wal before the file: a crash in between must not leave it alone.
+  for (const char* suffix : {"-wal", "-shm", ".new", ""}) RETURN_IF_ERROR(RemoveIfExists(name + suffix));
+  RETURN_IF_ERROR(lock->ReleaseAndRemove());
+  return SyncDirectory(DirectoryOf(name));
+}
+
+RecordStore::RecordStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RecordStore::~RecordStore() = default;
+
+void RecordStore::Commit(StoreBatch batch, absl::AnyInvocable<void(absl::Status)> done) {
+  impl_->Commit(std::move(batch), std::move(done));
+}
+
+void RecordStore::Flush() { impl_->Flush(); }
+
+absl::StatusOr<std::map<std::string, std::string>> RecordStore::ReadAll() { return impl_->ReadAll(); }
+
+RecordStore::Stats RecordStore::stats() const { return impl_->stats(); }
+
+const std::string& RecordStore::path() const { return impl_->path(); }
+
+}  // namespace weave
