@@ -43,10 +43,10 @@ struct BridgeState {
   bool created = false;  // by this call
 };
 
-// Makes the bridge, or adopts the Linux bridge of that name: its MAC stays, it comes up, the MTU is set on it and on
-// the veths in it. Container interfaces that lost their bridge are put into a bridge that had to be made (contract
-// A7-12). A name taken by another kind of device: FailedPrecondition naming both. Runs in the calling thread's
-// namespace, which must be `netlink`'s. A bridge made by a failed call is removed again.
+// Makes the bridge, or adopts the Linux bridge of that name: its MAC stays, its MTU becomes what is asked, it comes up.
+// Container interfaces that lost their bridge are put into a bridge that had to be made (contract A7-12). A name taken
+// by another kind of device: FailedPrecondition naming both. Runs in the calling thread's namespace, which must be
+// `netlink`'s. A bridge made by a failed call is removed again.
 absl::StatusOr<BridgeState> EnsureBridge(Netlink& netlink, const BridgeSpec& spec);
 
 // Deletes the bridge, the veths of ours in it, and those that have lost their bridge. Interfaces of others that were in

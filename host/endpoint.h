@@ -45,7 +45,7 @@ struct Endpoint {
 // failure undoes what this call made. Errors: NotFound (the sandbox is gone, or there is no bridge); AlreadyExists (an
 // interface of that name that is not ours, or an address on another interface of the sandbox); InvalidArgument (the
 // spec). `netlink` is a socket in the host's namespace. Blocks for some milliseconds: not for the loop's thread.
-absl::StatusOr<Endpoint> AttachEndpoint(Netlink& netlink, const EndpointSpec& spec);
+absl::StatusOr<Endpoint> AttachSandbox(Netlink& netlink, const EndpointSpec& spec);
 
 struct DetachSpec {
   std::string netns_path;
@@ -61,7 +61,7 @@ struct DetachResult {
 };
 
 // Takes the addresses away. An address, interface or sandbox that is not there is success.
-absl::StatusOr<DetachResult> DetachEndpoint(const DetachSpec& spec);
+absl::StatusOr<DetachResult> DetachSandbox(const DetachSpec& spec);
 
 enum class SandboxState {
   kGone,         // the path leads nowhere, or to another namespace

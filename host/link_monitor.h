@@ -26,8 +26,8 @@ struct LinkMonitorCallbacks {
 };
 
 // Subscribes to the link events of the namespace it is started in. When the kernel drops events (ENOBUFS) it lists all
-// links and reports the difference. What is wrong already at the start (bridge down or missing, hairpin) is reported in
-// the first turn.
+// links and reports the difference; a change of that moment may be told twice. What is wrong already at the start
+// (bridge down or missing, hairpin) is reported in the first turn. A callback must not destroy the monitor.
 class LinkMonitor {
  public:
   static absl::StatusOr<std::unique_ptr<LinkMonitor>> Start(EventLoop& loop, LinkMonitorOptions options,

@@ -31,6 +31,9 @@ struct LinkInfo {
   bool hairpin = false;          // bridge port in hairpin mode
 };
 
+// Can a link be called that? 1..15 characters, no blank, slash or colon, not "." or "..".
+bool IsLinkName(absl::string_view name);
+
 struct InterfaceAddress {
   int link_index = 0;
   Cidr cidr;
@@ -77,7 +80,7 @@ class Netlink {
   // IPv4 addresses in the kernel's order, of one link or (0) of all.
   absl::StatusOr<std::vector<InterfaceAddress>> Addresses(int link_index = 0);
 
-  // IPv4 unicast routes of the main table.
+  // IPv4 routes of the main table.
   absl::StatusOr<std::vector<RouteInfo>> Routes();
 
   // A bridge that is down. `name` taken by anything: AlreadyExists.

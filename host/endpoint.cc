@@ -1,0 +1,220 @@
+#include "host/endpoint.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "host/arp.h"
+#include "host/ethtool.h"
+#include "host/sysctl.h"
+
+namespace weave {
+namespace {
+
+// How long a fresh veth pair may take until the bridge forwards for it; it takes a millisecond or two.
+constexpr absl::Duration kPortPatience = absl::Seconds(1);
+
+absl::StatusOr<Cidr> MulticastRange() { return Cidr::Parse("224.0.0.0/4"); }
+
+absl::Status Validate(const EndpointSpec& spec) {
+  if (!IsLinkName(spec.interface))
+    return absl::InvalidArgumentError(absl::StrCat("interface name \"", spec.interface,
+                                                   "\": want 1 to 15 characters without blanks, slashes and colons"));
+  if (spec.addresses.empty()) return absl::InvalidArgumentError("no address to give to the container");
+  std::set<IpAddress> seen;
+  for (const Cidr& cidr : spec.addresses) {
+    if (!cidr.address().IsV4())
+      return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), ": want an IPv4 address"));
+    if (!seen.insert(cidr.address()).second)
+      return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), " is given twice"));
+  }
+  return absl::OkStatus();
+}
+
+// One call of AttachEndpoint. Each step records how to undo it; destroyed before Keep(), it undoes them, last first.
+class Attachment {
+ public:
+  Attachment(Netlink& host, Netlink& inside, const NetNs& ns, const EndpointSpec& spec, const LinkInfo& bridge)
+      : host_(host), inside_(inside), ns_(ns), spec_(spec), bridge_(bridge) {}
+
+  ~Attachment() {
+    for (auto step = undo_.rbegin(); step != undo_.rend(); ++step) (*step)();
+  }
+
+  absl::StatusOr<Endpoint> Run() {
+    ASSIGN_OR_RETURN(std::optional<LinkInfo> existing, inside_.FindLink(spec_.interface));
+    RETURN_IF_ERROR(existing ? Adopt(*existing) : Create());
+    RETURN_IF_ERROR(ConfigureHostEnd());
+    RETURN_IF_ERROR(ConfigureContainerEnd());
+    RETURN_IF_ERROR(AddAddresses());
+    RETURN_IF_ERROR(inside_.SetUp(container_end_.index, true));
+    // Last: somebody waiting for the network to be ready waits for this route (as 2.8's weavewait does).
+    if (spec_.multicast_route) RETURN_IF_ERROR(AddMulticastRoute());
+    RETURN_IF_ERROR(Announce());
+    undo_.clear();
+    return Endpoint{.mac = container_end_.mac.value_or(MacAddress()),
+                    .host_ifname = host_end_.name,
+                    .host_index = host_end_.index,
+                    .container_index = container_end_.index,
+                    .created = created_};
+  }
+
+ private:
+  absl::Status Create() {
+    for (int variant = 0; variant < kHostIfnameVariants; ++variant) {
+      const std::string name = HostIfname(spec_.sandbox.link_id, variant);
+      absl::Status status = host_.CreateVeth({.name = name,
+                                              .peer_name = spec_.interface,
+                                              .peer_ns_fd = ns_.fd(),
+                                              .mtu_bytes = spec_.mtu_bytes != 0 ? spec_.mtu_bytes : bridge_.mtu_bytes,
+                                              .master_index = bridge_.index});
+      if (absl::IsAlreadyExists(status)) {
+        ASSIGN_OR_RETURN(std::optional<LinkInfo> there, inside_.FindLink(spec_.interface));
+        if (there) return NotOurs("was made by somebody else just now");
+        continue;  // so it is the name on the host that is taken
+      }
+      RETURN_IF_ERROR(status);
+      created_ = true;
+      return FindEnds(name);
+    }
+    return absl::ResourceExhaustedError(absl::StrCat("all interface names for ", spec_.sandbox.display,
+                                                     " are taken, from ", HostIfname(spec_.sandbox.link_id), " to ",
+                                                     HostIfname(spec_.sandbox.link_id, kHostIfnameVariants - 1)));
+  }
+
+  absl::Status FindEnds(const std::string& host_ifname) {
+    ASSIGN_OR_RETURN(std::optional<LinkInfo> outer, host_.FindLink(host_ifname));
+    if (!outer) return Vanished();
+    host_end_ = *std::move(outer);
+    undo_.push_back([this] { (void)host_.DeleteLink(host_end_.index); });
+    ASSIGN_OR_RETURN(std::optional<LinkInfo> inner, inside_.FindLink(spec_.interface));
+    if (!inner) return Vanished();
+    container_end_ = *std::move(inner);
+    return absl::OkStatus();
+  }
+
+  absl::Status Adopt(const LinkInfo& existing) {
+    if (existing.kind != "veth" || !existing.peer_nsid) return NotOurs("does not lead to this host");
+    ASSIGN_OR_RETURN(std::optional<LinkInfo> outer, host_.FindLink(existing.peer_index));
+    if (!outer || outer->kind != "veth" || outer->peer_index != existing.index)
+      return NotOurs("does not lead to this host");
+    // Interface indices repeat in every namespace: the host's end must lead back to this one.
+    ASSIGN_OR_RETURN(std::optional<int> nsid, host_.NsIdOf(ns_));
+    if (!nsid || outer->peer_nsid != nsid) return NotOurs("does not lead to this host");
+    const bool orphan = outer->master_index == 0 && IsHostIfname(outer->name);
+    if (outer->master_index != bridge_.index && !orphan)
+      return NotOurs(absl::StrCat("is not on bridge \"", bridge_.name, "\""));
+    if (orphan) {
+      RETURN_IF_ERROR(host_.SetMaster(outer->index, bridge_.index));
+      undo_.push_back([this, index = outer->index] { (void)host_.SetMaster(index, 0); });
+    }
+    host_end_ = *std::move(outer);
+    container_end_ = existing;
+    return absl::OkStatus();
+  }
+
+  absl::Status ConfigureHostEnd() {
+    if (host_end_.hairpin != spec_.hairpin) {
+      RETURN_IF_ERROR(host_.SetHairpin(host_end_.index, spec_.hairpin));
+      if (!created_) undo_.push_back([this] { (void)host_.SetHairpin(host_end_.index, host_end_.hairpin); });
+    }
+    RETURN_IF_ERROR(IgnoreRouterAdvertisements(spec_.proc_path, host_end_.name));
+    return host_.SetUp(host_end_.index, true);
+  }
+
+  absl::Status ConfigureContainerEnd() {
+    return RunIn(ns_, [&]() -> absl::Status {
+      RETURN_IF_ERROR(IgnoreRouterAdvertisements(spec_.proc_path, spec_.interface));
+      RETURN_IF_ERROR(TuneArpCache(spec_.proc_path, spec_.interface));
+      if (!spec_.tx_checksum_offload) RETURN_IF_ERROR(DisableTxChecksumOffload(spec_.interface));
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status AddAddresses() {
+    ASSIGN_OR_RETURN(std::vector<InterfaceAddress> present, inside_.Addresses());
+    for (const Cidr& cidr : spec_.addresses) {
+      auto holder = std::find_if(present.begin(), present.end(), [&](const InterfaceAddress& address) {
+        return address.cidr.address() == cidr.address();
+      });
+      if (holder == present.end()) {
+        RETURN_IF_ERROR(Annotate(inside_.AddAddress(container_end_.index, cidr), spec_.sandbox.display));
+        if (!created_) undo_.push_back([this, cidr] { (void)inside_.RemoveAddress(container_end_.index, cidr); });
+      } else if (holder->link_index != container_end_.index || holder->cidr != cidr) {
+        return AddressTaken(cidr, *holder);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddMulticastRoute() {
+    ASSIGN_OR_RETURN(const Cidr range, MulticastRange());
+    absl::Status status = inside_.AddLinkRoute(container_end_.index, range);
+    if (absl::IsAlreadyExists(status)) return absl::OkStatus();  // ours, or what the container prefers
+    RETURN_IF_ERROR(status);
+    if (!created_) undo_.push_back([this, range] { (void)inside_.RemoveLinkRoute(container_end_.index, range); });
+    return absl::OkStatus();
+  }
+
+  absl::Status Announce() {
+    if (!container_end_.mac) return absl::OkStatus();
+    // Before the bridge has noticed that its port is up, it drops what comes in there.
+    for (const absl::Time deadline = absl::Now() + kPortPatience; absl::Now() < deadline;) {
+      ASSIGN_OR_RETURN(std::optional<LinkInfo> port, host_.FindLink(host_end_.index));
+      if (!port) return Vanished();
+      if (port->operational) break;
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    return RunIn(ns_, [&]() -> absl::Status {
+      for (const Cidr& cidr : spec_.addresses)
+        RETURN_IF_ERROR(AnnounceAddress(container_end_.index, *container_end_.mac, cidr.address()));
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status NotOurs(absl::string_view why) const {
+    return absl::AlreadyExistsError(
+        absl::StrCat(spec_.sandbox.display, " has an interface \"", spec_.interface, "\" already, and it ", why));
+  }
+
+  absl::Status Vanished() const {
+    return absl::NotFoundError(absl::StrCat(spec_.sandbox.display, " ended while it was being attached"));
+  }
+
+  absl::Status AddressTaken(const Cidr& cidr, const InterfaceAddress& holder) {
+    ASSIGN_OR_RETURN(std::optional<LinkInfo> link, inside_.FindLink(holder.link_index));
+    return absl::AlreadyExistsError(absl::StrCat("cannot give ", cidr.ToString(), " to ", spec_.sandbox.display, ": ",
+                                                 holder.cidr.ToString(), " is already on its interface \"",
+                                                 link ? link->name : "?", "\""));
+  }
+
+  Netlink& host_;
+  Netlink& inside_;
+  const NetNs& ns_;
+  const EndpointSpec& spec_;
+  const LinkInfo bridge_;
+  LinkInfo host_end_;  // as found, before any change
+  LinkInfo container_end_;
+  bool created_ = false;
+  std::vector<absl::AnyInvocable<void()>> undo_;
+};
+
+}  // namespace
+
+absl::StatusOr<Endpoint> AttachEndpoint(Netlink& netlink, const EndpointSpec& spec) {
+  RETURN_IF_ERROR(Validate(spec));
+  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.sandbox.netns_path, spec.sandbox.netns_inode));
+  if (!ns) return absl::NotFoundError(absl::StrCat(spec.sandbox.display, " is gone"));
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge, netlink.FindLink(spec.bridge));
+  if (!bridge || bridge->kind != "bridge")
+    return absl::NotFoundError(absl::StrCat("there is no bridge \"", spec.bridge, "\" to attach to"));
+  ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(*ns));
+  return Attachment(netlink, inside, *ns, spec, *bridge).Run();
+}
+
+}  // namespace weave

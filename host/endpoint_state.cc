@@ -1,0 +1,88 @@
+// Taking addresses away and finding out what is there; attaching is in endpoint.cc.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "host/endpoint.h"
+
+namespace weave {
+namespace {
+
+constexpr absl::string_view kPluginIfnamePrefix = "vethwl";  // made by the Docker plugin (spec/overlay.md section 6.1)
+constexpr std::size_t kLinkIdSize = 7;
+
+absl::StatusOr<std::vector<Cidr>> AddressesOf(Netlink& netlink, int link_index) {
+  ASSIGN_OR_RETURN(std::vector<InterfaceAddress> addresses, netlink.Addresses(link_index));
+  std::vector<Cidr> cidrs;
+  for (const InterfaceAddress& address : addresses) cidrs.push_back(address.cidr);
+  return cidrs;
+}
+
+}  // namespace
+
+bool IsHostIfname(absl::string_view name) {
+  return absl::StartsWith(name, kHostIfnamePrefix) || absl::StartsWith(name, kPluginIfnamePrefix);
+}
+
+std::string HostIfname(absl::string_view link_id, int variant) {
+  CHECK(variant >= 0 && variant < kHostIfnameVariants) << variant;
+  if (variant == 0) return absl::StrCat(kHostIfnamePrefix, link_id.substr(0, kLinkIdSize));
+  const std::string suffix = absl::StrCat("-", variant);
+  return absl::StrCat(kHostIfnamePrefix, link_id.substr(0, kLinkIdSize - suffix.size()), suffix);
+}
+
+absl::StatusOr<DetachResult> DetachEndpoint(const DetachSpec& spec) {
+  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.netns_path, spec.netns_inode));
+  if (!ns) return DetachResult{};
+  ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(*ns));
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> link, inside.FindLink(spec.interface));
+  if (!link || link->kind != "veth") return DetachResult{};
+  ASSIGN_OR_RETURN(std::vector<Cidr> present, AddressesOf(inside, link->index));
+  for (const Cidr& cidr : spec.addresses) {
+    if (std::find(present.begin(), present.end(), cidr) == present.end()) continue;
+    RETURN_IF_ERROR(inside.RemoveAddress(link->index, cidr));
+  }
+  DetachResult result;
+  result.interface_present = true;
+  ASSIGN_OR_RETURN(result.remaining, AddressesOf(inside, link->index));
+  if (result.remaining.empty() && spec.remove_when_empty) {
+    RETURN_IF_ERROR(inside.DeleteLink(link->index));
+    result.interface_present = false;
+  }
+  return result;
+}
+
+absl::StatusOr<SandboxInspection> InspectSandbox(absl::string_view netns_path, std::uint64_t netns_inode,
+                                                 absl::string_view interface) {
+  SandboxInspection result;
+  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(netns_path, netns_inode));
+  if (!ns) return result;
+  result.state = SandboxState::kNoInterface;
+  ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(*ns));
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> link, inside.FindLink(interface));
+  if (!link || link->kind != "veth") return result;
+  ASSIGN_OR_RETURN(result.addresses, AddressesOf(inside, link->index));
+  result.state = SandboxState::kAttached;
+  result.mac = link->mac.value_or(MacAddress());
+  result.container_index = link->index;
+  result.host_index = link->peer_index;
+  return result;
+}
+
+absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::string_view bridge) {
+  std::vector<HostEnd> ends;
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge_link, netlink.FindLink(bridge));
+  if (!bridge_link) return ends;
+  ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
+  for (const LinkInfo& link : links) {
+    if (link.kind == "veth" && link.master_index == bridge_link->index && IsHostIfname(link.name))
+      ends.push_back({link.name, link.index, link.peer_index});
+  }
+  std::sort(ends.begin(), ends.end(), [](const HostEnd& a, const HostEnd& b) { return a.host_ifname < b.host_ifname; });
+  return ends;
+}
+
+}  // namespace weave

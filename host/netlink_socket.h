@@ -1,0 +1,84 @@
+// One rtnetlink socket and the exchange of a request for its answers. Private to host/: Netlink and LinkMonitor stand
+// on it.
+#pragma once
+
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/bytes.h"
+
+namespace weave {
+
+// A request being built. Running out of room is a CHECK: our requests are small.
+class NetlinkRequest {
+ public:
+  NetlinkRequest(int type, int flags);
+
+  // Appends the family's fixed header (ifinfomsg and the like).
+  template <typename Header>
+  NetlinkRequest& Append(const Header& header) {
+    return AppendBytes(&header, sizeof header);
+  }
+  NetlinkRequest& Put(int attribute, ByteView value);
+  NetlinkRequest& Put(int attribute, absl::string_view text);  // zero-terminated
+  NetlinkRequest& PutU8(int attribute, std::uint8_t value);
+  NetlinkRequest& PutU32(int attribute, std::uint32_t value);
+  NetlinkRequest& Begin(int attribute);  // of a nest
+  NetlinkRequest& End();
+
+  nl_msg* get() const { return message_.get(); }
+
+ private:
+  struct Free {
+    void operator()(nl_msg* message) const { nlmsg_free(message); }
+  };
+
+  NetlinkRequest& AppendBytes(const void* data, std::size_t size);
+
+  std::unique_ptr<nl_msg, Free> message_;
+  std::vector<nlattr*> nests_;
+};
+
+class NetlinkSocket {
+ public:
+  // Sees each message of an answer; a pointer is valid during the call.
+  using Visitor = absl::FunctionRef<void(const nlmsghdr&)>;
+
+  // In the calling thread's namespace.
+  static absl::StatusOr<NetlinkSocket> Open();
+
+  // Sends and reads until the kernel says the answer is complete. `what` opens the text of an error. The errnos in
+  // `fine` count as success. A dump that the kernel could not make consistent is Aborted: ask again.
+  absl::Status Exchange(const NetlinkRequest& request, absl::string_view what, Visitor visit,
+                        std::initializer_list<int> fine = {});
+  absl::Status Exchange(const NetlinkRequest& request, absl::string_view what, std::initializer_list<int> fine = {});
+
+  // For a subscriber: events of a multicast group, read without blocking.
+  absl::Status Subscribe(int group);
+  // Visits what is there. False: nothing was. ResourceExhausted: the kernel dropped events.
+  absl::StatusOr<bool> ReadEvents(Visitor visit);
+
+  int fd() const { return nl_socket_get_fd(socket_.get()); }
+
+ private:
+  struct Free {
+    void operator()(nl_sock* socket) const { nl_socket_free(socket); }
+  };
+
+  struct Datagram;
+  // The next datagram from the kernel; an empty one when a non-blocking socket has none.
+  absl::StatusOr<Datagram> Read();
+
+  std::unique_ptr<nl_sock, Free> socket_;
+};
+
+}  // namespace weave

@@ -1,0 +1,99 @@
+#include "host/sandbox.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status.h"
+
+namespace weave {
+namespace {
+
+// As many characters as a host-side interface name takes (spec/overlay.md section 6.1).
+constexpr std::size_t kLinkIdSize = 7;
+
+std::string InodeIdent(std::uint64_t inode) { return absl::StrFormat("%012x", inode & 0xffff'ffff'ffff); }
+
+bool IsPid(absl::string_view text) {
+  return text.size() != 12 && text.size() != 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isdigit(static_cast<unsigned char>(c));
+         });
+}
+
+absl::Status OwnNamespace(absl::string_view display) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      display, " is in the host's own network namespace; only a container with its own network can be attached"));
+}
+
+// Fills in what follows from the namespace.
+absl::StatusOr<Sandbox> Finish(Sandbox sandbox, const NetNs& ns) {
+  ASSIGN_OR_RETURN(NetNs own, NetNs::Current());
+  if (ns.SameAs(own)) return OwnNamespace(sandbox.display);
+  sandbox.netns_inode = ns.inode();
+  if (sandbox.ident.empty()) sandbox.ident = InodeIdent(ns.inode());
+  if (sandbox.link_id.empty()) sandbox.link_id = InodeIdent(ns.inode()).substr(12 - kLinkIdSize);
+  return sandbox;
+}
+
+absl::StatusOr<Sandbox> ResolvePath(absl::string_view path) {
+  ASSIGN_OR_RETURN(NetNs ns, NetNs::Open(path));
+  Sandbox sandbox;
+  sandbox.netns_path = std::string(path);
+  sandbox.display = std::string(path);
+  return Finish(std::move(sandbox), ns);
+}
+
+absl::StatusOr<Sandbox> ResolvePid(const SandboxOptions& options, absl::string_view text) {
+  pid_t pid = 0;
+  if (!absl::SimpleAtoi(text, &pid) || pid <= 0) return absl::NotFoundError(absl::StrCat("no process ", text));
+  ASSIGN_OR_RETURN(NetNs ns, NetNs::OfPid(pid, options.proc_path));
+  Sandbox sandbox;
+  sandbox.netns_path = absl::StrCat(options.proc_path, "/", pid, "/ns/net");
+  sandbox.display = absl::StrCat("pid ", pid);
+  sandbox.link_id = absl::StrCat(pid);
+  return Finish(std::move(sandbox), ns);
+}
+
+absl::StatusOr<Sandbox> ResolveContainer(const SandboxOptions& options, absl::string_view text) {
+  ASSIGN_OR_RETURN(DockerContainer container, InspectContainer(options.docker, text));
+  const std::string display = container.name.empty() ? std::string(text) : container.name;
+  if (!container.running)
+    return absl::FailedPreconditionError(absl::StrCat("container \"", display, "\" is not running"));
+  if (container.network_mode == "host") return OwnNamespace(absl::StrCat("container \"", display, "\""));
+  absl::StatusOr<NetNs> ns = NetNs::OfPid(container.pid, options.proc_path);
+  if (absl::IsNotFound(ns.status()))  // it ended since Docker answered, or Docker is on another machine
+    return absl::FailedPreconditionError(
+        absl::StrCat("container \"", display, "\" is not running on this host (no process ", container.pid, ")"));
+  if (!ns.ok()) return Annotate(ns.status(), absl::StrCat("container \"", display, "\""));
+  Sandbox sandbox;
+  sandbox.ident = container.id;
+  sandbox.netns_path = absl::StrCat(options.proc_path, "/", container.pid, "/ns/net");
+  sandbox.display = display;
+  sandbox.link_id = absl::StrCat(container.pid);
+  return Finish(std::move(sandbox), *ns);
+}
+
+}  // namespace
+
+absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::string_view text) {
+  if (text.empty())
+    return absl::InvalidArgumentError("no container given (want a container name or id, a pid, or a namespace path)");
+  if (absl::StartsWith(text, "/")) return ResolvePath(text);
+  if (IsPid(text)) return ResolvePid(options, text);
+  return ResolveContainer(options, text);
+}
+
+absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode) {
+  absl::StatusOr<NetNs> ns = NetNs::Open(path);
+  // A `/run/netns` name whose namespace was unmounted is an empty file.
+  if (absl::IsNotFound(ns.status()) || absl::IsInvalidArgument(ns.status())) return std::optional<NetNs>();
+  RETURN_IF_ERROR(ns.status());
+  if (ns->inode() != inode) return std::optional<NetNs>();
+  return std::optional<NetNs>(*std::move(ns));
+}
+
+}  // namespace weave
