@@ -1,6 +1,6 @@
 // A small synchronous HTTP/1.1 client for the Docker API and for tests. Boost.Beast for unix sockets and TCP alike:
-// one code path, a deadline over the whole exchange and a bound on the answer, none of which cpprestsdk's client has (its
-// time-out restarts with every packet and it cannot speak over unix sockets).
+// one code path, a deadline over the whole exchange and a bound on the answer, none of which cpprestsdk's client has
+// (its time-out restarts with every packet and it cannot speak over unix sockets).
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,9 @@ class HttpClient {
   // `address`: unix:///path, tcp://HOST:PORT or http://HOST:PORT. InvalidArgument otherwise. Connects to nothing yet.
   static absl::StatusOr<HttpClient> Create(absl::string_view address);
 
-  // One request on a connection of its own. `target` is path and query, as on the wire. Any status code is a result, not
-  // an error. Blocks up to `timeout`, from connecting to the last byte: for worker threads. Errors name the address:
+  // One request on a connection of its own. `target` is path and query, as on the wire. Any status code is a result,
+  // not an error. Blocks up to `timeout`, from connecting to the last byte: for worker threads. Errors name the
+  // address:
   //   Unavailable        nobody listens, or the connection ended without an answer
   //   DeadlineExceeded   no whole answer in time
   //   ResourceExhausted  the answer is larger than kMaxBodySize

@@ -31,8 +31,8 @@ absl::StatusOr<std::string> Decode(absl::string_view text, bool plus_is_blank) {
       const int high = i + 1 < text.size() ? HexDigit(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? HexDigit(text[i + 2]) : -1;
       if (high < 0 || low < 0) {
-        return absl::InvalidArgumentError(absl::StrCat("malformed escape in \"", absl::CHexEscape(text),
-                                                       "\": want % and two hexadecimal digits"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("malformed escape in \"", absl::CHexEscape(text), "\": want % and two hexadecimal digits"));
       }
       decoded.push_back(static_cast<char>(high * 16 + low));
       i += 2;

@@ -1,5 +1,5 @@
-// A request and a response of HTTP/1.1 as values, and the decoding of what a URL and a form carry. Shared by the servers,
-// the router and the client; knows no socket and no HTTP library.
+// A request and a response of HTTP/1.1 as values, and the decoding of what a URL and a form carry. Shared by the
+// servers, the router and the client; knows no socket and no HTTP library.
 #pragma once
 
 #include <optional>

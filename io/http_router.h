@@ -1,5 +1,5 @@
-// From method and path to a handler, and the answer's way back. Pure of sockets: a server turns bytes into an HttpRequest
-// and an HttpReply and calls Dispatch; spec/control.md section 1 gives the rules of 404 and 405.
+// From method and path to a handler, and the answer's way back. Pure of sockets: a server turns bytes into an
+// HttpRequest and an HttpReply and calls Dispatch; spec/control.md section 1 gives the rules of 404 and 405.
 #pragma once
 
 #include <memory>
@@ -81,8 +81,8 @@ class HttpRouter {
   HttpRouter(const HttpRouter&) = delete;
   HttpRouter& operator=(const HttpRouter&) = delete;
 
-  // `pattern` is "/expose/{ip}/{prefixlen}": each segment a literal or a parameter, which stands for one segment that is
-  // not empty. Several patterns may match a path: of those with the right method the first added wins.
+  // `pattern` is "/expose/{ip}/{prefixlen}": each segment a literal or a parameter, which stands for one segment that
+  // is not empty. Several patterns may match a path: of those with the right method the first added wins.
   void Add(absl::string_view method, absl::string_view pattern, Handler handler);
 
   // Runs the handler; without one answers 404 "404 page not found\n", or 405 without a body when the path is known with

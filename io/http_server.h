@@ -17,19 +17,19 @@
 namespace weave {
 
 // Which library listens on TCP. What cpprestsdk 2.10 cannot do, read in its source and seen in test/io: it does not say
-// that a client has gone (HttpReply::OnGone never runs), has no time-outs and no limit of connections or of header size,
-// reads a whole body whatever its size before it sends the 413, cannot bind port 0 or IPv6, and a negative chunk size
-// makes it copy from outside its buffer. Beast has none of these limits.
+// that a client has gone (HttpReply::OnGone never runs), has no time-outs and no limit of connections or of header
+// size, reads a whole body whatever its size before it sends the 413, cannot bind port 0 or IPv6, and a negative chunk
+// size makes it copy from outside its buffer. Beast has none of these limits.
 enum class HttpTcpBody { kCpprest, kBeast };
 
 struct HttpServerOptions {
   HttpTcpBody tcp_body = HttpTcpBody::kCpprest;
-  mode_t unix_mode = 0600;                          // of the socket file
-  std::size_t max_body_size = 1024 * 1024;          // bytes; more is answered with 413
-  std::size_t max_header_size = 16 * 1024;          // bytes of request line and headers; more is 431 (not cpprestsdk)
-  int max_connection_count = 128;                   // one more is answered with 503 and closed (not cpprestsdk)
-  Duration request_timeout = absl::Seconds(30);     // from the first wait for a request to its last byte, and for
-                                                    // writing an answer (not cpprestsdk)
+  mode_t unix_mode = 0600;                       // of the socket file
+  std::size_t max_body_size = 1024 * 1024;       // bytes; more is answered with 413
+  std::size_t max_header_size = 16 * 1024;       // bytes of request line and headers; more is 431 (not cpprestsdk)
+  int max_connection_count = 128;                // one more is answered with 503 and closed (not cpprestsdk)
+  Duration request_timeout = absl::Seconds(30);  // from the first wait for a request to its last byte, and for
+                                                 // writing an answer (not cpprestsdk)
 };
 
 class HttpServer {
@@ -46,8 +46,8 @@ class HttpServer {
                                                             std::shared_ptr<const HttpRouter> router, Logger& logger,
                                                             const HttpServerOptions& options = {});
 
-  // Stops accepting, closes all connections (open requests see OnGone), joins its threads and removes the socket file it
-  // made. Must not run on a server's thread, that is, in a handler. Does not wait for handlers' late answers.
+  // Stops accepting, closes all connections (open requests see OnGone), joins its threads and removes the socket file
+  // it made. Must not run on a server's thread, that is, in a handler. Does not wait for handlers' late answers.
   virtual ~HttpServer() = default;
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
