@@ -14,9 +14,7 @@ std::string Name(FirewallTable table, absl::string_view chain, absl::string_view
   return absl::StrCat(ToString(table), " ", chain, rule.empty() ? "" : " ", rule);
 }
 
-Rules ParseAll(const std::vector<std::string>& rules) {
-  return Rules(rules.begin(), rules.end());
-}
+Rules ParseAll(const std::vector<std::string>& rules) { return Rules(rules.begin(), rules.end()); }
 
 bool Contains(const Rules& rules, const RuleParts& rule) {
   return std::find(rules.begin(), rules.end(), rule) != rules.end();

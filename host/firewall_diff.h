@@ -1,5 +1,5 @@
-// Compares the packet filter as dumped with the RuleSet we want, and says what to change. Pure: packet_filter.h runs the
-// programs.
+// Compares the packet filter as dumped with the RuleSet we want, and says what to change. Pure: packet_filter.h runs
+// the programs.
 #pragma once
 
 #include <string>

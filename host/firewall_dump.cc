@@ -57,9 +57,9 @@ absl::Status CheckRemark(absl::string_view line) {
   if (!absl::StrContains(line, "is incompatible")) return absl::OkStatus();
   const std::vector<absl::string_view> pieces = absl::StrSplit(line, absl::ByAnyChar("`'"));
   if (pieces.size() < 2 || !TableOf(pieces[1])) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "packet filter: table ", pieces[1],
-      " holds rules made with nft that iptables cannot show; move them to a table of another name"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("packet filter: table ", pieces[1],
+                   " holds rules made with nft that iptables cannot show; move them to a table of another name"));
 }
 
 class DumpReader {
@@ -102,7 +102,8 @@ class DumpReader {
 
   absl::Status AddRule(absl::string_view chain_and_rule, absl::string_view line) {
     if (!table_) return absl::OkStatus();
-    const std::pair<absl::string_view, absl::string_view> split = absl::StrSplit(chain_and_rule, absl::MaxSplits(' ', 1));
+    const std::pair<absl::string_view, absl::string_view> split =
+        absl::StrSplit(chain_and_rule, absl::MaxSplits(' ', 1));
     // Rules come grouped by chain.
     std::vector<DumpedChain>& chains = dump_[*table_].chains;
     if (last_ >= chains.size() || chains[last_].name != split.first) {
@@ -160,7 +161,9 @@ RuleParts::RuleParts(absl::string_view rule) {
   std::sort(parts_.begin(), parts_.end());
 }
 
-bool RuleParts::Has(absl::string_view part) const { return std::find(parts_.begin(), parts_.end(), part) != parts_.end(); }
+bool RuleParts::Has(absl::string_view part) const {
+  return std::find(parts_.begin(), parts_.end(), part) != parts_.end();
+}
 
 absl::string_view RuleParts::Value(absl::string_view option) const {
   for (absl::string_view part : parts_) {

@@ -81,9 +81,7 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
     check_timer_->Arm(time);
   }
 
-  bool MayMove() const {
-    return !last_move_ || loop_.now().monotonic - *last_move_ >= options_.displaced_pause;
-  }
+  bool MayMove() const { return !last_move_ || loop_.now().monotonic - *last_move_ >= options_.displaced_pause; }
 
   // Starts the one worker task: to bring in new rules, or to look and mend.
   void Work() {
@@ -94,13 +92,13 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
     asked_ = std::exchange(waiting_, {});
     wanted_anew_ = false;
     const bool anew = !placed_;
-    workers_.Submit([&loop = loop_, weak = weak_from_this(), filter = filter_, rules = rules_, anew,
-                     may_move = MayMove()] {
-      Outcome outcome = Mend(filter, *rules, anew, may_move);
-      loop.Post([weak, outcome = std::move(outcome), anew] {
-        if (std::shared_ptr<Impl> impl = weak.lock(); impl != nullptr) impl->OnOutcome(outcome, anew);
-      });
-    });
+    workers_.Submit(
+        [&loop = loop_, weak = weak_from_this(), filter = filter_, rules = rules_, anew, may_move = MayMove()] {
+          Outcome outcome = Mend(filter, *rules, anew, may_move);
+          loop.Post([weak, outcome = std::move(outcome), anew] {
+            if (std::shared_ptr<Impl> impl = weak.lock(); impl != nullptr) impl->OnOutcome(outcome, anew);
+          });
+        });
   }
 
   // In a worker.

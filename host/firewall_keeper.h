@@ -17,8 +17,9 @@
 
 namespace weave {
 
-// Loop thread only; the workers must be in the same network namespace, and end before the loop does. At most one worker task at a time; a wish that arrives meanwhile replaces the one that waits.
-// Destroying it stops watching and leaves the rules as they are; callers still waiting are told Cancelled.
+// Loop thread only; the workers must be in the same network namespace, and end before the loop does. At most one worker
+// task at a time; a wish that arrives meanwhile replaces the one that waits. Destroying it stops watching and leaves
+// the rules as they are; callers still waiting are told Cancelled.
 class FirewallKeeper {
  public:
   using Done = absl::AnyInvocable<void(absl::Status)>;

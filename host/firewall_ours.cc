@@ -111,8 +111,9 @@ class Finder {
       docker_bridges.insert(drop.bridge);
     }
     for (const std::string& bridge : bridges_) {
-      if (!owner_.docker_bridge.empty() && OwnAll(FirewallTable::kFilter, forward_, absl::StrCat(
-              "-i ", owner_.docker_bridge, " -o ", bridge, " -j DROP")) > 0) {
+      if (!owner_.docker_bridge.empty() &&
+          OwnAll(FirewallTable::kFilter, forward_,
+                 absl::StrCat("-i ", owner_.docker_bridge, " -o ", bridge, " -j DROP")) > 0) {
         docker_bridges.insert(owner_.docker_bridge);
       }
       for (const std::string& docker : docker_bridges) {

@@ -65,17 +65,16 @@ std::string LastLine(absl::string_view text) {
 absl::Status ProgramError(const std::string& program, const SubprocessResult& result) {
   const std::string& said = result.error_output;
   const auto says = [&](absl::string_view words) { return absl::StrContains(said, words); };
-  const std::string text = absl::StrCat(program, " failed: ", LastLine(said).empty()
-                                                                  ? absl::StrCat("exit status ", result.exit_status)
-                                                                  : LastLine(said));
+  const std::string text = absl::StrCat(
+      program, " failed: ", LastLine(said).empty() ? absl::StrCat("exit status ", result.exit_status) : LastLine(said));
   if (says("xtables lock")) return absl::UnavailableError(absl::StrCat(text, " (the lock is held by another program)"));
   if (says("you must be root") || says("Permission denied") || says("Operation not permitted")) {
     return absl::PermissionDeniedError(absl::StrCat(text, " (root is needed)"));
   }
   if (says("do you need to insmod") || says("can't initialize iptables table") || says("Failed to initialize nft") ||
       says("Could not fetch rule set generation id") || says("missing kernel module")) {
-    return absl::UnimplementedError(
-        absl::StrCat(text, " (this kernel lacks what the program needs; IPTABLES_BACKEND=nft or legacy selects another)"));
+    return absl::UnimplementedError(absl::StrCat(
+        text, " (this kernel lacks what the program needs; IPTABLES_BACKEND=nft or legacy selects another)"));
   }
   if (says("is incompatible")) return absl::FailedPreconditionError(text);
   return absl::AbortedError(text);
@@ -119,9 +118,9 @@ absl::StatusOr<PacketFilter> PacketFilter::Detect(const PacketFilterOptions& opt
   absl::StatusOr<PacketFilter> nft = Find(FirewallBackend::kNft, options);
   absl::StatusOr<PacketFilter> legacy = Find(FirewallBackend::kLegacy, options);
   if (!nft.ok() && !legacy.ok()) {
-    return absl::NotFoundError(absl::StrCat("packet filter: neither iptables-nft-restore nor iptables-legacy-restore in ",
-                                            absl::StrJoin(SearchPath(options), ", "),
-                                            "; install the package iptables"));
+    return absl::NotFoundError(
+        absl::StrCat("packet filter: neither iptables-nft-restore nor iptables-legacy-restore in ",
+                     absl::StrJoin(SearchPath(options), ", "), "; install the package iptables"));
   }
   if (!nft.ok()) return legacy;
   if (!legacy.ok()) return nft;
@@ -208,7 +207,8 @@ absl::StatusOr<std::size_t> PacketFilter::CountForeignRules() const {
   std::size_t count = 0;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     if (!absl::ConsumePrefix(&line, "-A ")) continue;
-    const std::pair<absl::string_view, absl::string_view> chain_and_rule = absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    const std::pair<absl::string_view, absl::string_view> chain_and_rule =
+        absl::StrSplit(line, absl::MaxSplits(' ', 1));
     if (IsWeaveChain(chain_and_rule.first) || IsWeaveChain(RuleParts(chain_and_rule.second).Target())) continue;
     ++count;
   }

@@ -35,8 +35,8 @@ struct PacketFilterOptions {
 // namespace of the calling thread. Holds no state but paths: usable from several threads, copies are equal.
 //
 // Errors: NotFound, a program is missing (names the package); Unimplemented, the kernel lacks what the back end needs;
-// FailedPrecondition, rules of others make it impossible; Unavailable, the xtables lock stayed taken; DeadlineExceeded, a
-// program hung; Aborted, the rules differed again each time we had put them right.
+// FailedPrecondition, rules of others make it impossible; Unavailable, the xtables lock stayed taken; DeadlineExceeded,
+// a program hung; Aborted, the rules differed again each time we had put them right.
 class PacketFilter {
  public:
   // Without a wish: legacy when it holds ten rules of others or more (contract A14-08), or more than nft does; nft when

@@ -22,7 +22,8 @@ FirewallDiff DiffToNothing(const FirewallDump& dump, const FirewallOwner& owner 
 }
 
 // Filter with the given rules; mangle and nat as they should be for the default configuration.
-std::string Filter(const std::string& rules, const std::string& chains = ":WEAVE-CANARY - [0:0]\n:WEAVE-EXPOSE - [0:0]\n") {
+std::string Filter(const std::string& rules,
+                   const std::string& chains = ":WEAVE-CANARY - [0:0]\n:WEAVE-EXPOSE - [0:0]\n") {
   return absl::StrCat("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n", chains, rules,
                       "COMMIT\n*mangle\n:WEAVE-CANARY - [0:0]\nCOMMIT\n*nat\n:POSTROUTING ACCEPT [0:0]\n",
                       ":WEAVE - [0:0]\n:WEAVE-CANARY - [0:0]\n-A POSTROUTING -j WEAVE\nCOMMIT\n");
@@ -54,9 +55,9 @@ TEST_CASE("When one of the forwarding rules is gone all are put to the top in or
                                              "-A FORWARD -o weave -j WEAVE-EXPOSE\n"
                                              "-A FORWARD -i weave ! -o weave -j ACCEPT\n")),
                                  {});
-  CHECK(diff.missing == std::vector<std::string>{
-                            "filter FORWARD -i weave -o weave -j ACCEPT",
-                            "filter FORWARD -o weave -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"});
+  CHECK(diff.missing ==
+        std::vector<std::string>{"filter FORWARD -i weave -o weave -j ACCEPT",
+                                 "filter FORWARD -o weave -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"});
   CHECK(diff.restore_text ==
         "*filter\n-D FORWARD -o weave -j WEAVE-EXPOSE\n-D FORWARD -i weave ! -o weave -j ACCEPT\n"
         "-I FORWARD 1 -i weave -o weave -j ACCEPT\n-I FORWARD 2 -o weave -j WEAVE-EXPOSE\n"
@@ -65,8 +66,11 @@ TEST_CASE("When one of the forwarding rules is gone all are put to the top in or
 }
 
 TEST_CASE("A rule of others above ours is a displacement and nothing else", "[host][firewall]") {
-  const FirewallDiff diff = Diff(Dump(Filter("-A FORWARD -j DOCKER-USER\n" + kForward, "" ":DOCKER-USER - [0:0]\n"
-                                             ":WEAVE-CANARY - [0:0]\n:WEAVE-EXPOSE - [0:0]\n")), {});
+  const FirewallDiff diff = Diff(Dump(Filter("-A FORWARD -j DOCKER-USER\n" + kForward,
+                                             ""
+                                             ":DOCKER-USER - [0:0]\n"
+                                             ":WEAVE-CANARY - [0:0]\n:WEAVE-EXPOSE - [0:0]\n")),
+                                 {});
   CHECK(diff.OnlyDisplaced());
   CHECK(diff.displaced == std::vector<std::string>{"filter FORWARD"});
   CHECK_THAT(diff.restore_text, !Catch::Contains("DOCKER-USER"));
@@ -101,8 +105,8 @@ const std::string kControl =
     "RELATED,ESTABLISHED -m comment --comment \"Block non-local access to Weave Net control port\" -j DROP\n";
 
 TEST_CASE("Rules of an earlier configuration are taken out", "[host][firewall]") {
-  const FirewallDiff diff = Diff(Dump(Filter(kDockerInput + kControl + "-A FORWARD -i docker0 -o weave -j DROP\n" +
-                                             kForward)), {});
+  const FirewallDiff diff =
+      Diff(Dump(Filter(kDockerInput + kControl + "-A FORWARD -i docker0 -o weave -j DROP\n" + kForward)), {});
   CHECK(diff.missing.empty());
   CHECK(diff.displaced.empty());
   CHECK(diff.stale.size() == 7);
@@ -115,7 +119,8 @@ TEST_CASE("Switching the policy controller off leaves it its chains", "[host][fi
   CHECK(on.find("WEAVE-NPC") != std::string::npos);
   const FirewallDump dump = Dump(Filter(
       "-A INPUT -i weave -j WEAVE-NPC-EGRESS\n"
-      "-A FORWARD -i weave -m comment --comment \"NOTE: this must go before \\'-j KUBE-FORWARD\\'\" -j WEAVE-NPC-EGRESS\n"
+      "-A FORWARD -i weave -m comment --comment \"NOTE: this must go before \\'-j KUBE-FORWARD\\'\" -j "
+      "WEAVE-NPC-EGRESS\n"
       "-A FORWARD -o weave -m comment --comment \"NOTE: this must go before \\'-j KUBE-FORWARD\\'\" -j WEAVE-NPC\n"
       "-A FORWARD -o weave -m state --state NEW -j NFLOG --nflog-group 86\n-A FORWARD -o weave -j DROP\n"
       "-A FORWARD -i weave ! -o weave -j ACCEPT\n"
@@ -131,12 +136,14 @@ TEST_CASE("Switching the policy controller off leaves it its chains", "[host][fi
 TEST_CASE("A chain of ours to which others jump is emptied, not deleted", "[host][firewall]") {
   FirewallConfig npc;
   npc.expect_npc = true;
-  const FirewallDiff diff = Diff(Dump(Filter(kForward + "-A OUTPUT -j WEAVE-EXPOSE\n-A WEAVE-EXPOSE -j ACCEPT\n")), npc);
+  const FirewallDiff diff =
+      Diff(Dump(Filter(kForward + "-A OUTPUT -j WEAVE-EXPOSE\n-A WEAVE-EXPOSE -j ACCEPT\n")), npc);
   CHECK_THAT(diff.restore_text, Catch::Contains("-F WEAVE-EXPOSE\n"));
   CHECK_THAT(diff.restore_text, !Catch::Contains("-X WEAVE-EXPOSE\n"));
 }
 
-TEST_CASE("Removal finds everything of ours whatever the ports and bridges were, and nothing else", "[host][firewall]") {
+TEST_CASE("Removal finds everything of ours whatever the ports and bridges were, and nothing else",
+          "[host][firewall]") {
   const std::string foreign =
       "-A INPUT -i docker1 -p udp -m udp --dport 53 -j ACCEPT\n"
       "-A INPUT -d 172.18.0.1/32 -i docker1 -p tcp -m tcp --dport 8080 -j DROP\n"
@@ -163,8 +170,9 @@ TEST_CASE("Removal finds everything of ours whatever the ports and bridges were,
 }
 
 TEST_CASE("What is left of a half-removed group is found by the names we are told", "[host][firewall]") {
-  const std::string rest = "-A INPUT -d 172.17.0.1/32 -i docker0 -p udp -m udp --dport 7001 -j DROP\n"
-                           "-A INPUT -i docker0 -p udp -m udp --dport 53 -j ACCEPT\n";
+  const std::string rest =
+      "-A INPUT -d 172.17.0.1/32 -i docker0 -p udp -m udp --dport 7001 -j DROP\n"
+      "-A INPUT -i docker0 -p udp -m udp --dport 53 -j ACCEPT\n";
   const FirewallDump dump = Dump(absl::StrCat("*filter\n:INPUT ACCEPT [0:0]\n", rest, "COMMIT\n"));
   CHECK(DiffToNothing(dump).Matches());
   CHECK(DiffToNothing(dump, {"weave", "docker0", 7000}).stale.size() == 2);

@@ -63,7 +63,8 @@ TEST_CASE("Rules are the same however they are written", "[host][firewall]") {
 }
 
 TEST_CASE("The parts of a rule can be asked for", "[host][firewall]") {
-  const RuleParts rule("-d 10.0.0.1/32 -i docker0 ! -o weave -p tcp --dport 80 -m comment --comment \"two words\" -g X");
+  const RuleParts rule(
+      "-d 10.0.0.1/32 -i docker0 ! -o weave -p tcp --dport 80 -m comment --comment \"two words\" -g X");
   CHECK(rule.Value("-i") == "docker0");
   CHECK(rule.Value("-o").empty());
   CHECK(rule.Has("! -o weave"));

@@ -79,8 +79,9 @@ TEST_CASE("Exposed networks are let in and masqueraded, each once, without NAT w
   FirewallConfig config;
   config.exposures = {{Net("10.32.0.5/12"), true}, {Net("10.2.1.7/24"), false}, {Net("10.32.0.9/12"), true}};
   const std::string text = Render(config);
-  CHECK_THAT(text, Catch::Contains("-A WEAVE-EXPOSE -d 10.32.0.0/12 -j ACCEPT\n-A WEAVE-EXPOSE -d 10.2.1.0/24 -j ACCEPT\n"
-                                   "-I FORWARD 1"));
+  CHECK_THAT(text,
+             Catch::Contains("-A WEAVE-EXPOSE -d 10.32.0.0/12 -j ACCEPT\n-A WEAVE-EXPOSE -d 10.2.1.0/24 -j ACCEPT\n"
+                             "-I FORWARD 1"));
   CHECK_THAT(text, Catch::Contains(":WEAVE - [0:0]\n"
                                    "-A WEAVE -s 10.32.0.0/12 -d 224.0.0.0/4 -j RETURN\n"
                                    "-A WEAVE ! -s 10.32.0.0/12 -d 10.32.0.0/12 -j MASQUERADE\n"
@@ -131,7 +132,9 @@ COMMIT
 }
 
 TEST_CASE("What cannot be a rule is refused by name", "[host][firewall]") {
-  const auto message = [](const FirewallConfig& config) { return std::string(BuildRuleSet(config).status().message()); };
+  const auto message = [](const FirewallConfig& config) {
+    return std::string(BuildRuleSet(config).status().message());
+  };
   FirewallConfig config;
   for (const char* name : {"", "weave\n-F", "a b", "-i", "eth+", "sixteen-letters!", "a234567890123456", "a\"b"}) {
     config.bridge = name;
@@ -155,7 +158,8 @@ TEST_CASE("What cannot be a rule is refused by name", "[host][firewall]") {
 }
 
 TEST_CASE("Chains of ours are known by name", "[host][firewall]") {
-  for (const char* name : {"WEAVE", "WEAVE-EXPOSE", "WEAVE-CANARY", "WEAVE-NPC", "WEAVE-NPC-INGRESS", "WEAVE-IPSEC-IN"}) {
+  for (const char* name :
+       {"WEAVE", "WEAVE-EXPOSE", "WEAVE-CANARY", "WEAVE-NPC", "WEAVE-NPC-INGRESS", "WEAVE-IPSEC-IN"}) {
     CHECK(IsWeaveChain(name));
   }
   for (const char* name : {"", "WEAVER", "WEAVE-MINE", "weave", "KUBE-WEAVE"}) CHECK_FALSE(IsWeaveChain(name));
