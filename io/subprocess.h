@@ -14,7 +14,7 @@ namespace weave {
 
 struct SubprocessOptions {
   std::vector<std::string> argv = {};  // argv[0]: a path, or a name looked up in PATH
-  std::string input = {};         // standard input; empty: /dev/null
+  std::string input = {};              // standard input; empty: /dev/null
   Duration timeout = absl::Seconds(30);
   std::size_t max_output_size = 1 << 20;  // bytes kept of each of the two outputs; the rest is read and dropped
 

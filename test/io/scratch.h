@@ -1,0 +1,82 @@
+// What the tests of io share: a directory that goes away, and a logger that remembers.
+#pragma once
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/check.h"
+#include "base/log.h"
+
+namespace weave {
+
+class ScratchDirectory {
+ public:
+  ScratchDirectory() : path_((std::filesystem::temp_directory_path() / "weave-io-XXXXXX").string()) {
+    CHECK(::mkdtemp(path_.data()) != nullptr) << path_;
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  const std::string& path() const { return path_; }
+  std::string operator/(absl::string_view name) const { return absl::StrCat(path_, "/", name); }
+
+  // Names in the directory, sorted.
+  std::vector<std::string> List() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+ private:
+  std::string path_;
+};
+
+class RememberingLogger final : public Logger {
+ public:
+  RememberingLogger() : Logger(LogLevel::kDebug) {}
+
+  std::vector<std::string> lines() const {
+    absl::MutexLock lock(&mutex_);
+    return lines_;
+  }
+
+  int CountOf(absl::string_view part) const {
+    int count = 0;
+    for (const std::string& line : lines()) count += absl::StrContains(line, part) ? 1 : 0;
+    return count;
+  }
+
+  // Returns once a line contains `part`; the test's time limit bounds the wait.
+  void WaitFor(absl::string_view part) const {
+    const auto found = [this, part] {
+      for (const std::string& line : lines_)
+        if (absl::StrContains(line, part)) return true;
+      return false;
+    };
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&found));
+  }
+
+ private:
+  void Write(LogLevel level, absl::string_view message, absl::Span<const LogField> fields) override {
+    absl::MutexLock lock(&mutex_);
+    lines_.push_back(absl::StrCat(ToString(level), ": ", message, " ", FormatFields(fields)));
+  }
+
+  mutable absl::Mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+}  // namespace weave
