@@ -64,10 +64,11 @@ TEST_CASE("A client takes only addresses it can speak to", "[http]") {
 }
 
 TEST_CASE("A client reads answers with a length, in chunks and up to the end of the connection", "[http]") {
+  const char* const chunked =
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n";
   const char* const answers[] = {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
-                                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: "
-                                 "chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
-                                 "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{}"};
+                                 chunked, "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{}"};
   for (const char* answer : answers) {
     INFO(answer);
     const CannedServer server(answer);
