@@ -3,8 +3,8 @@
 //
 // A turn: sleep until something is ready, sample both clocks once, run the callbacks of every readable descriptor, then
 // of every timer that is due (by deadline, equal ones in the order they were armed), then every task posted so far (in
-// order), then the end-of-turn callback. What such a callback causes for its own kind (a task posted by a task, a timer armed
-// by a timer, a descriptor still readable) belongs to the next turn, so that every turn ends.
+// order), then the end-of-turn callback. What such a callback causes for its own kind (a task posted by a task, a timer
+// armed by a timer, a descriptor still readable) belongs to the next turn, so that every turn ends.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@
 
 namespace weave {
 
-// A one-shot alarm; arming again moves it. Made by EventLoop, destroyed before it, used on its thread only. The callback
-// may arm, disarm or destroy its own timer or others.
+// A one-shot alarm; arming again moves it. Made by EventLoop, destroyed before it, used on its thread only. The
+// callback may arm, disarm or destroy its own timer or others.
 class Timer {
  public:
   virtual ~Timer() = default;

@@ -17,16 +17,20 @@ absl::StatusCode CodeOf(int err) {
     case EMFILE:
     case ENFILE:
     case ENOMEM:
-    case EFBIG: return absl::StatusCode::kResourceExhausted;
+    case EFBIG:
+      return absl::StatusCode::kResourceExhausted;
     case EACCES:
     case EPERM:
-    case EROFS: return absl::StatusCode::kPermissionDenied;
+    case EROFS:
+      return absl::StatusCode::kPermissionDenied;
     case ENOENT:
     case ENODEV:
     case ENXIO:
-    case ESRCH: return absl::StatusCode::kNotFound;
+    case ESRCH:
+      return absl::StatusCode::kNotFound;
     case EEXIST:
-    case EADDRINUSE: return absl::StatusCode::kAlreadyExists;
+    case EADDRINUSE:
+      return absl::StatusCode::kAlreadyExists;
     case EAGAIN:
     case EBUSY:
     case ECONNREFUSED:
@@ -36,20 +40,26 @@ absl::StatusCode CodeOf(int err) {
     case ENETDOWN:
     case ENETUNREACH:
     case EHOSTUNREACH:
-    case EINTR: return absl::StatusCode::kUnavailable;
+    case EINTR:
+      return absl::StatusCode::kUnavailable;
     case EINVAL:
     case ENAMETOOLONG:
-    case ELOOP: return absl::StatusCode::kInvalidArgument;
+    case ELOOP:
+      return absl::StatusCode::kInvalidArgument;
     case EISDIR:
     case ENOTDIR:
     case ENOTEMPTY:
-    case EADDRNOTAVAIL: return absl::StatusCode::kFailedPrecondition;
+    case EADDRNOTAVAIL:
+      return absl::StatusCode::kFailedPrecondition;
     case ENOSYS:
     case EOPNOTSUPP:
     case EAFNOSUPPORT:
-    case EPROTONOSUPPORT: return absl::StatusCode::kUnimplemented;
-    case ECANCELED: return absl::StatusCode::kCancelled;
-    default: return absl::StatusCode::kInternal;
+    case EPROTONOSUPPORT:
+      return absl::StatusCode::kUnimplemented;
+    case ECANCELED:
+      return absl::StatusCode::kCancelled;
+    default:
+      return absl::StatusCode::kInternal;
   }
 }
 

@@ -34,12 +34,12 @@ class Fd {
   int fd_ = -1;
 };
 
-// `what` names the operation and its object: ErrnoError(ENOENT, "open /run/x") is NotFound "open /run/x: No such file or
-// directory". Codes a caller can act on: ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM are ResourceExhausted; EACCES, EPERM,
-// EROFS PermissionDenied; ENOENT, ENODEV, ENXIO, ESRCH NotFound; EEXIST, EADDRINUSE AlreadyExists; EAGAIN, EBUSY,
-// ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT, ENETDOWN, ENETUNREACH, EHOSTUNREACH, EINTR Unavailable; EINVAL,
-// ENAMETOOLONG, ELOOP InvalidArgument; EISDIR, ENOTDIR, ENOTEMPTY, EADDRNOTAVAIL FailedPrecondition; ENOSYS, EOPNOTSUPP,
-// EAFNOSUPPORT, EPROTONOSUPPORT Unimplemented; ECANCELED Cancelled; the rest Internal.
+// `what` names the operation and its object: ErrnoError(ENOENT, "open /run/x") is NotFound "open /run/x: No such file
+// or directory". Codes a caller can act on: ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM are ResourceExhausted;
+// EACCES, EPERM, EROFS PermissionDenied; ENOENT, ENODEV, ENXIO, ESRCH NotFound; EEXIST, EADDRINUSE AlreadyExists;
+// EAGAIN, EBUSY, ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT, ENETDOWN, ENETUNREACH, EHOSTUNREACH, EINTR Unavailable;
+// EINVAL, ENAMETOOLONG, ELOOP InvalidArgument; EISDIR, ENOTDIR, ENOTEMPTY, EADDRNOTAVAIL FailedPrecondition; ENOSYS,
+// EOPNOTSUPP, EAFNOSUPPORT, EPROTONOSUPPORT Unimplemented; ECANCELED Cancelled; the rest Internal.
 absl::Status ErrnoError(int err, absl::string_view what);
 
 }  // namespace weave

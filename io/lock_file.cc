@@ -12,9 +12,9 @@
 namespace weave {
 namespace {
 
-// Two locks on the same file, fcntl_locking(2). The open-file-description lock excludes: it also excludes a second opener
-// in this process, and closing another descriptor of the file does not drop it. The classic lock only makes the kernel
-// tell others our pid, which the first kind does not.
+// Two locks on the same file, fcntl_locking(2). The open-file-description lock excludes: it also excludes a second
+// opener in this process, and closing another descriptor of the file does not drop it. The classic lock only makes the
+// kernel tell others our pid, which the first kind does not.
 struct flock ByteLock(off_t start, short type) {
   struct flock lock = {};
   lock.l_type = type;

@@ -28,21 +28,27 @@ constexpr int kBusyMilliseconds = 2000;
 absl::StatusCode CodeOf(int code) {
   switch (code & 0xff) {
     case SQLITE_FULL:
-    case SQLITE_NOMEM: return absl::StatusCode::kResourceExhausted;
+    case SQLITE_NOMEM:
+      return absl::StatusCode::kResourceExhausted;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return absl::StatusCode::kUnavailable;
+    case SQLITE_LOCKED:
+      return absl::StatusCode::kUnavailable;
     case SQLITE_PERM:
     case SQLITE_READONLY:
-    case SQLITE_AUTH: return absl::StatusCode::kPermissionDenied;
-    case SQLITE_TOOBIG: return absl::StatusCode::kInvalidArgument;
+    case SQLITE_AUTH:
+      return absl::StatusCode::kPermissionDenied;
+    case SQLITE_TOOBIG:
+      return absl::StatusCode::kInvalidArgument;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_FORMAT:
     case SQLITE_ERROR:  // our statements are right: the schema is not the one they are for
     case SQLITE_SCHEMA:
     case SQLITE_MISMATCH:
-    case SQLITE_CONSTRAINT: return absl::StatusCode::kDataLoss;
-    default: return absl::StatusCode::kInternal;
+    case SQLITE_CONSTRAINT:
+      return absl::StatusCode::kDataLoss;
+    default:
+      return absl::StatusCode::kInternal;
   }
 }
 
@@ -212,8 +218,9 @@ bool RecordFile::ProvesOurVersion(const std::string& path) {
 }
 
 absl::Status RecordFile::Check() {
-  ASSIGN_OR_RETURN(const std::string schema,
-                   QueryText("SELECT group_concat(type || ' ' || name || ': ' || coalesce(sql, '')) FROM sqlite_schema"));
+  ASSIGN_OR_RETURN(
+      const std::string schema,
+      QueryText("SELECT group_concat(type || ' ' || name || ': ' || coalesce(sql, '')) FROM sqlite_schema"));
   if (schema != absl::StrCat("table records: ", record_format::kCreateTable))
     return absl::DataLossError(absl::StrCat("check store ", path_, ": its tables are not ours"));
   ASSIGN_OR_RETURN(const std::string report, QueryText("PRAGMA integrity_check(1)"));
@@ -233,8 +240,8 @@ absl::StatusOr<std::map<std::string, std::string>> RecordFile::ReadAll() {
     std::string value(TextColumn(statement.get(), 1));
     const std::uint32_t checksum = record_format::Checksum(key, value);
     if (sqlite3_column_int64(statement.get(), 2) != checksum)
-      return absl::DataLossError(absl::StrCat("read store ", path_, ": record of ", value.size(),
-                                              " bytes does not match its checksum"));
+      return absl::DataLossError(
+          absl::StrCat("read store ", path_, ": record of ", value.size(), " bytes does not match its checksum"));
     if (key.empty()) {
       state = std::move(value);
     } else {
@@ -243,8 +250,8 @@ absl::StatusOr<std::map<std::string, std::string>> RecordFile::ReadAll() {
     }
   }
   if (state != summary.ToValue() || records.size() != summary.record_count)
-    return absl::DataLossError(absl::StrCat("read store ", path_, ": has \"", summary.ToValue(), "\" where \"", state,
-                                            "\" was written"));
+    return absl::DataLossError(
+        absl::StrCat("read store ", path_, ": has \"", summary.ToValue(), "\" where \"", state, "\" was written"));
   summary_ = summary;
   return records;
 }

@@ -25,8 +25,8 @@ class RecordFile {
   // Opens and checks everything. DataLoss: damaged, and not to be used; other codes as RecordStore::Open.
   static absl::StatusOr<std::unique_ptr<RecordFile>> Open(const std::string& path);
 
-  // True when the records of the file, read without touching it, prove it to be of our version after all: then a header
-  // that claims a newer one is damage.
+  // True when the file, read without touching it, passes every check of our version: then a header that claims a newer
+  // one is damage. Anything less might be a newer store, and is left alone.
   static bool ProvesOurVersion(const std::string& path);
 
   RecordFile(const RecordFile&) = delete;

@@ -88,9 +88,9 @@ absl::StatusOr<FileKind> Inspect(const std::string& path, std::uint32_t* newer_v
     return Exists(path + "-wal") ? FileKind::kDamaged : FileKind::kAbsent;
   }
   if (!S_ISREG(info.st_mode))
-    return absl::FailedPreconditionError(
-        absl::StrCat("open store ", path, ": is a ", S_ISDIR(info.st_mode) ? "directory" : "special file",
-                     ", want a regular file or none"));
+    return absl::FailedPreconditionError(absl::StrCat("open store ", path, ": is a ",
+                                                      S_ISDIR(info.st_mode) ? "directory" : "special file",
+                                                      ", want a regular file or none"));
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open store ", path));
 
@@ -100,7 +100,8 @@ absl::StatusOr<FileKind> Inspect(const std::string& path, std::uint32_t* newer_v
   if (std::memcmp(header.data(), kSqliteMagic.data(), kSqliteMagic.size()) != 0) {
     if (IsBolt(fd.get()))
       return absl::FailedPreconditionError(
-          absl::StrCat("store ", path, " was written by Weave Net 2.8 (bbolt): its import is not supported in this build; "
+          absl::StrCat("store ", path,
+                       " was written by Weave Net 2.8 (bbolt): its import is not supported in this build; "
                        "nothing was changed"));
     return FileKind::kDamaged;
   }

@@ -20,6 +20,7 @@
 #include "io/file.h"
 #include "io/lock_file.h"
 #include "io/record_file.h"
+#include "io/record_wal.h"
 
 namespace weave {
 namespace {
@@ -67,7 +68,8 @@ absl::StatusOr<OpenedFile> OpenOrCreate(const std::string& path, Logger& log) {
   absl::Status damage = absl::DataLossError(absl::StrCat("store ", path, ": the header is not that of a record store"));
   OpenedFile opened;
   if (kind == record_format::FileKind::kPresent) {
-    absl::StatusOr<std::unique_ptr<RecordFile>> file = RecordFile::Open(path);
+    const absl::Status wal = CheckWal(path + "-wal");
+    absl::StatusOr<std::unique_ptr<RecordFile>> file = wal.ok() ? RecordFile::Open(path) : wal;
     if (file.ok()) {
       opened.file = *std::move(file);
       return opened;

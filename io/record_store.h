@@ -36,9 +36,9 @@ class RecordStore {
   };
 
   struct Stats {
-    std::uint64_t commit_count = 0;          // transactions that became durable
-    std::uint64_t batch_count = 0;           // batches acknowledged by those
-    std::uint64_t failed_batch_count = 0;    // batches that got an error
+    std::uint64_t commit_count = 0;        // transactions that became durable
+    std::uint64_t batch_count = 0;         // batches acknowledged by those
+    std::uint64_t failed_batch_count = 0;  // batches that got an error
   };
 
   // Makes a missing directory (0700) and a missing file. Errors name the path; none of them leaves anything changed:

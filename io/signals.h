@@ -13,9 +13,9 @@
 
 namespace weave {
 
-// The signals stay blocked, for this thread and every one it starts later, while the watch exists. So make it before any
-// other thread; destroy it on the same thread, which then gets its old mask back (a signal of these that arrived and was
-// not delivered is dropped).
+// The signals stay blocked, for this thread and every one it starts later, while the watch exists. So make it before
+// any other thread; destroy it on the same thread, which then gets its old mask back (a signal of these that arrived
+// and was not delivered is dropped).
 class SignalWatch {
  public:
   // `callback` gets the signal's number, on the loop; equal signals that arrive together count once.

@@ -105,9 +105,8 @@ std::vector<std::string> Environment(const SubprocessOptions& options) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const absl::string_view text = *entry;
     const bool replaced =
-        std::any_of(options.environment.begin(), options.environment.end(), [&](const auto& variable) {
-          return text.substr(0, text.find('=')) == variable.first;
-        });
+        std::any_of(options.environment.begin(), options.environment.end(),
+                    [&](const auto& variable) { return text.substr(0, text.find('=')) == variable.first; });
     if (!replaced) result.emplace_back(text);
   }
   for (const auto& [name, value] : options.environment) result.push_back(absl::StrCat(name, "=", value));
@@ -243,8 +242,8 @@ absl::StatusOr<SubprocessResult> RunSuccessfully(const SubprocessOptions& option
   if (result.succeeded()) return result;
   const absl::string_view text = absl::StripTrailingAsciiWhitespace(result.error_output);
   const absl::string_view last = text.substr(text.rfind('\n') + 1);
-  return absl::InternalError(absl::StrCat("run ", options.argv[0], ": exit status ", result.exit_status,
-                                          last.empty() ? "" : ": ", last));
+  return absl::InternalError(
+      absl::StrCat("run ", options.argv[0], ": exit status ", result.exit_status, last.empty() ? "" : ": ", last));
 }
 
 }  // namespace weave

@@ -34,8 +34,8 @@ struct SubprocessResult {
   bool succeeded() const { return exit_status == 0; }
 };
 
-// OK means the program ran and ended by itself, whatever its exit status. NotFound or PermissionDenied when it cannot be
-// started, DeadlineExceeded when it was killed for taking too long (it alone: what it started is not), naming the
+// OK means the program ran and ended by itself, whatever its exit status. NotFound or PermissionDenied when it cannot
+// be started, DeadlineExceeded when it was killed for taking too long (it alone: what it started is not), naming the
 // program. Returns when the program ends, even if a child of it still holds the outputs. Any thread; uses no signal
 // handler. The program starts with default signal handling and nothing blocked.
 absl::StatusOr<SubprocessResult> RunSubprocess(const SubprocessOptions& options);

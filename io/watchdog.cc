@@ -130,7 +130,7 @@ class Watchdog::Impl final : public TurnObserver {
   std::atomic<std::uint64_t> last_counted_turn_ = 0;
   std::atomic<std::uint64_t> long_turn_count_ = 0;
   std::atomic<std::int64_t> longest_nanoseconds_ = 0;
-  Duration longest_;  // of the loop thread
+  Duration longest_;                            // of the loop thread
   std::shared_ptr<std::atomic<bool>> answers_;  // the loop ran the task of the last ping
 
   std::atomic<bool> dozing_ = false;

@@ -13,15 +13,15 @@
 
 namespace weave {
 
-// Made and destroyed on the loop's thread or while it does not run; destroyed before the loop. Costs the loop two atomic
-// stores a turn, and nothing while the loop sleeps.
+// Made and destroyed on the loop's thread or while it does not run; destroyed before the loop. Costs the loop two
+// atomic stores a turn, and nothing while the loop sleeps.
 class Watchdog {
  public:
   struct Options {
     Duration limit = absl::Milliseconds(100);
 
-    // Every `ping_interval` the loop is asked for a sign of life; `ping` is called on the watchdog's thread each time it
-    // gave one. Zero: never.
+    // Every `ping_interval` the loop is asked for a sign of life; `ping` is called on the watchdog's thread each time
+    // it gave one. Zero: never.
     Duration ping_interval = absl::ZeroDuration();
     absl::AnyInvocable<void()> ping = nullptr;
   };

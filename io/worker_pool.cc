@@ -21,9 +21,8 @@ WorkerPool::~WorkerPool() {
     // A running task may submit another, which may start a thread: wait for quiet before taking the list.
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(
-        +[](WorkerPool* pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(pool->mutex_) {
-          return pool->tasks_.empty() && pool->running_count_ == 0;
-        },
+        +[](WorkerPool* pool)
+             ABSL_EXCLUSIVE_LOCKS_REQUIRED(pool->mutex_) { return pool->tasks_.empty() && pool->running_count_ == 0; },
         this));
     closing_ = true;
     threads.swap(threads_);
@@ -63,9 +62,8 @@ void WorkerPool::Work(int index) {
   absl::MutexLock lock(&mutex_);
   while (true) {
     mutex_.Await(absl::Condition(
-        +[](WorkerPool* pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(pool->mutex_) {
-          return !pool->tasks_.empty() || pool->closing_;
-        },
+        +[](WorkerPool* pool)
+             ABSL_EXCLUSIVE_LOCKS_REQUIRED(pool->mutex_) { return !pool->tasks_.empty() || pool->closing_; },
         this));
     if (tasks_.empty()) return;
     absl::AnyInvocable<void()> task = std::move(tasks_.front());

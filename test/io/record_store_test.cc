@@ -73,7 +73,8 @@ TEST_CASE("What was committed is there after reopening, byte for byte", "[io][st
     for (int i = 0; i < 256; ++i) bytes.push_back(static_cast<char>(i));
     return bytes;
   }();
-  const Records expected = {{"empty", ""}, {"binary", every_byte}, {every_byte, "odd key"}, {"large", std::string(300'000, 'x')}};
+  const Records expected = {
+      {"empty", ""}, {"binary", every_byte}, {every_byte, "odd key"}, {"large", std::string(300'000, 'x')}};
   {
     const auto store = OpenIntact(path);
     CHECK(ReadAll(*store).empty());
@@ -96,7 +97,9 @@ TEST_CASE("What was committed is there after reopening, byte for byte", "[io][st
 TEST_CASE("A batch applies in order: the last word on a key counts", "[io][store]") {
   const ScratchDirectory scratch;
   const auto store = OpenIntact(scratch / "weave.db");
-  CHECK(CommitAndWait(*store, {{"a", "1"}, {"b", "1"}, {"a", "2"}, {"b", std::nullopt}, {"c", std::nullopt}, {"c", "3"}}).ok());
+  CHECK(
+      CommitAndWait(*store, {{"a", "1"}, {"b", "1"}, {"a", "2"}, {"b", std::nullopt}, {"c", std::nullopt}, {"c", "3"}})
+          .ok());
   CHECK(ReadAll(*store) == Records{{"a", "2"}, {"c", "3"}});
   CHECK(CommitAndWait(*store, {}).ok());
 }

@@ -65,7 +65,8 @@ TEST_CASE("Without receivers, or with one that is gone or full, nothing happens"
   const ScratchDirectory scratch;
   ServiceNotifier::FromEnvironment().Ready();
   {
-    const ScopedVariable launch(kLaunchSocketVariable, scratch / "gone"), notify("NOTIFY_SOCKET", std::string(300, 'x'));
+    const ScopedVariable launch(kLaunchSocketVariable, scratch / "gone"),
+        notify("NOTIFY_SOCKET", std::string(300, 'x'));
     ServiceNotifier::FromEnvironment().Ready();
   }
   auto full = LaunchSocket::Bind(scratch.path());

@@ -24,8 +24,7 @@ SubprocessResult Run(const SubprocessOptions& options) {
 }
 
 TEST_CASE("A program gets its input and its outputs and exit status come back", "[io]") {
-  const SubprocessResult result =
-      Run({.argv = {"sh", "-c", "cat; echo oops >&2; exit 3"}, .input = "some\ntext"});
+  const SubprocessResult result = Run({.argv = {"sh", "-c", "cat; echo oops >&2; exit 3"}, .input = "some\ntext"});
   CHECK(result.output == "some\ntext");
   CHECK(result.error_output == "oops\n");
   CHECK(result.exit_status == 3);
@@ -56,8 +55,7 @@ TEST_CASE("A program that takes too long is killed and named", "[io]") {
 }
 
 TEST_CASE("Output beyond the limit is read and dropped, and said to be", "[io]") {
-  const SubprocessResult result =
-      Run({.argv = {"head", "-c", "3000000", "/dev/zero"}, .max_output_size = 1000});
+  const SubprocessResult result = Run({.argv = {"head", "-c", "3000000", "/dev/zero"}, .max_output_size = 1000});
   CHECK(result.output.size() == 1000);
   CHECK(result.truncated);
   CHECK(result.succeeded());

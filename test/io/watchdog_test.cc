@@ -58,15 +58,17 @@ TEST_CASE("The service manager's watchdog is fed while the loop answers, and not
   RememberingLogger log;
   std::atomic<int> pings = 0;
   Watchdog watchdog(loop, log, {.limit = absl::Seconds(60), .ping_interval = absl::Milliseconds(5), .ping = [&] {
-                      if (++pings == 3) loop.Post([&] {
-                          // At most the answer that was already given is passed on.
-                          const MonotonicTime start = SampleClocks().monotonic;
-                          const int before = pings;
-                          while (SampleClocks().monotonic - start < absl::Milliseconds(60)) std::this_thread::yield();
-                          CHECK(pings <= before + 1);
-                          loop.Stop();
-                        });
-                    }});
+                                  if (++pings == 3)
+                                    loop.Post([&] {
+                                      // At most the answer that was already given is passed on.
+                                      const MonotonicTime start = SampleClocks().monotonic;
+                                      const int before = pings;
+                                      while (SampleClocks().monotonic - start < absl::Milliseconds(60))
+                                        std::this_thread::yield();
+                                      CHECK(pings <= before + 1);
+                                      loop.Stop();
+                                    });
+                                }});
   loop.Run();
   CHECK(pings >= 3);
 }
