@@ -1,0 +1,232 @@
+#include "peer/api_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "host/netlink.h"
+#include "host/routes.h"
+#include "peer/core/address_index.h"
+
+namespace weave {
+namespace {
+
+// Docker answers within 3 s or not at all; two of its answers may be slow at once.
+constexpr int kResolverCount = 2;
+constexpr int kMaxAddressCount = 256;
+
+using Texts = google::protobuf::RepeatedPtrField<std::string>;
+
+absl::StatusOr<std::vector<Cidr>> ParseAddresses(const Texts& texts) {
+  if (texts.size() > kMaxAddressCount)
+    return absl::InvalidArgumentError(absl::StrCat(texts.size(), " addresses given, want at most ", kMaxAddressCount));
+  std::vector<Cidr> addresses;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(const Cidr address, Cidr::Parse(text));
+    addresses.push_back(address);
+  }
+  return addresses;
+}
+
+// Nothing: a text is no address, and the call has been told.
+std::optional<std::vector<Cidr>> AddressesOf(ApiCall& call, const Texts& texts) {
+  absl::StatusOr<std::vector<Cidr>> addresses = ParseAddresses(texts);
+  if (addresses.ok()) return *std::move(addresses);
+  call.Finish(addresses.status());
+  return std::nullopt;
+}
+
+// An address that this host would reach by another route is attached all the same (contract A2-12).
+std::vector<std::string> RouteWarnings(const std::vector<Cidr>& addresses, const std::string& bridge) {
+  std::vector<std::string> warnings;
+  absl::StatusOr<Netlink> netlink = Netlink::Open();
+  if (!netlink.ok()) return warnings;
+  for (const Cidr& address : addresses) {
+    absl::StatusOr<std::optional<RouteOverlap>> overlap = FindRouteTo(*netlink, address.address(), bridge);
+    if (overlap.ok() && overlap->has_value())
+      warnings.push_back(absl::StrCat("WARNING: ", address.ToString(), " overlaps with the route ",
+                                      (*overlap)->ToString(), " of this host"));
+  }
+  return warnings;
+}
+
+}  // namespace
+
+ApiService::ApiService(EventLoop& loop, CoreDriver& driver, ApiServiceOptions options, ApiHooks hooks)
+    : loop_(loop),
+      driver_(driver),
+      options_(std::move(options)),
+      hooks_(std::move(hooks)),
+      resolvers_("resolver", kResolverCount) {}
+
+std::pair<grpc::ServerUnaryReactor*, ApiService::CallPtr> ApiService::Open() {
+  auto [reactor, call] = ApiCall::Make();
+  absl::MutexLock lock(&mutex_);
+  if (closed_) {
+    call->Finish(absl::UnavailableError("the peer is stopping"));
+  } else {
+    std::erase_if(open_, [](const std::weak_ptr<ApiCall>& c) { return c.expired(); });
+    open_.push_back(call);
+  }
+  return {reactor, std::move(call)};
+}
+
+void ApiService::Close() {
+  std::vector<std::weak_ptr<ApiCall>> open;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+    open = std::exchange(open_, {});
+  }
+  for (const std::weak_ptr<ApiCall>& weak : open)
+    if (const CallPtr call = weak.lock()) call->Finish(absl::UnavailableError("the peer is stopping"));
+}
+
+void ApiService::OnLoop(CallPtr call, absl::AnyInvocable<void(const CallPtr&)> step) {
+  loop_.Post([call = std::move(call), step = std::move(step)]() mutable {
+    if (!call->finished()) step(call);
+  });
+}
+
+void ApiService::Resolve(CallPtr call, std::vector<std::string> containers, std::vector<Cidr> addresses,
+                         absl::AnyInvocable<void(const CallPtr&, Resolved)> then) {
+  resolvers_.Submit([this, call = std::move(call), containers = std::move(containers), addresses = std::move(addresses),
+                     then = std::move(then)]() mutable {
+    Resolved resolved;
+    for (const std::string& container : containers) {
+      absl::StatusOr<Sandbox> sandbox = ResolveSandbox(options_.sandbox, container);
+      if (!sandbox.ok()) return call->Finish(sandbox.status());
+      resolved.sandboxes.push_back({sandbox->ident, sandbox->netns_path, sandbox->netns_inode});
+    }
+    resolved.warnings = RouteWarnings(addresses, options_.bridge);
+    OnLoop(std::move(call), [then = std::move(then), resolved = std::move(resolved)](const CallPtr& c) mutable {
+      then(c, std::move(resolved));
+    });
+  });
+}
+
+void ApiService::Submit(const CallPtr& call, ApiRequest request, v1::AddressList* list) {
+  const RequestId id = driver_.Submit(std::move(request), [call, list](Reply reply) {
+    if (call->finished()) return;
+    for (const Cidr& address : reply.addresses) list->add_addresses(address.ToString());
+    call->Finish(reply.status);
+  });
+  call->OnGone([this, id] { loop_.Post([this, id] { driver_.Cancel(id); }); });
+}
+
+grpc::ServerUnaryReactor* ApiService::GetInfo(grpc::CallbackServerContext*, const v1::GetInfoRequest*,
+                                              v1::PeerInfo* info) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this, info](const CallPtr& c) {
+    *info = hooks_.info();
+    c->Finish(absl::OkStatus());
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::GetStatus(grpc::CallbackServerContext*, const v1::GetStatusRequest* request,
+                                                v1::StatusPage* page) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this, request, page](const CallPtr& c) {
+    absl::StatusOr<std::string> text = hooks_.status_page(request->page());
+    if (text.ok()) page->set_text(*std::move(text));
+    c->Finish(text.status());
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Attach(grpc::CallbackServerContext*, const v1::AttachRequest* request,
+                                             v1::AddressList* list) {
+  auto [reactor, call] = Open();
+  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
+  if (!addresses.has_value()) return reactor;
+  const bool multicast_route = !request->no_multicast_route();
+  Resolve(std::move(call), {request->container()}, *addresses,
+          [this, list, multicast_route, addresses = *addresses](const CallPtr& c, Resolved resolved) {
+            for (const std::string& warning : resolved.warnings) list->add_warnings(warning);
+            Submit(c, weave::AttachRequest{resolved.sandboxes.front(), addresses, multicast_route}, list);
+          });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Detach(grpc::CallbackServerContext*, const v1::DetachRequest* request,
+                                             v1::AddressList* list) {
+  auto [reactor, call] = Open();
+  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
+  if (!addresses.has_value()) return reactor;
+  Resolve(std::move(call), {request->container()}, {},
+          [this, list, addresses = *addresses](const CallPtr& c, const Resolved& resolved) {
+            Submit(c, weave::DetachRequest{resolved.sandboxes.front(), addresses}, list);
+          });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::ListEndpoints(grpc::CallbackServerContext*,
+                                                    const v1::ListEndpointsRequest* request, v1::EndpointList* list) {
+  auto [reactor, call] = Open();
+  const std::vector<std::string> containers(request->containers().begin(), request->containers().end());
+  Resolve(std::move(call), containers, {}, [this, list, all = containers.empty()](const CallPtr& c, Resolved wanted) {
+    FillEndpoints(hooks_.snapshot(), all ? nullptr : &wanted.sandboxes, list);
+    c->Finish(absl::OkStatus());
+  });
+  return reactor;
+}
+
+void ApiService::FillEndpoints(const PeerSnapshot& snapshot, const std::vector<SandboxRef>* wanted,
+                               v1::EndpointList* list) const {
+  if (wanted == nullptr && !snapshot.exposures.empty()) {
+    v1::EndpointList::Endpoint* host = list->add_endpoints();
+    host->set_id(kExposeName);
+    host->set_mac(hooks_.bridge_mac());
+    for (const ExposureRecord& exposure : snapshot.exposures) host->add_addresses(exposure.cidr.ToString());
+  }
+  for (const EndpointTable::View& view : snapshot.endpoints) {
+    const auto same = [&](const SandboxRef& s) { return s.netns_inode == view.record.sandbox.netns_inode; };
+    if (wanted != nullptr && std::none_of(wanted->begin(), wanted->end(), same)) continue;
+    v1::EndpointList::Endpoint* endpoint = list->add_endpoints();
+    endpoint->set_id(view.record.sandbox.ident);
+    endpoint->set_mac(view.link->mac.ToString());
+    for (const Cidr& address : view.record.addresses) endpoint->add_addresses(address.ToString());
+  }
+}
+
+grpc::ServerUnaryReactor* ApiService::Expose(grpc::CallbackServerContext*, const v1::ExposeRequest* request,
+                                             v1::AddressList* list) {
+  auto [reactor, call] = Open();
+  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
+  if (!addresses.has_value()) return reactor;
+  OnLoop(std::move(call),
+         [this, list, expose = weave::ExposeRequest{*std::move(addresses), !request->without_masquerade()}](
+             const CallPtr& c) { Submit(c, expose, list); });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Hide(grpc::CallbackServerContext*, const v1::HideRequest* request,
+                                           v1::AddressList* list) {
+  auto [reactor, call] = Open();
+  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
+  if (!addresses.has_value()) return reactor;
+  OnLoop(std::move(call),
+         [this, list, hide = weave::HideRequest{*std::move(addresses)}](const CallPtr& c) { Submit(c, hide, list); });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Reset(grpc::CallbackServerContext*, const v1::ResetRequest*, v1::ResetReply*) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this](const CallPtr& c) {
+    driver_.Submit(weave::ResetRequest{}, [c](const Reply& reply) { c->Finish(reply.status); });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Stop(grpc::CallbackServerContext*, const v1::StopRequest*, v1::StopReply*) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this](const CallPtr& c) {
+    c->Finish(absl::OkStatus());
+    hooks_.stop();
+  });
+  return reactor;
+}
+
+}  // namespace weave

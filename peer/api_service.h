@@ -1,0 +1,87 @@
+// The gRPC API of proto/weave/v1/peer.proto: turns messages into requests to the core and answers back.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "host/sandbox.h"
+#include "io/event_loop.h"
+#include "io/worker_pool.h"
+#include "peer/api_call.h"
+#include "peer/core_driver.h"
+#include "weave/v1/peer.grpc.pb.h"
+
+namespace weave {
+
+// What the service asks of the rest of the shell; all called on the loop.
+struct ApiHooks {
+  std::function<v1::PeerInfo()> info;
+  std::function<PeerSnapshot()> snapshot;
+  std::function<std::string()> bridge_mac;
+  std::function<absl::StatusOr<std::string>(const std::string& page)> status_page;
+  std::function<void()> stop;
+};
+
+struct ApiServiceOptions {
+  SandboxOptions sandbox;
+  std::string bridge;  // whose routes do not count as collisions
+};
+
+// gRPC calls it on its own threads; it posts to the loop, and resolves containers in a worker. Outlives the server,
+// which can only shut down after Close().
+class ApiService final : public v1::Peer::CallbackService {
+ public:
+  ApiService(EventLoop& loop, CoreDriver& driver, ApiServiceOptions options, ApiHooks hooks);
+
+  // The loop has stopped for good: answers every call that is open or comes later with Unavailable.
+  void Close();
+
+  grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext*, const v1::GetInfoRequest*, v1::PeerInfo*) override;
+  grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext*, const v1::GetStatusRequest*,
+                                      v1::StatusPage*) override;
+  grpc::ServerUnaryReactor* Attach(grpc::CallbackServerContext*, const v1::AttachRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* Detach(grpc::CallbackServerContext*, const v1::DetachRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* ListEndpoints(grpc::CallbackServerContext*, const v1::ListEndpointsRequest*,
+                                          v1::EndpointList*) override;
+  grpc::ServerUnaryReactor* Expose(grpc::CallbackServerContext*, const v1::ExposeRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* Hide(grpc::CallbackServerContext*, const v1::HideRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* Reset(grpc::CallbackServerContext*, const v1::ResetRequest*, v1::ResetReply*) override;
+  grpc::ServerUnaryReactor* Stop(grpc::CallbackServerContext*, const v1::StopRequest*, v1::StopReply*) override;
+
+ private:
+  using CallPtr = std::shared_ptr<ApiCall>;
+  // What a worker found out about a call's containers and addresses.
+  struct Resolved {
+    std::vector<SandboxRef> sandboxes;
+    std::vector<std::string> warnings;
+  };
+
+  // A call that Close() will know.
+  std::pair<grpc::ServerUnaryReactor*, CallPtr> Open();
+  // Runs `step` on the loop unless the call was finished meanwhile.
+  void OnLoop(CallPtr call, absl::AnyInvocable<void(const CallPtr&)> step);
+  // Resolves containers in a worker, then runs `then` on the loop; a failure finishes the call.
+  void Resolve(CallPtr call, std::vector<std::string> containers, std::vector<Cidr> addresses,
+               absl::AnyInvocable<void(const CallPtr&, Resolved)> then);
+  // On the loop: asks the core; cancels when the caller goes; fills `list`.
+  void Submit(const CallPtr& call, ApiRequest request, v1::AddressList* list);
+  // The host's own addresses and all endpoints, or with `wanted` only the endpoints of these sandboxes.
+  void FillEndpoints(const PeerSnapshot& snapshot, const std::vector<SandboxRef>* wanted, v1::EndpointList* list) const;
+
+  EventLoop& loop_;
+  CoreDriver& driver_;
+  const ApiServiceOptions options_;
+  const ApiHooks hooks_;
+
+  absl::Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::weak_ptr<ApiCall>> open_ ABSL_GUARDED_BY(mutex_);
+  WorkerPool resolvers_;
+};
+
+}  // namespace weave

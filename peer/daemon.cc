@@ -1,0 +1,353 @@
+#include "peer/daemon.h"
+
+#include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/version.h"
+#include "host/identity.h"
+#include "host/link_monitor.h"
+#include "host/netlink.h"
+#include "host/packet_filter.h"
+#include "io/event_loop.h"
+#include "io/file.h"
+#include "io/http_server.h"
+#include "io/lock_file.h"
+#include "io/record_store.h"
+#include "io/signals.h"
+#include "io/watchdog.h"
+#include "peer/api_service.h"
+#include "peer/control_api.h"
+#include "peer/core/peer_core.h"
+#include "peer/core_driver.h"
+#include "peer/host_executor.h"
+#include "peer/host_setup.h"
+#include "peer/metrics.h"
+#include "peer/record_codec.h"
+#include "peer/status_pages.h"
+
+namespace weave {
+namespace {
+
+// How long open API calls may keep a stopping peer (it must be gone within 1 s of SIGTERM).
+constexpr std::chrono::milliseconds kApiShutdownTime(200);
+
+std::string RunDirectory(const WeaverOptions& options) {
+  return std::filesystem::path(options.api_socket).parent_path().string();
+}
+
+std::string LockPath(const WeaverOptions& options) { return RunDirectory(options) + "/weaver.lock"; }
+
+std::string StorePath(const WeaverOptions& options) { return options.db_prefix + "data.db"; }  // contract A3-26
+
+absl::StatusOr<LockFile> TakePeerLock(const WeaverOptions& options) {
+  RETURN_IF_ERROR(EnsureDirectory(RunDirectory(options), 0755));
+  absl::StatusOr<LockFile> lock = LockFile::Acquire(LockPath(options));
+  if (!absl::IsAlreadyExists(lock.status())) return lock;
+  return Annotate(lock.status(), "another peer is running");
+}
+
+// A record of a kind that only a later version knows is left where it is.
+std::vector<Record> DecodeRecords(const std::map<std::string, std::string>& stored, Logger& logger) {
+  std::vector<Record> records;
+  for (const auto& [key, bytes] : stored) {
+    absl::StatusOr<Record> record = DecodeRecord(key, bytes);
+    if (record.ok())
+      records.push_back(*std::move(record));
+    else
+      logger.Error("a stored record cannot be used", {{"reason", record.status().message()}});
+  }
+  return records;
+}
+
+absl::StatusOr<std::unique_ptr<grpc::Server>> ServeApi(const std::string& socket, ApiService& service) {
+  struct stat existing;
+  if (::lstat(socket.c_str(), &existing) == 0 && !S_ISSOCK(existing.st_mode))
+    return absl::FailedPreconditionError(absl::StrCat("--api-socket: ", socket, " exists and is not a socket"));
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(absl::StrCat("unix:", socket), grpc::InsecureServerCredentials());
+  builder.RegisterService(&service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) return absl::UnavailableError(absl::StrCat("--api-socket: cannot listen on ", socket));
+  ::chmod(socket.c_str(), 0600);
+  return server;
+}
+
+// Everything a running peer consists of. Members are built top to bottom and end bottom to top.
+class Daemon {
+ public:
+  Daemon(const WeaverOptions& options, Logger& logger, ServiceNotifier& notifier)
+      : options_(options), logger_(logger), notifier_(notifier) {}
+
+  absl::Status Run() {
+    absl::Status built = Build();
+    if (built.ok()) {
+      driver_->Start(records_, inventory_);
+      loop_.Run();
+      notifier_.Stopping();
+    }
+    Close();
+    if (built.ok() && !failure_.ok()) UndoHost();
+    RETURN_IF_ERROR(built);
+    return failure_;
+  }
+
+ private:
+  // Nothing here changes the host beyond our own files: what fails, fails before.
+  absl::Status Build() {
+    ASSIGN_OR_RETURN(signals_, SignalWatch::Create(loop_, {SIGTERM, SIGINT, SIGQUIT}, [this](int) { Stop(); }));
+    ASSIGN_OR_RETURN(LockFile lock, TakePeerLock(options_));
+    lock_.emplace(std::move(lock));
+
+    ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+    netlink_.emplace(std::move(netlink));
+    RETURN_IF_ERROR(CheckBridgeKind(options_, *netlink_));
+    ASSIGN_OR_RETURN(FirewallConfig firewall, MakeFirewallConfig(options_, *netlink_));
+    ASSIGN_OR_RETURN(const PacketFilter filter, DetectPacketFilter());
+
+    ASSIGN_OR_RETURN(RecordStore::OpenResult store, RecordStore::Open(StorePath(options_), logger_));
+    store_ = std::move(store.store);
+    ASSIGN_OR_RETURN(const auto stored, store_->ReadAll());
+    records_ = DecodeRecords(stored, logger_);
+    ASSIGN_OR_RETURN(const PeerIdentity identity, FindPeerIdentity(options_, *netlink_, records_, logger_));
+    ASSIGN_OR_RETURN(inventory_, TakeInventory(*netlink_, options_.weave_bridge, records_, logger_));
+
+    IdentityOptions machine;
+    machine.proc_path = options_.proc_path;
+    ASSIGN_OR_RETURN(const std::string boot_id, BootId(machine));
+    std::string nickname = options_.nickname;
+    if (nickname.empty()) {
+      ASSIGN_OR_RETURN(nickname, Hostname());
+    }
+    core_ = std::make_unique<PeerCore>(PeerConfig{identity.name, nickname, boot_id}, logger_);
+
+    HostExecutorOptions host;
+    host.bridge.name = options_.weave_bridge;
+    host.bridge.mac = identity.name.ToMac();
+    host.bridge.mtu_bytes = static_cast<std::uint32_t>(options_.mtu);
+    host.bridge.tx_checksum_offload = true;  // frames stay in the kernel: nothing here captures them
+    host.bridge.proc_path = options_.proc_path;
+    host.firewall = std::move(firewall);
+    host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
+    driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_, logger_);
+    driver_->SetObserver([this](const PeerSnapshot& snapshot) { OnCoreChanged(snapshot); });
+
+    RETURN_IF_ERROR(Listen());
+    StartWatchdog();
+    logger_.Info("starting", {{"version", kVersion},
+                              {"name", identity.name.ToString()},
+                              {"nickname", nickname},
+                              {"packet_filter", ToString(filter.backend())}});
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<PacketFilter> DetectPacketFilter() {
+    const char* wish = ::getenv("IPTABLES_BACKEND");
+    PacketFilterOptions options;
+    absl::StatusOr<std::optional<FirewallBackend>> backend = ParseFirewallBackend(wish == nullptr ? "" : wish);
+    if (!backend.ok()) return Annotate(backend.status(), "IPTABLES_BACKEND");
+    options.backend = *backend;
+    return PacketFilter::Detect(options);
+  }
+
+  absl::Status Listen() {
+    ApiServiceOptions api;
+    api.bridge = options_.weave_bridge;
+    api.sandbox.proc_path = options_.proc_path;
+    api.sandbox.docker.address = options_.docker_api;
+    api_ = std::make_unique<ApiService>(
+        loop_, *driver_, std::move(api),
+        ApiHooks{[this] { return Info(); }, [this] { return core_->Snapshot(); }, [this] { return BridgeMac(); },
+                 [this](const std::string& page) { return Page(page); }, [this] { Stop(); }});
+    ASSIGN_OR_RETURN(api_server_, ServeApi(options_.api_socket, *api_));
+
+    const ControlRouters routers =
+        MakeControlRouters(loop_, *driver_,
+                           {[this](const std::string& page) { return Page(page); },
+                            [this] { return core_->Snapshot().ready; }, [this] { return Metrics(); }});
+    const std::vector<std::tuple<const char*, std::string, std::shared_ptr<const HttpRouter>>> listeners = {
+        {"--http-addr", options_.http_addr, routers.control},
+        {"--status-addr", options_.status_addr, routers.status},
+        {"--metrics-addr", options_.metrics_addr, routers.metrics}};
+    for (const auto& [flag, address, router] : listeners) {
+      if (address.empty()) continue;
+      absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Listen(address, router, logger_);
+      if (!server.ok()) return Annotate(server.status(), flag);
+      http_servers_.push_back(*std::move(server));
+    }
+    return absl::OkStatus();
+  }
+
+  void StartWatchdog() {
+    Watchdog::Options watchdog;
+    if (notifier_.watchdog_interval().has_value()) {
+      watchdog.ping_interval = *notifier_.watchdog_interval();
+      watchdog.ping = [this] { notifier_.Watchdog(); };
+    }
+    watchdog_ = std::make_unique<Watchdog>(loop_, logger_, std::move(watchdog));
+  }
+
+  void OnCoreChanged(const PeerSnapshot& snapshot) {
+    if (started_ || stopping_) return;
+    if (!snapshot.host_error.ok()) {
+      failure_ = snapshot.host_error;
+      return Stop();
+    }
+    if (!snapshot.ready) return;
+    started_ = true;
+    absl::Status watching = WatchLinks();
+    if (!watching.ok()) logger_.Error("cannot watch the host's links", {{"reason", watching.message()}});
+    notifier_.Ready();
+    logger_.Info("ready");
+  }
+
+  absl::Status WatchLinks() {
+    LinkMonitorOptions options;
+    options.bridge = options_.weave_bridge;
+    LinkMonitorCallbacks callbacks;
+    callbacks.on_host_end_gone = [this](const std::string& name) { driver_->HostChanged(EndpointGone{name}); };
+    callbacks.on_bridge_gone = [this] {
+      if (core_->Snapshot().resetting) return;
+      logger_.Error("the bridge is gone, making it again", {{"bridge", options_.weave_bridge}});
+      driver_->HostChanged(BridgeLost{});
+    };
+    callbacks.on_bridge_down = [this] {
+      logger_.Error("the bridge is down: containers cannot talk", {{"bridge", options_.weave_bridge}});
+    };
+    callbacks.on_hairpin = [this](const std::string& port) {
+      logger_.Error(absl::StrCat("Hairpin mode enabled on \"", port, "\""));  // contract A7-10
+    };
+    ASSIGN_OR_RETURN(links_, LinkMonitor::Start(loop_, std::move(options), std::move(callbacks)));
+    return absl::OkStatus();
+  }
+
+  void Stop() {
+    stopping_ = true;
+    loop_.Stop();
+  }
+
+  v1::PeerInfo Info() const {
+    const PeerSnapshot snapshot = core_->Snapshot();
+    v1::PeerInfo info;
+    info.set_version(kVersion);
+    info.set_name(snapshot.name.ToString());
+    info.set_nickname(snapshot.nickname);
+    info.set_ready(snapshot.ready);
+    if (!snapshot.ready)
+      info.set_not_ready_reason(snapshot.host_error.ok() ? "still setting up the host"
+                                                         : std::string(snapshot.host_error.message()));
+    info.set_pid(::getpid());
+    info.set_store_path(StorePath(options_));
+    info.set_bridge(options_.weave_bridge);
+    info.set_bridge_type(std::string(ToString(BridgeKind::kBridge)));
+    return info;
+  }
+
+  std::string BridgeMac() {
+    absl::StatusOr<std::optional<MacAddress>> mac = FindBridgeMac(*netlink_, options_.weave_bridge);
+    return mac.ok() && mac->has_value() ? (*mac)->ToString() : std::string();
+  }
+
+  absl::StatusOr<std::string> Page(const std::string& page) const {
+    const StatusView view = MakeStatusView(core_->Snapshot(), options_, kVersion);
+    if (page.empty()) return StatusPage(view);
+    if (page == "targets") return TargetsPage(view);
+    if (page == "connections") return ConnectionsPage(view);
+    if (page == "peers") return PeersPage(view);
+    return absl::NotFoundError(absl::StrCat("no status page \"", page, "\""));
+  }
+
+  std::string Metrics() const {
+    const PeerSnapshot snapshot = core_->Snapshot();
+    MetricsView view;
+    view.version = kVersion;
+    view.host_sync_ok = snapshot.ready && snapshot.host_error.ok();
+    view.endpoint_count = snapshot.endpoints.size();
+    view.exposure_count = snapshot.exposures.size();
+    view.loop_slow_turn_count = watchdog_->long_turn_count();
+    view.firewall_reapplied_count = host_->firewall_reapplied_count();
+    view.store_commit_count = store_->stats().commit_count;
+    view.store_commit_failure_count = store_->stats().failed_batch_count;
+    if (absl::StatusOr<ProcessStats> process = ReadProcessStats(options_.proc_path); process.ok())
+      view.process = *process;
+    return MetricsPage(view);
+  }
+
+  // Ends the parts that other processes see. The rest ends with the process.
+  void Close() {
+    if (api_ != nullptr) api_->Close();
+    if (api_server_ != nullptr) api_server_->Shutdown(std::chrono::system_clock::now() + kApiShutdownTime);
+    http_servers_.clear();
+    links_.reset();
+    watchdog_.reset();
+    store_.reset();
+    if (api_server_ != nullptr) ::unlink(options_.api_socket.c_str());
+  }
+
+  // A first start that failed: what it made goes again.
+  void UndoHost() {
+    if (!host_->bridge_created()) return;
+    logger_.Info("undoing the failed start");
+    host_.reset();
+    if (absl::Status undone = CleanUpHost(options_); !undone.ok())
+      logger_.Warning("not all could be undone", {{"reason", undone.message()}});
+  }
+
+  const WeaverOptions& options_;
+  Logger& logger_;
+  ServiceNotifier& notifier_;
+  bool started_ = false;
+  bool stopping_ = false;
+  absl::Status failure_;
+
+  EventLoop loop_;
+  std::unique_ptr<SignalWatch> signals_;
+  std::optional<LockFile> lock_;
+  std::optional<Netlink> netlink_;
+  std::unique_ptr<RecordStore> store_;
+  std::vector<Record> records_;
+  HostInventory inventory_;
+  std::unique_ptr<PeerCore> core_;
+  std::unique_ptr<HostExecutor> host_;
+  std::unique_ptr<CoreDriver> driver_;
+  std::unique_ptr<ApiService> api_;
+  std::unique_ptr<grpc::Server> api_server_;
+  std::vector<std::unique_ptr<HttpServer>> http_servers_;
+  std::unique_ptr<LinkMonitor> links_;
+  std::unique_ptr<Watchdog> watchdog_;
+};
+
+}  // namespace
+
+absl::Status RunDaemon(const WeaverOptions& options, Logger& logger, ServiceNotifier& notifier) {
+  // Never destroyed: a worker may be waiting for Docker or a packet filter program, and the process ends now.
+  return (new Daemon(options, logger, notifier))->Run();
+}
+
+absl::Status CleanUpHost(const WeaverOptions& options) {
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+  RETURN_IF_ERROR(RemoveBridge(netlink, options.weave_bridge));
+  return PacketFilter::RemoveFromAll(
+      {options.weave_bridge, options.docker_bridge, static_cast<std::uint16_t>(options.port)});
+}
+
+absl::StatusOr<PeerName> PeerNameWithoutStore(const WeaverOptions& options) {
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+  NullLogger logger;
+  ASSIGN_OR_RETURN(const PeerIdentity identity, FindPeerIdentity(options, netlink, {}, logger));
+  return identity.name;
+}
+
+}  // namespace weave

@@ -1,0 +1,215 @@
+#include "peer/host_executor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/status.h"
+#include "host/endpoint.h"
+#include "host/netns.h"
+#include "host/sandbox.h"
+
+namespace weave {
+namespace {
+
+HostResult Failure(absl::Status status) {
+  HostResult result;
+  result.status = std::move(status);
+  return result;
+}
+
+// What interface names are made from (host/sandbox.h): the pid if the path tells one, else digits of the inode.
+std::string LinkId(const SandboxRef& sandbox) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(sandbox.netns_path, '/');
+  if (parts.size() >= 3 && parts[parts.size() - 2] == "ns") {
+    const absl::string_view pid = parts[parts.size() - 3];
+    int number = 0;
+    if (absl::SimpleAtoi(pid, &number)) return std::string(pid);
+  }
+  const std::string inode = absl::StrCat(sandbox.netns_inode);
+  return inode.size() <= 7 ? inode : inode.substr(inode.size() - 7);
+}
+
+Sandbox ToSandbox(const SandboxRef& ref) {
+  return {ref.ident, ref.netns_path, ref.netns_inode, ref.ident.substr(0, 12), LinkId(ref)};
+}
+
+std::vector<Cidr> Subnets(const std::vector<Cidr>& addresses) {
+  std::vector<Cidr> subnets;
+  for (const Cidr& address : addresses) subnets.push_back(address.Network());
+  std::sort(subnets.begin(), subnets.end());
+  subnets.erase(std::unique(subnets.begin(), subnets.end()), subnets.end());
+  return subnets;
+}
+
+}  // namespace
+
+HostExecutor::HostExecutor(EventLoop& loop, Netlink& netlink, PacketFilter filter, HostExecutorOptions options,
+                           Logger& logger)
+    : loop_(loop),
+      netlink_(netlink),
+      filter_(std::move(filter)),
+      options_(std::move(options)),
+      logger_(logger),
+      firewall_workers_("firewall", 1),
+      workers_("host", 1) {
+  keeper_ = std::make_unique<FirewallKeeper>(loop_, firewall_workers_, logger_, filter_, FirewallKeeper::Options{});
+}
+
+HostExecutor::~HostExecutor() { alive_.reset(); }
+
+void HostExecutor::InWorker(absl::AnyInvocable<HostResult()> work, Done done) {
+  workers_.Submit(
+      [this, work = std::move(work), done = std::move(done), alive = std::weak_ptr<Alive>(alive_)]() mutable {
+        HostResult result = work();
+        loop_.Post([alive, done = std::move(done), result = std::move(result)]() mutable {
+          if (!alive.expired()) done(std::move(result));
+        });
+      });
+}
+
+void HostExecutor::Execute(HostAction action, Done done) {
+  if (auto* sync = std::get_if<SyncHost>(&action)) return Sync(std::move(*sync), std::move(done));
+  if (std::holds_alternative<TearDownHost>(action)) keeper_.reset();  // it would put the rules back
+  InWorker(
+      [this, action = std::move(action)] {
+        if (const auto* attach = std::get_if<AttachEndpoint>(&action)) return Attach(*attach);
+        if (const auto* detach = std::get_if<DetachEndpoint>(&action)) return Detach(*detach);
+        if (const auto* inspect = std::get_if<InspectEndpoint>(&action)) return Inspect(*inspect);
+        return TearDown(std::get<TearDownHost>(action));
+      },
+      std::move(done));
+}
+
+// The bridge first: rules that name it are useless without it. The addresses come with the bridge.
+void HostExecutor::Sync(SyncHost action, Done done) {
+  FirewallConfig firewall = options_.firewall;
+  for (const ExposureRecord& exposure : action.exposures)
+    firewall.exposures.push_back({exposure.cidr, exposure.masquerade});
+  absl::StatusOr<RuleSet> rules = BuildRuleSet(firewall);
+  InWorker([this, action = std::move(action),
+            rules_status = rules.status()] { return rules_status.ok() ? SyncBridge(action) : Failure(rules_status); },
+           [this, rules = std::move(rules), done = std::move(done)](HostResult bridge) mutable {
+             if (!bridge.status.ok() || keeper_ == nullptr) return done(std::move(bridge));
+             keeper_->SetRules(*std::move(rules), [done = std::move(done)](absl::Status status) mutable {
+               done(Failure(std::move(status)));
+             });
+           });
+}
+
+HostResult HostExecutor::SyncBridge(const SyncHost& action) {
+  absl::StatusOr<BridgeState> bridge = EnsureBridge(netlink_, options_.bridge);
+  if (!bridge.ok()) return Failure(bridge.status());
+  if (bridge->created) bridge_created_ = true;
+  const std::string& name = options_.bridge.name;
+  for (const Cidr& retired : action.retired)
+    if (absl::StatusOr<bool> removed = RemoveBridgeAddress(netlink_, name, retired); !removed.ok())
+      return Failure(removed.status());
+  for (const ExposureRecord& exposure : action.exposures)
+    if (absl::StatusOr<bool> added = AddBridgeAddress(netlink_, name, exposure.cidr); !added.ok())
+      return Failure(added.status());
+  return {};
+}
+
+HostResult HostExecutor::Attach(const AttachEndpoint& action) {
+  const EndpointRecord& record = action.endpoint;
+  absl::StatusOr<std::optional<NetNs>> netns = OpenSandbox(record.sandbox.netns_path, record.sandbox.netns_inode);
+  if (!netns.ok()) return Failure(netns.status());
+  if (!netns->has_value()) return Failure(absl::NotFoundError("the container is gone"));
+  // Before the interface: no multicast of another subnet gets in between.
+  absl::Status filtered = filter_.ApplyInSandbox((*netns)->fd(), kContainerInterface, Subnets(record.addresses));
+  if (!filtered.ok()) return Failure(Annotate(filtered, "packet filter of the container"));
+
+  EndpointSpec spec;
+  spec.sandbox = ToSandbox(record.sandbox);
+  spec.bridge = options_.bridge.name;
+  spec.addresses = record.addresses;
+  spec.multicast_route = record.multicast_route;
+  spec.proc_path = options_.bridge.proc_path;
+  spec.tx_checksum_offload = options_.bridge.tx_checksum_offload;
+  absl::StatusOr<Endpoint> endpoint = AttachSandbox(netlink_, spec);
+  if (endpoint.ok()) return {absl::OkStatus(), {endpoint->mac, endpoint->host_ifname}, true};
+
+  absl::StatusOr<SandboxInspection> inspection =
+      InspectSandbox(record.sandbox.netns_path, record.sandbox.netns_inode, kContainerInterface);
+  const std::vector<Cidr> remaining =
+      inspection.ok() && inspection->state == SandboxState::kAttached ? inspection->addresses : std::vector<Cidr>{};
+  absl::Status restored = filter_.ApplyInSandbox((*netns)->fd(), kContainerInterface, Subnets(remaining));
+  if (!restored.ok()) logger_.Warning("multicast rules stay in a container", {{"reason", restored.message()}});
+  return Failure(endpoint.status());
+}
+
+HostResult HostExecutor::Detach(const DetachEndpoint& action) {
+  const SandboxRef& sandbox = action.endpoint.sandbox;
+  DetachSpec spec;
+  spec.netns_path = sandbox.netns_path;
+  spec.netns_inode = sandbox.netns_inode;
+  spec.addresses = action.addresses;
+  spec.remove_when_empty = action.remove_interface;
+  absl::StatusOr<DetachResult> result = DetachSandbox(spec);
+  if (!result.ok()) return Failure(result.status());
+  absl::StatusOr<std::optional<NetNs>> netns = OpenSandbox(sandbox.netns_path, sandbox.netns_inode);
+  if (netns.ok() && netns->has_value()) {
+    absl::Status filtered = filter_.ApplyInSandbox((*netns)->fd(), kContainerInterface, Subnets(result->remaining));
+    if (!filtered.ok()) logger_.Warning("multicast rules stay in a container", {{"reason", filtered.message()}});
+  }
+  return {};
+}
+
+HostResult HostExecutor::Inspect(const InspectEndpoint& action) {
+  const SandboxRef& sandbox = action.endpoint.sandbox;
+  absl::StatusOr<SandboxInspection> inspection =
+      InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface);
+  if (!inspection.ok()) return Failure(inspection.status());
+  HostResult result;
+  result.present = inspection->state == SandboxState::kAttached;
+  return result;
+}
+
+HostResult HostExecutor::TearDown(const TearDownHost& action) {
+  for (const EndpointRecord& endpoint : action.endpoints) {
+    HostResult detached = Detach({endpoint, endpoint.addresses, true});
+    if (!detached.status.ok()) return detached;
+  }
+  if (absl::Status removed = RemoveBridge(netlink_, options_.bridge.name); !removed.ok()) return Failure(removed);
+  const FirewallOwner owner{options_.firewall.bridge, options_.firewall.docker_bridge, options_.firewall.port};
+  return Failure(PacketFilter::RemoveFromAll(owner));
+}
+
+absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view bridge,
+                                            const std::vector<Record>& records, Logger& logger) {
+  HostInventory inventory;
+  absl::StatusOr<std::vector<Cidr>> addresses = ListBridgeAddresses(netlink, bridge);
+  if (addresses.ok())
+    inventory.bridge_addresses = *std::move(addresses);
+  else if (!absl::IsNotFound(addresses.status()))
+    return addresses.status();
+
+  ASSIGN_OR_RETURN(std::vector<HostEnd> ends, ListEndpoints(netlink, bridge));
+  for (const Record& record : records) {
+    const auto* endpoint = std::get_if<EndpointRecord>(&record);
+    if (endpoint == nullptr) continue;
+    const SandboxRef& sandbox = endpoint->sandbox;
+    absl::StatusOr<SandboxInspection> inspection =
+        InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface);
+    if (!inspection.ok()) return Annotate(inspection.status(), absl::StrCat("container ", sandbox.ident));
+    if (inspection->state != SandboxState::kAttached) continue;
+    const auto end = std::find_if(ends.begin(), ends.end(),
+                                  [&](const HostEnd& e) { return e.host_index == inspection->host_index; });
+    std::string host_ifname;
+    if (end != ends.end()) {
+      host_ifname = end->host_ifname;
+      ends.erase(end);
+    }
+    inventory.endpoints.push_back({sandbox.netns_inode, {inspection->mac, host_ifname}, inspection->addresses});
+  }
+  for (const HostEnd& end : ends)
+    logger.Warning("a container interface that this peer does not remember is in the bridge",
+                   {{"interface", end.host_ifname}});
+  return inventory;
+}
+
+}  // namespace weave

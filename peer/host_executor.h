@@ -1,0 +1,75 @@
+// Performs the core's host commands with the rooms `host/` and reports back on the loop. What blocks runs in a worker;
+// the packet filter is kept by FirewallKeeper.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "base/log.h"
+#include "host/bridge.h"
+#include "host/firewall_keeper.h"
+#include "host/firewall_rules.h"
+#include "host/netlink.h"
+#include "host/packet_filter.h"
+#include "io/event_loop.h"
+#include "io/worker_pool.h"
+#include "peer/core/peer_output.h"
+
+namespace weave {
+
+struct HostExecutorOptions {
+  BridgeSpec bridge;
+  FirewallConfig firewall;  // without exposures: those come with each SyncHost
+};
+
+// Loop thread only; one command of a kind at a time is the core's business, several run one after the other. Destroying
+// it waits for the command that runs; later answers are dropped.
+class HostExecutor {
+ public:
+  using Done = absl::AnyInvocable<void(HostResult)>;
+
+  // `netlink` and everything else passed by reference outlive this.
+  HostExecutor(EventLoop& loop, Netlink& netlink, PacketFilter filter, HostExecutorOptions options, Logger& logger);
+  ~HostExecutor();
+  HostExecutor(const HostExecutor&) = delete;
+  HostExecutor& operator=(const HostExecutor&) = delete;
+
+  // `done` is called once, on the loop, in a later turn.
+  void Execute(HostAction action, Done done);
+
+  // Whether this process made the bridge: a start that fails takes it away again.
+  bool bridge_created() const { return bridge_created_; }
+  std::uint64_t firewall_reapplied_count() const { return keeper_ == nullptr ? 0 : keeper_->reapplied_count(); }
+
+ private:
+  struct Alive {};
+
+  void InWorker(absl::AnyInvocable<HostResult()> work, Done done);
+  void Sync(SyncHost action, Done done);
+  HostResult SyncBridge(const SyncHost& action);
+  HostResult Attach(const AttachEndpoint& action);
+  HostResult Detach(const DetachEndpoint& action);
+  HostResult Inspect(const InspectEndpoint& action);
+  HostResult TearDown(const TearDownHost& action);
+
+  EventLoop& loop_;
+  Netlink& netlink_;
+  const PacketFilter filter_;
+  const HostExecutorOptions options_;
+  Logger& logger_;
+  std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
+  std::atomic<bool> bridge_created_ = false;
+  std::unique_ptr<FirewallKeeper> keeper_;
+  WorkerPool firewall_workers_;
+  WorkerPool workers_;  // last member: joined first
+};
+
+// What the host looks like at a start: the bridge's addresses, and which endpoints on record are alive. Runs in the
+// calling thread.
+absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view bridge,
+                                            const std::vector<Record>& records, Logger& logger);
+
+}  // namespace weave

@@ -1,0 +1,34 @@
+// What a peer must know and check about its host before it changes anything.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/log.h"
+#include "base/peer_name.h"
+#include "host/firewall_rules.h"
+#include "host/netlink.h"
+#include "peer/core/peer_identity.h"
+#include "peer/core/records.h"
+#include "peer/flags.h"
+
+namespace weave {
+
+// The name of this peer (spec/overlay.md section 9). A random one is logged as a warning: it survives in the store
+// only.
+absl::StatusOr<PeerIdentity> FindPeerIdentity(const WeaverOptions& options, Netlink& netlink,
+                                              const std::vector<Record>& records, Logger& logger);
+
+// FailedPrecondition when the host has a bridge of a kind that this configuration does not make (contract A3-24a), or a
+// device of another kind with the bridge's name.
+absl::Status CheckBridgeKind(const WeaverOptions& options, Netlink& netlink);
+
+// The rules' view of the options. NotFound when the Docker bridge is asked for and not there (contract A3-06b).
+absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, Netlink& netlink);
+
+// FailedPrecondition when --ipalloc-range collides with a route of this host (contract A1-12).
+absl::Status CheckRangeOverlap(const WeaverOptions& options, Netlink& netlink);
+
+}  // namespace weave

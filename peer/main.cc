@@ -1,0 +1,77 @@
+// weaver: the peer of this host. This file is the map: read the command line, then run one of its actions.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/version.h"
+#include "io/log_sink.h"
+#include "io/service_notify.h"
+#include "peer/daemon.h"
+#include "peer/flags.h"
+
+namespace {
+
+using weave::WeaverAction;
+
+constexpr int kFailure = 1;
+
+int Print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return std::fflush(stdout) == 0 ? 0 : kFailure;
+}
+
+int Fail(weave::ServiceNotifier& notifier, const absl::Status& status) {
+  const std::string line(status.message());
+  std::fprintf(stderr, "weaver: %s\n", line.c_str());
+  notifier.Failed(line, kFailure);
+  return kFailure;
+}
+
+int PrintPeerName(weave::ServiceNotifier& notifier, const weave::WeaverOptions& options) {
+  const absl::StatusOr<weave::PeerName> name = weave::PeerNameWithoutStore(options);
+  return name.ok() ? Print(name->ToString() + "\n") : Fail(notifier, name.status());
+}
+
+int RunAsRoot(weave::ServiceNotifier& notifier, const weave::WeaverOptions& options) {
+  if (::geteuid() != 0) return Fail(notifier, absl::PermissionDeniedError("weaver must be run as 'root'"));
+  ::umask(0077);  // sockets and the store are root's
+  if (options.action == WeaverAction::kCleanup) {
+    const absl::Status cleaned = weave::CleanUpHost(options);
+    return cleaned.ok() ? 0 : Fail(notifier, cleaned);
+  }
+  const std::unique_ptr<weave::Logger> logger = weave::MakeStderrLogger(options.log_level);
+  const absl::Status ran = weave::RunDaemon(options, *logger, notifier);
+  return ran.ok() ? 0 : Fail(notifier, ran);
+}
+
+int Run(weave::ServiceNotifier& notifier, const std::vector<std::string>& args) {
+  const absl::StatusOr<weave::WeaverOptions> options = weave::ParseWeaverOptions(args, ::getenv);
+  if (!options.ok()) return Fail(notifier, options.status());
+  switch (options->action) {
+    case WeaverAction::kPrintHelp:
+      return Print(weave::WeaverHelp());
+    case WeaverAction::kPrintVersion:
+      return Print(absl::StrCat("weave ", weave::kVersion, "\n"));
+    case WeaverAction::kPrintPeerName:
+      return PrintPeerName(notifier, *options);
+    case WeaverAction::kCleanup:
+    case WeaverAction::kRun:
+      return RunAsRoot(notifier, *options);
+  }
+  return kFailure;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  weave::ServiceNotifier notifier = weave::ServiceNotifier::FromEnvironment();
+  const int status = Run(notifier, std::vector<std::string>(argv + 1, argv + argc));
+  // Not exit(): threads of ours or of gRPC may still run and must not see destroyed objects.
+  std::fflush(stderr);
+  std::_Exit(status);
+}

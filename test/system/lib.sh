@@ -1,0 +1,123 @@
+# Shared by the system tests: hosts and containers as network namespaces, the real programs, and clean-up that also runs
+# after a failure. A test sources this file, defines its steps, and ends with `pass`.
+#
+# Needs WEAVE_BIN (where weave and weaver are). Everything made here carries the tag of this process.
+set -euo pipefail
+
+TAG=wt$$
+BIN=${WEAVE_BIN:?set WEAVE_BIN to the directory of weave and weaver}
+WORK=$(mktemp -d "/tmp/$TAG.XXXXXX")
+export PATH="$BIN:$PATH"
+HOSTS=()
+CONTAINERS=()
+
+skip() { echo "SKIPPED: $*"; exit 77; }
+fail() {
+    echo "FAILED: $*" >&2
+    local host
+    for host in "${HOSTS[@]}"; do
+        [ ! -f "$(log_of "$host")" ] || { echo "--- log of $host"; tail -25 "$(log_of "$host")"; } >&2
+    done
+    exit 1
+}
+pass() { echo "passed: $(basename "$0")"; }
+step() { echo "== $*"; }
+
+[ "$(id -u)" = 0 ] || skip "needs root"
+command -v ip >/dev/null || skip "needs iproute2"
+
+instance() { echo "$TAG-$1"; }
+run_dir() { echo "/run/$(instance "$1")"; }
+store_of() { echo "/var/lib/$(instance "$1")/weavedata.db"; }
+log_of() { echo "/var/log/weave/$(instance "$1").log"; }
+
+# on HOST COMMAND...: runs a command on a host. W_ENV may hold further VAR=value words.
+on() {
+    local host=$1
+    shift
+    # shellcheck disable=SC2086
+    ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" ${W_ENV:-} "$@"
+}
+
+make_host() { # make_host NAME
+    ip netns add "$TAG-$1"
+    HOSTS+=("$1")
+    ip -n "$TAG-$1" link set lo up
+}
+
+make_container() { # make_container NAME; prints its namespace's path
+    ip netns add "$TAG-$1"
+    CONTAINERS+=("$1")
+    ip -n "$TAG-$1" link set lo up
+}
+path_of() { echo "/run/netns/$TAG-$1"; }
+inside() {
+    local name=$1
+    shift
+    ip netns exec "$TAG-$name" "$@"
+}
+
+can_ping() { inside "$1" ping -c 1 -W 2 "$2" >/dev/null 2>&1; }
+# The first packet may wait for ARP on a busy machine: a state, not a moment.
+expect_ping() { eventually 10 can_ping "$1" "$2" || fail "$1 does not reach $2"; }
+expect_no_ping() { ! can_ping "$1" "$2" || fail "$1 reaches $2 and must not"; }
+
+eventually() { # eventually SECONDS COMMAND...: until it succeeds
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+
+# expect STATUS TEXT COMMAND...: exit status and a text in the output (stdout and stderr); the output stays in $OUT
+expect() {
+    local status=$1 text=$2 got=0
+    shift 2
+    OUT=$("$@" 2>&1) || got=$?
+    [ "$got" = "$status" ] || fail "$* exited with $got, want $status: $OUT"
+    [[ $OUT == *"$text"* ]] || fail "$* printed \"$OUT\", want \"$text\""
+}
+
+pid_of() { cat "$(run_dir "$1")/pid.test" 2>/dev/null; }
+launch() { # launch HOST FLAGS...: remembers the peer's pid
+    local host=$1 pid
+    shift
+    pid=$(on "$host" weave launch "$@") || fail "weave launch on $host: $pid"
+    [[ $pid =~ ^[0-9]+$ ]] || fail "weave launch printed \"$pid\", want the pid alone"
+    echo "$pid" >"$WORK/pid.$host"
+}
+peer_pid() { # the pid that holds the peer's lock now
+    on "$1" weave status >/dev/null 2>&1 || return 1
+    fuser_lock "$(run_dir "$1")/weaver.lock"
+}
+fuser_lock() { # the holder of a POSIX lock on FILE
+    local inode
+    inode=$(stat -c %i "$1" 2>/dev/null) || return 1
+    awk -v i="$inode" '$2 == "POSIX" { split($6, d, ":"); if (d[3] == i) { print $5; exit } }' /proc/locks
+}
+
+rules() { on "$1" iptables-save 2>/dev/null | grep -v '^[#:]' | sort; }
+links() { on "$1" ip -o link show | awk -F': ' '{print $2}' | sed 's/@.*//' | sort; }
+
+clean_up() {
+    local status=$? name pid
+    set +e
+    for name in "${HOSTS[@]}"; do
+        on "$name" weave reset --force >/dev/null 2>&1
+        for pid in "$(fuser_lock "$(run_dir "$name")/supervisor.lock")" "$(fuser_lock "$(run_dir "$name")/weaver.lock")"; do
+            [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null
+        done
+    done
+    for name in "${CONTAINERS[@]}" "${HOSTS[@]}"; do ip netns del "$TAG-$name" 2>/dev/null; done
+    for name in "${HOSTS[@]}"; do
+        rm -rf "$(run_dir "$name")" "/var/lib/$(instance "$name")"
+        rm -f "$(log_of "$name")"
+    done
+    ! declare -F more_clean_up >/dev/null || more_clean_up
+    rm -rf "$WORK"
+    exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 143' TERM INT
