@@ -18,7 +18,10 @@
 
 namespace weave {
 
-// `"text" is not WANTED`, with `text` escaped and cut so that it stays one line.
+// `text` in quotes, escaped and cut so that an error stays one line.
+std::string QuoteForError(absl::string_view text);
+
+// `"text" is not WANTED`.
 absl::Status BadValue(absl::string_view text, absl::string_view wanted);
 
 // The ten spellings of Go's strconv.ParseBool.

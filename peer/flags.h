@@ -1,8 +1,9 @@
 // The command line of `weaver` (spec/contract.md A.3, A.4) as typed and checked values.
 //
-// Syntax as in 2.8: `--x v`, `--x=v` (one pair of quotes around v is dropped), `--bool`, `--bool=false`, `-H v`; `--` ends
-// the flags; of a repeated flag the last counts, `-H` adds up; everything else is a peer. The parser is ours and not
-// CLI11: that takes `--ipalloc-range= host2` for a flag whose value is host2, where a blank value switches a part off.
+// Syntax as in 2.8: `--x v`, `--x=v` (one pair of quotes around v is dropped), `--bool`, `--bool=false`, `-H v`; `--`
+// ends the flags; of a repeated flag the last counts, `-H` adds up; everything else is a peer. The parser is ours and
+// not CLI11: that takes `--ipalloc-range= host2` for a flag whose value is host2, where a blank value switches a part
+// off.
 #pragma once
 
 #include <cstdint>
@@ -69,8 +70,8 @@ struct WeaverOptions {
   int bufsz = 8;  // MB, 1..2047
   bool pkt_debug = false;
 
-  std::string host;  // empty: all addresses
-  int port = 6783;   // 1..65534; the data path uses the next one too
+  std::string host;                // empty: all addresses
+  int port = 6783;                 // 1..65534; the data path uses the next one too
   std::vector<std::string> peers;  // host[:port], as typed
   bool resume = false;
   bool no_discovery = false;
@@ -123,8 +124,8 @@ struct WeaverOptions {
 using Environment = std::function<const char*(const char* name)>;
 
 // `args` is the command line without the program's name. WEAVE_PASSWORD, WEAVE_MTU, DOCKER_HOST and WEAVE_API_SOCKET
-// stand in for flags that are not given. Errors are one line that names the flag or variable and what is accepted, never
-// a password:
+// stand in for flags that are not given. Errors are one line that names the flag or variable and what is accepted,
+// never a password:
 //   InvalidArgument  unknown flag, bad value, values that contradict each other
 //   Unimplemented    all is well formed, but asks for a part that this build does not have
 // The second kind, and contradictions, are looked for only when the action is kRun.
