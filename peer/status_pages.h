@@ -1,5 +1,5 @@
-// The text of the status pages (spec/control.md section 3): what `weave status` and GET /status... print, byte for byte as
-// 2.8 does. Plain data in, text out; the caller knows the HTTP status (503 while not ready).
+// The text of the status pages (spec/control.md section 3): what `weave status` and GET /status... print, byte for byte
+// as 2.8 does. Plain data in, text out; the caller knows the HTTP status (503 while not ready).
 #pragma once
 
 #include <map>
