@@ -11,7 +11,7 @@ namespace weave {
 
 // This process as the kernel counts it.
 struct ProcessStats {
-  double cpu_seconds = 0;  // user and system
+  double cpu_seconds = 0;           // user and system
   std::uint64_t resident_size = 0;  // bytes
   std::uint64_t virtual_size = 0;   // bytes
   std::uint64_t open_fd_count = 0;

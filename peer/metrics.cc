@@ -1,0 +1,161 @@
+#include "peer/metrics.h"
+
+#include <dirent.h>
+#include <prometheus/text_serializer.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+
+namespace weave {
+namespace {
+
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+// proc(5), /proc/[pid]/stat: fields are counted from 1, those used here follow the name in parentheses.
+constexpr std::size_t kUserTicksField = 14;
+constexpr std::size_t kSystemTicksField = 15;
+constexpr std::size_t kStartTicksField = 22;
+constexpr std::size_t kVirtualSizeField = 23;
+constexpr std::size_t kResidentPagesField = 24;
+constexpr std::size_t kFirstFieldAfterName = 3;
+
+absl::StatusOr<std::string> ReadProcFile(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty()) return absl::UnavailableError(absl::StrCat(path, ": cannot be read"));
+  return text.str();
+}
+
+absl::Status ReadStat(const std::string& path, double boot_time_seconds, ProcessStats& stats) {
+  ASSIGN_OR_RETURN(const std::string text, ReadProcFile(path));
+  // The name may hold blanks and parentheses; the last one closes it.
+  const std::size_t name_end = text.rfind(") ");
+  if (name_end == std::string::npos) return absl::DataLossError(absl::StrCat(path, ": no process name in it"));
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(absl::string_view(text).substr(name_end + 2), absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  const auto field = [&](std::size_t number) -> std::uint64_t {
+    std::uint64_t value = 0;
+    const std::size_t index = number - kFirstFieldAfterName;
+    if (index >= fields.size() || !absl::SimpleAtoi(fields[index], &value)) return 0;
+    return value;
+  };
+  const double ticks_per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  stats.cpu_seconds = static_cast<double>(field(kUserTicksField) + field(kSystemTicksField)) / ticks_per_second;
+  stats.start_time_seconds = boot_time_seconds + static_cast<double>(field(kStartTicksField)) / ticks_per_second;
+  stats.virtual_size = field(kVirtualSizeField);
+  stats.resident_size = field(kResidentPagesField) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return absl::OkStatus();
+}
+
+// The number in the line of `path` that starts with `label`; 0 where the line says something else ("unlimited").
+absl::StatusOr<std::uint64_t> ReadLabelled(const std::string& path, absl::string_view label) {
+  ASSIGN_OR_RETURN(const std::string text, ReadProcFile(path));
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (line.substr(0, label.size()) != label) continue;
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line.substr(label.size()), absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    std::uint64_t value = 0;
+    if (words.empty() || !absl::SimpleAtoi(words.front(), &value)) return 0;
+    return value;
+  }
+  return absl::DataLossError(absl::StrCat(path, ": no line \"", label, "\""));
+}
+
+absl::StatusOr<std::uint64_t> CountDescriptors(const std::string& path) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
+  if (directory == nullptr) return absl::UnavailableError(absl::StrCat(path, ": cannot be read"));
+  std::uint64_t count = 0;
+  while (const dirent* entry = ::readdir(directory.get()))
+    if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) != 0) ++count;
+  // The directory itself is open while we count.
+  return count > 0 ? count - 1 : 0;
+}
+
+// One family with one series each, in the order of docs/metrics.md.
+class Page {
+ public:
+  void Counter(const char* name, const char* help, double value) {
+    Add(name, help, prometheus::MetricType::Counter, {}).counter.value = value;
+  }
+
+  void Gauge(const char* name, const char* help, double value, Labels labels = {}) {
+    Add(name, help, prometheus::MetricType::Gauge, std::move(labels)).gauge.value = value;
+  }
+
+  std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  prometheus::ClientMetric& Add(const char* name, const char* help, prometheus::MetricType type, Labels labels) {
+    prometheus::MetricFamily& family = families_.emplace_back();
+    family.name = name;
+    family.help = help;
+    family.type = type;
+    prometheus::ClientMetric& metric = family.metric.emplace_back();
+    metric.label = std::move(labels);
+    return metric;
+  }
+
+  std::vector<prometheus::MetricFamily> families_;
+};
+
+void AddPeer(const MetricsView& view, Page& page) {
+  page.Gauge("weave_build_info", "1, labelled with the version of this peer.", 1, {{"version", view.version}});
+  page.Counter("weave_connection_terminations_total", "Number of peer-to-peer connections terminated.",
+               static_cast<double>(view.connection_termination_count));
+  page.Gauge("weave_endpoints", "Number of attached containers.", static_cast<double>(view.endpoint_count));
+  page.Gauge("weave_exposures", "Number of addresses the host has in the network.",
+             static_cast<double>(view.exposure_count));
+  page.Gauge("weave_host_sync_ok", "1 while bridge and packet filter are as they should be, else 0.",
+             view.host_sync_ok ? 1 : 0);
+  page.Counter("weave_firewall_reapplied_total", "Times the packet filter was repaired after something changed it.",
+               static_cast<double>(view.firewall_reapplied_count));
+  page.Counter("weave_loop_slow_turns_total", "Turns of the event loop that took over 100 ms.",
+               static_cast<double>(view.loop_slow_turn_count));
+  page.Counter("weave_store_commits_total", "Transactions made durable.", static_cast<double>(view.store_commit_count));
+  page.Counter("weave_store_commit_failures_total", "Changes of records that could not be written.",
+               static_cast<double>(view.store_commit_failure_count));
+}
+
+void AddProcess(const ProcessStats& stats, Page& page) {
+  page.Counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", stats.cpu_seconds);
+  page.Gauge("process_open_fds", "Number of open file descriptors.", static_cast<double>(stats.open_fd_count));
+  page.Gauge("process_max_fds", "Maximum number of open file descriptors.", static_cast<double>(stats.max_fd_count));
+  page.Gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", static_cast<double>(stats.virtual_size));
+  page.Gauge("process_resident_memory_bytes", "Resident memory size in bytes.",
+             static_cast<double>(stats.resident_size));
+  page.Gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
+             stats.start_time_seconds);
+}
+
+}  // namespace
+
+absl::StatusOr<ProcessStats> ReadProcessStats(const std::string& proc) {
+  ProcessStats stats;
+  ASSIGN_OR_RETURN(const std::uint64_t boot_time, ReadLabelled(absl::StrCat(proc, "/stat"), "btime"));
+  RETURN_IF_ERROR(ReadStat(absl::StrCat(proc, "/self/stat"), static_cast<double>(boot_time), stats));
+  ASSIGN_OR_RETURN(stats.open_fd_count, CountDescriptors(absl::StrCat(proc, "/self/fd")));
+  ASSIGN_OR_RETURN(stats.max_fd_count, ReadLabelled(absl::StrCat(proc, "/self/limits"), "Max open files"));
+  return stats;
+}
+
+std::string MetricsPage(const MetricsView& view) {
+  Page page;
+  AddPeer(view, page);
+  if (view.process.has_value()) AddProcess(*view.process, page);
+  return page.Text();
+}
+
+}  // namespace weave
