@@ -12,14 +12,15 @@ namespace weave {
 
 // Far above what a host has; a larger record is damage or an attack on our memory.
 inline constexpr std::size_t kMaxRecordAddressCount = 4096;
-inline constexpr std::size_t kMaxRecordTextSize = 4096;  // bytes of one text, PATH_MAX
+inline constexpr std::size_t kMaxRecordTextSize = 4096;          // bytes of one text, PATH_MAX
+inline constexpr std::size_t kMaxStoredRecordSize = 256 * 1024;  // bytes
 
-// `key` is the record's own (IdentityKey() etc.). InvalidArgument naming it for a record that DecodeRecord would refuse,
-// so that nothing is written that cannot be read back.
+// `key` is the record's own (IdentityKey() etc.). InvalidArgument naming it for a record that DecodeRecord would
+// refuse, so that nothing is written that cannot be read back.
 absl::StatusOr<std::string> EncodeRecord(absl::string_view key, const Record& record);
 
-// Total: any bytes give a record or DataLoss naming the key and what is wrong. Fields of later versions are passed over;
-// a kind of record that we do not know is an error.
+// Total: any bytes give a record or DataLoss naming the key and what is wrong. Fields of later versions are passed
+// over; a kind of record that we do not know is an error.
 absl::StatusOr<Record> DecodeRecord(absl::string_view key, absl::string_view bytes);
 
 }  // namespace weave

@@ -1,0 +1,170 @@
+#include "peer/record_codec.h"
+
+#include <google/protobuf/stubs/logging.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "weave/v1/record.pb.h"
+
+namespace weave {
+namespace {
+
+constexpr std::uint64_t kMaxPeerNameValue = 0xffff'ffff'ffff;
+
+absl::Status Damaged(absl::string_view what) { return absl::DataLossError(std::string(what)); }
+
+// ---- what a record must fulfil ----
+
+absl::Status CheckText(absl::string_view field, absl::string_view text) {
+  if (text.size() <= kMaxRecordTextSize) return absl::OkStatus();
+  return Damaged(absl::StrCat(field, " has ", text.size(), " bytes, at most ", kMaxRecordTextSize, " are taken"));
+}
+
+absl::Status CheckAddressCount(std::size_t count) {
+  if (count <= kMaxRecordAddressCount) return absl::OkStatus();
+  return Damaged(absl::StrCat(count, " addresses, at most ", kMaxRecordAddressCount, " are taken"));
+}
+
+absl::Status CheckKey(absl::string_view key, absl::string_view own) {
+  if (key == own) return absl::OkStatus();
+  return Damaged(absl::StrCat("it belongs under the key \"", own, "\""));
+}
+
+absl::Status Check(absl::string_view key, const IdentityRecord& record) {
+  if (!record.name.known()) return Damaged("the peer name is zero");
+  return CheckKey(key, IdentityKey());
+}
+
+absl::Status Check(absl::string_view key, const EndpointRecord& record) {
+  if (record.sandbox.ident.empty()) return Damaged("the container id is empty");
+  if (record.sandbox.netns_path.empty() || record.sandbox.netns_path.front() != '/')
+    return Damaged("the namespace's path is not absolute");
+  RETURN_IF_ERROR(CheckText("the container id", record.sandbox.ident));
+  RETURN_IF_ERROR(CheckText("the namespace's path", record.sandbox.netns_path));
+  RETURN_IF_ERROR(CheckText("the boot id", record.boot_id));
+  RETURN_IF_ERROR(CheckAddressCount(record.addresses.size()));
+  std::vector<IpAddress> seen;
+  for (const Cidr& cidr : record.addresses) seen.push_back(cidr.address());
+  std::sort(seen.begin(), seen.end());
+  const auto twice = std::adjacent_find(seen.begin(), seen.end());
+  if (twice != seen.end()) return Damaged(absl::StrCat("address ", twice->ToString(), " occurs twice"));
+  return CheckKey(key, EndpointKey(record.sandbox.netns_inode));
+}
+
+absl::Status Check(absl::string_view key, const ExposureRecord& record) {
+  return CheckKey(key, ExposureKey(record.cidr.address()));
+}
+
+// ---- to protobuf and back ----
+
+void Store(const Cidr& cidr, v1::StoredAddress& stored) {
+  const Bytes bytes = cidr.address().ToBytes();
+  stored.set_address(bytes.data(), bytes.size());
+  stored.set_prefix_length(static_cast<std::uint32_t>(cidr.prefix_length()));
+}
+
+void Store(const IdentityRecord& record, v1::StoredRecord& stored) {
+  stored.mutable_identity()->set_name(record.name.value());
+}
+
+void Store(const EndpointRecord& record, v1::StoredRecord& stored) {
+  v1::StoredEndpoint& endpoint = *stored.mutable_endpoint();
+  endpoint.set_ident(record.sandbox.ident);
+  endpoint.set_netns_path(record.sandbox.netns_path);
+  endpoint.set_netns_inode(record.sandbox.netns_inode);
+  endpoint.set_boot_id(record.boot_id);
+  for (const Cidr& cidr : record.addresses) Store(cidr, *endpoint.add_addresses());
+  endpoint.set_multicast_route(record.multicast_route);
+}
+
+void Store(const ExposureRecord& record, v1::StoredRecord& stored) {
+  v1::StoredExposure& exposure = *stored.mutable_exposure();
+  Store(record.cidr, *exposure.mutable_address());
+  exposure.set_masquerade(record.masquerade);
+}
+
+absl::StatusOr<Cidr> Load(const v1::StoredAddress& stored) {
+  const absl::StatusOr<IpAddress> address = IpAddress::FromBytes(AsBytes(stored.address()));
+  if (!address.ok()) return Damaged(absl::StrCat("an address of ", stored.address().size(), " bytes"));
+  const auto bit_count = static_cast<std::uint32_t>(BitCount(address->family()));
+  if (stored.prefix_length() > bit_count)
+    return Damaged(absl::StrCat("address ", address->ToString(), " with a prefix length of ", stored.prefix_length()));
+  return Cidr(*address, static_cast<int>(stored.prefix_length()));
+}
+
+absl::StatusOr<Record> Load(const v1::StoredIdentity& stored) {
+  if (stored.name() > kMaxPeerNameValue) return Damaged("the peer name has more than 48 bits");
+  return IdentityRecord{PeerName(stored.name())};
+}
+
+absl::StatusOr<Record> Load(const v1::StoredEndpoint& stored) {
+  RETURN_IF_ERROR(CheckAddressCount(static_cast<std::size_t>(stored.addresses_size())));
+  EndpointRecord record;
+  record.sandbox = {stored.ident(), stored.netns_path(), stored.netns_inode()};
+  record.boot_id = stored.boot_id();
+  record.multicast_route = stored.multicast_route();
+  for (const v1::StoredAddress& address : stored.addresses()) {
+    ASSIGN_OR_RETURN(const Cidr cidr, Load(address));
+    record.addresses.push_back(cidr);
+  }
+  return record;
+}
+
+absl::StatusOr<Record> Load(const v1::StoredExposure& stored) {
+  ASSIGN_OR_RETURN(const Cidr cidr, Load(stored.address()));
+  return ExposureRecord{cidr, stored.masquerade()};
+}
+
+absl::StatusOr<Record> Load(absl::string_view bytes) {
+  const google::protobuf::LogSilencer silence;  // our status says what is wrong; protobuf would print a line of its own
+  v1::StoredRecord stored;
+  if (bytes.size() > kMaxStoredRecordSize || !stored.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return Damaged(absl::StrCat("its ", bytes.size(), " bytes are not a record"));
+  switch (stored.record_case()) {
+    case v1::StoredRecord::kIdentity:
+      return Load(stored.identity());
+    case v1::StoredRecord::kEndpoint:
+      return Load(stored.endpoint());
+    case v1::StoredRecord::kExposure:
+      return Load(stored.exposure());
+    case v1::StoredRecord::RECORD_NOT_SET:
+      break;
+  }
+  return Damaged("a kind of record that this version does not know");
+}
+
+absl::Status Check(absl::string_view key, const Record& record) {
+  return std::visit([&](const auto& alternative) { return Check(key, alternative); }, record);
+}
+
+std::string Context(absl::string_view key) {
+  return absl::StrCat("stored record \"", absl::Utf8SafeCHexEscape(key), "\"");
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> EncodeRecord(absl::string_view key, const Record& record) {
+  const google::protobuf::LogSilencer silence;
+  v1::StoredRecord stored;
+  std::visit([&](const auto& alternative) { Store(alternative, stored); }, record);
+  std::string bytes = stored.SerializeAsString();
+  // Reading it back also finds what only protobuf refuses, such as a path that is not UTF-8.
+  if (const absl::Status status = DecodeRecord(key, bytes).status(); !status.ok())
+    return absl::InvalidArgumentError(status.message());
+  return bytes;
+}
+
+absl::StatusOr<Record> DecodeRecord(absl::string_view key, absl::string_view bytes) {
+  absl::StatusOr<Record> record = Load(bytes);
+  if (!record.ok()) return Annotate(record.status(), Context(key));
+  RETURN_IF_ERROR(Annotate(Check(key, *record), Context(key)));
+  return record;
+}
+
+}  // namespace weave
