@@ -4,7 +4,7 @@
 
 # A test nobody builds proves nothing.
 rule_tests_listed() {
-  local file directory
+  local file directory name
   while read -r file; do
     directory=$(dirname "$file")
     while [ "$directory" != . ] && [ ! -f "$directory/CMakeLists.txt" ]; do directory=$(dirname "$directory"); done
@@ -12,6 +12,14 @@ rule_tests_listed() {
       echo "$file:1: no CMakeLists.txt above it names this test: add it to ${directory}/CMakeLists.txt"
     fi
   done < <(select_files '_test\.cc$')
+  # A fuzz target is called NAME_fuzz.cc, and listed as NAME with a corpus of that name.
+  while read -r file; do
+    directory=$(dirname "$file")
+    name=$(basename "$file" _fuzz.cc)
+    grep -qsE "weave_fuzz\($name\b" "$directory/CMakeLists.txt" ||
+      echo "$file:1: not built: add weave_fuzz($name ...) to $directory/CMakeLists.txt"
+    [ -d "$directory/corpus/$name" ] || echo "$file:1: no corpus: give it inputs in $directory/corpus/$name"
+  done < <(select_files '_fuzz\.cc$')
 }
 
 # Every folder of tests is entered by the build.
@@ -41,12 +49,13 @@ rule_shell_syntax() {
   done < <(shell_files)
 }
 
+# SC2015 dislikes `test && this || that` also where that is meant.
 rule_shellcheck() {
   command -v shellcheck >/dev/null || {
     echo "scripts/packages:1: shellcheck is missing: run scripts/install-packages test"
     return
   }
-  shell_files | xargs -r -d '\n' shellcheck -x -f gcc 2>&1 | sed -E 's/^([^:]+:[0-9]+):[0-9]+: /\1: /'
+  shell_files | xargs -r -d '\n' shellcheck -x -P SCRIPTDIR -e SC2015 -f gcc 2>&1 | sed -E 's/^([^:]+:[0-9]+):[0-9]+: /\1: /'
 }
 
 # A link to a file of the repository leads somewhere.
