@@ -4,14 +4,15 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/check.h"
 #include "base/status.h"
@@ -96,35 +97,36 @@ class RecordStore::Impl {
 
   ~Impl() {
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard lock(mutex_);
       closing_ = true;
     }
+    changed_.notify_one();
     thread_.join();
   }
 
   void Commit(StoreBatch batch, absl::AnyInvocable<void(absl::Status)> done) {
     for (const StoreChange& change : batch) CHECK(!change.key.empty()) << "a record without a key";
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     CHECK(!closing_) << "a commit to " << path_ << ", which is being closed";
     queue_.push_back({std::move(batch), std::move(done)});
     ++submitted_count_;
+    changed_.notify_one();
   }
 
   void Flush() {
     CHECK(std::this_thread::get_id() != thread_.get_id()) << "Flush() by a callback of a commit";
-    absl::MutexLock lock(&mutex_);
+    std::unique_lock lock(mutex_);
     const std::uint64_t target = submitted_count_;
-    const auto answered = [this, target]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return answered_count_ >= target; };
-    mutex_.Await(absl::Condition(&answered));
+    answered_.wait(lock, [this, target] { return answered_count_ >= target; });
   }
 
   absl::StatusOr<std::map<std::string, std::string>> ReadAll() {
-    absl::MutexLock lock(&file_mutex_);
+    const std::lock_guard lock(file_mutex_);
     return file_->ReadAll();
   }
 
   Stats stats() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     return stats_;
   }
 
@@ -142,11 +144,8 @@ class RecordStore::Impl {
     while (true) {
       std::vector<Request> group;
       {
-        absl::MutexLock lock(&mutex_);
-        mutex_.Await(absl::Condition(
-            +[](Impl* store)
-                 ABSL_EXCLUSIVE_LOCKS_REQUIRED(store->mutex_) { return !store->queue_.empty() || store->closing_; },
-            this));
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return !queue_.empty() || closing_; });
         if (queue_.empty()) return;
         group.swap(queue_);
       }
@@ -170,10 +169,10 @@ class RecordStore::Impl {
   absl::Status Apply(const std::vector<const StoreBatch*>& batches) {
     absl::Status status;
     {
-      absl::MutexLock lock(&file_mutex_);
+      const std::lock_guard lock(file_mutex_);
       status = file_->Apply(batches);
     }
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     if (status.ok()) {
       ++stats_.commit_count;
       stats_.batch_count += batches.size();
@@ -186,17 +185,20 @@ class RecordStore::Impl {
   void Answer(Request& request, const absl::Status& status) {
     request.done(status);
     request.done = nullptr;
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     ++answered_count_;
+    answered_.notify_all();
   }
 
   const std::string path_;
   const LockFile lock_;
 
-  absl::Mutex file_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  std::mutex file_mutex_;  // taken before mutex_
   const std::unique_ptr<RecordFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
 
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;   // of work waiting or the end coming
+  std::condition_variable answered_;  // of answered_count_
   std::vector<Request> queue_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t submitted_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t answered_count_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -134,7 +134,8 @@ class Watchdog::Impl final : public TurnObserver {
   std::shared_ptr<std::atomic<bool>> answers_;  // the loop ran the task of the last ping
 
   std::atomic<bool> dozing_ = false;
-  // Not absl's: those wait by the wall clock, and a step of it must not stop the pings.
+  // Not absl's: those wait by the wall clock, and a step of it must not stop the pings; nor does the thread sanitizer
+  // see through Debian's build of them.
   std::mutex mutex_;
   std::condition_variable changed_;
   bool closing_ = false;  // guarded by mutex_

@@ -19,21 +19,20 @@ WorkerPool::~WorkerPool() {
   std::vector<std::thread> threads;
   {
     // A running task may submit another, which may start a thread: wait for quiet before taking the list.
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](WorkerPool* pool)
-             ABSL_EXCLUSIVE_LOCKS_REQUIRED(pool->mutex_) { return pool->tasks_.empty() && pool->running_count_ == 0; },
-        this));
+    std::unique_lock lock(mutex_);
+    quiet_.wait(lock, [this] { return tasks_.empty() && running_count_ == 0; });
     closing_ = true;
     threads.swap(threads_);
   }
+  changed_.notify_all();
   for (std::thread& thread : threads) thread.join();
 }
 
 void WorkerPool::Submit(absl::AnyInvocable<void()> task) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   CHECK(!closing_) << "a task for the pool \"" << name_ << "\", which is being destroyed";
   tasks_.push_back(std::move(task));
+  changed_.notify_one();
   const int started = static_cast<int>(threads_.size());
   if (static_cast<int>(tasks_.size()) > idle_count_ && started < thread_count_) {
     try {
@@ -47,7 +46,7 @@ void WorkerPool::Submit(absl::AnyInvocable<void()> task) {
 }
 
 int WorkerPool::started_count() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return static_cast<int>(threads_.size());
 }
 
@@ -59,23 +58,21 @@ void WorkerPool::Work(int index) {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
 
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock lock(mutex_);
   while (true) {
-    mutex_.Await(absl::Condition(
-        +[](WorkerPool* pool)
-             ABSL_EXCLUSIVE_LOCKS_REQUIRED(pool->mutex_) { return !pool->tasks_.empty() || pool->closing_; },
-        this));
+    changed_.wait(lock, [this] { return !tasks_.empty() || closing_; });
     if (tasks_.empty()) return;
     absl::AnyInvocable<void()> task = std::move(tasks_.front());
     tasks_.pop_front();
     --idle_count_;
     ++running_count_;
-    mutex_.Unlock();
+    lock.unlock();
     task();
     task = nullptr;  // what it captured goes before anyone may think it done
-    mutex_.Lock();
+    lock.lock();
     --running_count_;
     ++idle_count_;
+    if (tasks_.empty() && running_count_ == 0) quiet_.notify_all();
   }
 }
 

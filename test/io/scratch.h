@@ -4,13 +4,14 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "base/log.h"
 
@@ -48,7 +49,7 @@ class RememberingLogger final : public Logger {
   RememberingLogger() : Logger(LogLevel::kDebug) {}
 
   std::vector<std::string> lines() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     return lines_;
   }
 
@@ -60,22 +61,23 @@ class RememberingLogger final : public Logger {
 
   // Returns once a line contains `part`; the test's time limit bounds the wait.
   void WaitFor(absl::string_view part) const {
-    const auto found = [this, part] {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this, part] {
       for (const std::string& line : lines_)
         if (absl::StrContains(line, part)) return true;
       return false;
-    };
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(&found));
+    });
   }
 
  private:
   void Write(LogLevel level, absl::string_view message, absl::Span<const LogField> fields) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     lines_.push_back(absl::StrCat(ToString(level), ": ", message, " ", FormatFields(fields)));
+    changed_.notify_all();
   }
 
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
   std::vector<std::string> lines_;
 };
 
