@@ -30,6 +30,7 @@ add_compile_options(-fno-omit-frame-pointer -ffunction-sections -fdata-sections)
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_compile_definitions(_FORTIFY_SOURCE=2)
   add_compile_options(-fstack-protector-strong)
+  add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)  # nothing of the building machine in what is shipped
   if(NOT WEAVE_DEBUG_SYMBOLS)
     add_compile_options(-g0)
   endif()
