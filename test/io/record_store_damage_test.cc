@@ -7,7 +7,6 @@
 #include <map>
 
 #include "absl/strings/match.h"
-#include "absl/synchronization/notification.h"
 #include "base/random.h"
 #include "io/file.h"
 #include "io/record_store.h"

@@ -5,12 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <latch>
 #include <map>
 #include <thread>
 
 #include "absl/strings/match.h"
-#include "absl/synchronization/blocking_counter.h"
-#include "absl/synchronization/notification.h"
 #include "io/file.h"
 #include "io/lock_file.h"
 #include "test/io/scratch.h"
@@ -37,12 +36,8 @@ absl::Status OpenError(const std::string& path) {
 
 absl::Status CommitAndWait(RecordStore& store, StoreBatch batch) {
   absl::Status result;
-  absl::Notification done;
-  store.Commit(std::move(batch), [&](absl::Status status) {
-    result = status;
-    done.Notify();
-  });
-  done.WaitForNotification();
+  store.Commit(std::move(batch), [&](absl::Status status) { result = status; });
+  store.Flush();
   return result;
 }
 
@@ -108,7 +103,6 @@ TEST_CASE("Concurrent commits share transactions and are answered in order", "[i
   constexpr int kThreads = 8, kCommits = 50;
   const ScratchDirectory scratch;
   const auto store = OpenIntact(scratch / "weave.db");
-  absl::BlockingCounter answers(kThreads * kCommits);
   std::vector<std::vector<int>> order(kThreads);
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t)
@@ -116,11 +110,10 @@ TEST_CASE("Concurrent commits share transactions and are answered in order", "[i
       for (int i = 0; i < kCommits; ++i)
         store->Commit({{absl::StrCat("t", t, "-", i), "value"}}, [&, t, i](absl::Status status) {
           if (status.ok()) order[t].push_back(i);
-          answers.DecrementCount();
         });
     });
   for (std::thread& thread : threads) thread.join();
-  answers.Wait();
+  store->Flush();
 
   std::vector<int> ascending;
   for (int i = 0; i < kCommits; ++i) ascending.push_back(i);
@@ -134,14 +127,14 @@ TEST_CASE("Concurrent commits share transactions and are answered in order", "[i
 TEST_CASE("Batches that wait behind a slow commit become one transaction", "[io][store]") {
   const ScratchDirectory scratch;
   const auto store = OpenIntact(scratch / "weave.db");
-  absl::Notification first_done, release;
+  std::latch first_done(1), release(1);
   store->Commit({{"first", "1"}}, [&](absl::Status) {
-    first_done.Notify();
-    release.WaitForNotification();
+    first_done.count_down();
+    release.wait();
   });
-  first_done.WaitForNotification();
+  first_done.wait();
   for (int i = 0; i < 100; ++i) store->Commit({{absl::StrCat(i), "x"}}, [](absl::Status) {});
-  release.Notify();
+  release.count_down();
   store->Flush();
   CHECK(store->stats().commit_count == 2);
   CHECK(store->stats().batch_count == 101);

@@ -6,10 +6,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <latch>
 #include <map>
 
 #include "absl/strings/match.h"
-#include "absl/synchronization/notification.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "io/record_store.h"
@@ -80,16 +80,16 @@ TEST_CASE("Of batches that share a transaction only the one that does not fit fa
       answers.push_back(absl::StrCat(name, status.ok() ? "+" : absl::IsResourceExhausted(status) ? "full" : "other"));
     };
   };
-  absl::Notification first_done, release;
+  std::latch first_done(1), release(1);
   store.Commit({{"first", "1"}}, [&](absl::Status) {
-    first_done.Notify();
-    release.WaitForNotification();
+    first_done.count_down();
+    release.wait();
   });
-  first_done.WaitForNotification();
+  first_done.wait();
   store.Commit({{"a", "1"}}, note("a"));
   store.Commit({{"a", "2"}, {"huge", std::string(3'000'000, 'x')}}, note("huge"));
   store.Commit({{"b", "1"}}, note("b"));
-  release.Notify();
+  release.count_down();
   store.Flush();
   CHECK(answers == std::vector<std::string>{"a+", "hugefull", "b+"});
   CHECK(*store.ReadAll() == Records{{"a", "1"}, {"b", "1"}, {"first", "1"}});

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <thread>
 
-#include "absl/synchronization/notification.h"
 #include "test/io/scratch.h"
 #include "test/support/catch.h"
 
