@@ -36,7 +36,8 @@ absl::Status Validate(const EndpointSpec& spec) {
   return absl::OkStatus();
 }
 
-// One call of AttachEndpoint. Each step records how to undo it; destroyed before Keep(), it undoes them, last first.
+// One call of AttachSandbox. Each step records how to undo it; destroyed before the end of Run(), it undoes them, last
+// first.
 class Attachment {
  public:
   Attachment(Netlink& host, Netlink& inside, const NetNs& ns, const EndpointSpec& spec, const LinkInfo& bridge)
@@ -206,7 +207,7 @@ class Attachment {
 
 }  // namespace
 
-absl::StatusOr<Endpoint> AttachEndpoint(Netlink& netlink, const EndpointSpec& spec) {
+absl::StatusOr<Endpoint> AttachSandbox(Netlink& netlink, const EndpointSpec& spec) {
   RETURN_IF_ERROR(Validate(spec));
   ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.sandbox.netns_path, spec.sandbox.netns_inode));
   if (!ns) return absl::NotFoundError(absl::StrCat(spec.sandbox.display, " is gone"));

@@ -34,7 +34,7 @@ std::string HostIfname(absl::string_view link_id, int variant) {
   return absl::StrCat(kHostIfnamePrefix, link_id.substr(0, kLinkIdSize - suffix.size()), suffix);
 }
 
-absl::StatusOr<DetachResult> DetachEndpoint(const DetachSpec& spec) {
+absl::StatusOr<DetachResult> DetachSandbox(const DetachSpec& spec) {
   ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.netns_path, spec.netns_inode));
   if (!ns) return DetachResult{};
   ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(*ns));

@@ -23,6 +23,10 @@ constexpr int kReadsPerTurn = 64;
 // A list of all links that failed is asked for again after this.
 constexpr Duration kResyncPause = absl::Milliseconds(100);
 
+// A bridge that is being deleted goes down first; only one that is still there after this went down (contract A7-11
+// allows a second).
+constexpr Duration kDownPatience = absl::Milliseconds(100);
+
 class NetlinkMonitor final : public LinkMonitor {
  public:
   NetlinkMonitor(EventLoop& loop, LinkMonitorOptions options, LinkMonitorCallbacks callbacks, NetlinkSocket events,
@@ -33,6 +37,10 @@ class NetlinkMonitor final : public LinkMonitor {
         events_(std::move(events)),
         netlink_(std::move(netlink)),
         resync_timer_(loop.MakeTimer([this] { Resync(); })),
+        down_timer_(loop.MakeTimer([this] {
+          Later(callbacks_.on_bridge_down);
+          RunCallbacks();
+        })),
         watch_(loop.WatchReadable(events_.fd(), [this] { OnReadable(); })) {
     resync_timer_->Arm(MonotonicTime());  // long past: the first turn
   }
@@ -70,7 +78,7 @@ class NetlinkMonitor final : public LinkMonitor {
     const bool was_bridge = link.index == bridge_index_;
     const bool is_bridge = link.name == options_.bridge;
     if (was_bridge && !is_bridge) OnBridgeGone();  // renamed
-    if (is_bridge && was_bridge && known.up && !link.up) Later(callbacks_.on_bridge_down);
+    if (is_bridge && was_bridge && known.up && !link.up) down_timer_->Arm(loop_.now().monotonic + kDownPatience);
     if (is_bridge) bridge_index_ = link.index;
     known.name = link.name;
     known.up = link.up;
@@ -92,6 +100,7 @@ class NetlinkMonitor final : public LinkMonitor {
 
   void OnBridgeGone() {
     bridge_index_ = 0;
+    down_timer_->Disarm();
     Later(callbacks_.on_bridge_gone);
   }
 
@@ -149,6 +158,7 @@ class NetlinkMonitor final : public LinkMonitor {
   bool started_ = false;
   std::vector<std::function<void()>> pending_;
   std::unique_ptr<Timer> resync_timer_;
+  std::unique_ptr<Timer> down_timer_;
   std::unique_ptr<FdWatch> watch_;
 };
 

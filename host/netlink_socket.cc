@@ -96,7 +96,7 @@ NetlinkRequest& NetlinkRequest::End() {
 
 struct NetlinkSocket::Datagram {
   struct Free {
-    void operator()(unsigned char* bytes) const { std::free(bytes); }
+    void operator()(unsigned char* memory) const { std::free(memory); }
   };
   std::unique_ptr<unsigned char, Free> bytes;
   int size = 0;  // 0: there was none

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -82,6 +83,8 @@ absl::StatusOr<Sandbox> ResolveContainer(const SandboxOptions& options, absl::st
 absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::string_view text) {
   if (text.empty())
     return absl::InvalidArgumentError("no container given (want a container name or id, a pid, or a namespace path)");
+  if (std::any_of(text.begin(), text.end(), [](char c) { return absl::ascii_iscntrl(static_cast<unsigned char>(c)); }))
+    return absl::InvalidArgumentError(absl::StrCat("\"", absl::Utf8SafeCHexEscape(text), "\" has control characters"));
   if (absl::StartsWith(text, "/")) return ResolvePath(text);
   if (IsPid(text)) return ResolvePid(options, text);
   return ResolveContainer(options, text);

@@ -1,0 +1,135 @@
+#include "host/link_monitor.h"
+
+#include <deque>
+#include <thread>
+
+#include "test/host/host_world.h"
+
+namespace weave {
+namespace {
+
+// A monitor on a loop that the test turns by hand, and what it reported.
+class Watched {
+ public:
+  Watched() {
+    LinkMonitorCallbacks callbacks;
+    callbacks.on_host_end_gone = [this](const std::string& name) { Heard("gone " + name); };
+    callbacks.on_bridge_gone = [this] { Heard("bridge gone"); };
+    callbacks.on_bridge_down = [this] { Heard("bridge down"); };
+    callbacks.on_hairpin = [this](const std::string& port) { Heard("hairpin " + port); };
+    monitor_ = LinkMonitor::Start(loop_, {}, std::move(callbacks)).value();
+    loop_.Post([this] { loop_.Stop(); });
+    loop_.Run();  // the first turn
+  }
+
+  // The next report; empty when none comes in a time no working system needs.
+  std::string Next() {
+    auto timeout = loop_.MakeTimer([this] { loop_.Stop(); });
+    timeout->Arm(SampleClocks().monotonic + absl::Seconds(20));
+    if (heard_.empty()) loop_.Run();
+    if (heard_.empty()) return "";
+    std::string report = heard_.front();
+    heard_.pop_front();
+    return report;
+  }
+
+  // Turns the loop until the monitor has seen everything so far: a link made and removed now is the mark.
+  std::string NextAfterMark() {
+    IpCommand("link add vethweplmark type veth peer name markpeer");
+    IpCommand("link del vethweplmark");
+    return Next();
+  }
+
+ private:
+  void Heard(std::string report) {
+    heard_.push_back(std::move(report));
+    loop_.Stop();
+  }
+
+  EventLoop loop_;
+  std::deque<std::string> heard_;
+  std::unique_ptr<LinkMonitor> monitor_;
+};
+
+TEST_CASE("A container that ends, a bridge that goes down and one that goes are reported once each",
+          "[host][monitor]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  host.MakeBridge();
+  TestSandbox a("1"), b("2");
+  host.Attach(a.Spec({"10.2.1.1/24"}));
+  Watched watched;
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");  // a healthy start has nothing to say
+  host.Attach(b.Spec({"10.2.1.2/24"}));
+  a.End();
+  CHECK(watched.Next() == "gone vethwepl1");
+  IpCommand("link set weave down");
+  CHECK(watched.Next() == "bridge down");
+  IpCommand("link set weave up");
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");
+  IpCommand("link set vethwepl2 nomaster");  // it left the bridge; its container lives
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");
+  IpCommand("link del weave");
+  CHECK(watched.Next() == "bridge gone");
+  host.MakeBridge();  // down for a moment while it is made
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");
+  IpCommand("link set weave down");
+  CHECK(watched.Next() == "bridge down");
+}
+
+TEST_CASE("Hairpin mode is reported on the router's port only, whichever way it is set", "[host][monitor]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  host.MakeBridge();
+  IpCommand("link add vethwe-bridge type veth peer name vethwe-pcap");
+  IpCommand("link set vethwe-bridge master weave up");
+  Watched watched;
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");
+  TestSandbox a("1");
+  host.Attach(a.Spec({"10.2.1.1/24"}));  // with hairpin, as it should be
+  IpCommand("link set dev vethwe-bridge type bridge_slave hairpin on");
+  CHECK(watched.Next() == "hairpin vethwe-bridge");
+  IpCommand("link set dev vethwe-bridge type bridge_slave hairpin off");
+  REQUIRE(TryIn(-1, {"bridge", "link", "set", "dev", "vethwe-bridge", "hairpin", "on"}).succeeded());
+  CHECK(watched.Next() == "hairpin vethwe-bridge");
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");
+}
+
+TEST_CASE("What is wrong at the start is reported in the first turn", "[host][monitor]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  {
+    Watched watched;
+    CHECK(watched.Next() == "bridge gone");
+  }
+  host.MakeBridge();
+  IpCommand("link add vethwe-bridge type veth peer name vethwe-pcap");
+  IpCommand("link set vethwe-bridge master weave");
+  IpCommand("link set dev vethwe-bridge type bridge_slave hairpin on");
+  IpCommand("link set weave down");
+  Watched watched;
+  CHECK(watched.Next() == "hairpin vethwe-bridge");
+  CHECK(watched.Next() == "bridge down");
+}
+
+TEST_CASE("Events the kernel dropped are made up for", "[host][monitor]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  host.MakeBridge();
+  TestSandbox a("1");
+  host.Attach(a.Spec({"10.2.1.1/24"}));
+  Watched watched;
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");
+  const int index = host.Link("vethwepl1")->index;
+  for (std::uint32_t i = 0; i < 2000; ++i)  // far more than a socket holds, while nobody reads
+    REQUIRE(host.netlink().SetMtu(index, 1400 + i % 2).ok());
+  IpCommand("link del vethwepl1");
+  IpCommand("link set weave down");
+  std::vector<std::string> reports = {watched.Next(), watched.Next()};
+  std::sort(reports.begin(), reports.end());
+  CHECK(reports == std::vector<std::string>{"bridge down", "gone vethwepl1"});
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");  // and it goes on as before
+}
+
+}  // namespace
+}  // namespace weave
