@@ -1,0 +1,130 @@
+// Commands that give and take addresses: attach, detach, expose, hide.
+#include <algorithm>
+#include <filesystem>
+#include <initializer_list>
+#include <optional>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/addresses.h"
+#include "cli/commands.h"
+
+namespace weave {
+namespace {
+
+int RefuseFlag(CommandContext& context, absl::string_view flag) {
+  return Fail(context, absl::StrCat("'", flag, "' is not supported in this build"));
+}
+
+// The first argument that is one of `flags`, which this build lacks.
+const std::string* FindFlag(const CommandContext& context, std::initializer_list<absl::string_view> flags) {
+  for (const std::string& arg : context.args)
+    for (absl::string_view flag : flags)
+      if (arg == flag || absl::StartsWith(arg, absl::StrCat(flag, "="))) return &arg;
+  return nullptr;
+}
+
+bool HasFlag(const CommandContext& context) {
+  return std::any_of(context.args.begin(), context.args.end(),
+                     [](const std::string& arg) { return absl::StartsWith(arg, "-"); });
+}
+
+// Addresses with the container after them, as attach and detach take them.
+struct Target {
+  std::vector<std::string> addresses;  // as typed
+  std::string container;
+};
+
+// Nothing when the arguments are no such thing.
+std::optional<Target> SplitTarget(const CommandContext& context) {
+  Target target;
+  for (const std::string& arg : context.args) {
+    if (target.container.empty() && LooksLikeAddress(arg)) {
+      target.addresses.push_back(arg);
+    } else if (target.container.empty() && !arg.empty()) {
+      target.container = arg;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (target.container.empty()) return std::nullopt;
+  // A relative path means something here, not where the peer runs.
+  std::error_code error;
+  if (absl::StrContains(target.container, '/'))
+    target.container = std::filesystem::absolute(target.container, error).lexically_normal();
+  return target;
+}
+
+int PrintAddresses(CommandContext& context, const absl::StatusOr<v1::AddressList>& list) {
+  if (!list.ok()) return Fail(context, list.status());
+  for (const std::string& warning : list->warnings()) context.err << warning << "\n";
+  if (list->addresses_size() > 0) context.out << absl::StrJoin(list->addresses(), " ") << "\n";
+  return kExitSuccess;
+}
+
+int FailAddresses(CommandContext& context, const absl::Status& status) {
+  if (!absl::IsFailedPrecondition(status)) return Fail(context, status);
+  context.err << status.message() << "\n";  // to the letter: contract A2-12
+  return kExitFailure;
+}
+
+template <typename Request>
+void SetAddresses(const std::vector<std::string>& addresses, Request& request) {
+  *request.mutable_addresses() = {addresses.begin(), addresses.end()};
+}
+
+}  // namespace
+
+int RunAttach(CommandContext& context) {
+  if (const std::string* flag = FindFlag(context, {"--rewrite-hosts", "--add-host"})) return RefuseFlag(context, *flag);
+  if (!ValueOf(context.environment, "AWSVPC").empty()) return RefuseFlag(context, "AWSVPC");
+  TakeFlag(context, "--without-dns");  // there is no DNS yet that could be done without
+  v1::AttachRequest request;
+  request.set_no_multicast_route(TakeFlag(context, "--no-multicast-route"));
+  const std::optional<Target> target = HasFlag(context) ? std::nullopt : SplitTarget(context);
+  if (!target) return FailUsage(context);
+  const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(target->addresses);
+  if (!addresses.ok()) return FailAddresses(context, addresses.status());
+  request.set_container(target->container);
+  SetAddresses(*addresses, request);
+  return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Attach(request)); });
+}
+
+int RunDetach(CommandContext& context) {
+  const std::optional<Target> target = HasFlag(context) ? std::nullopt : SplitTarget(context);
+  if (!target) return FailUsage(context);
+  v1::DetachRequest request;
+  request.set_container(target->container);
+  if (!target->addresses.empty()) {
+    const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(target->addresses);
+    if (!addresses.ok()) return FailAddresses(context, addresses.status());
+    SetAddresses(*addresses, request);
+  }
+  return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Detach(request)); });
+}
+
+int RunExpose(CommandContext& context) {
+  if (FindFlag(context, {"-h"}) != nullptr) return RefuseFlag(context, "-h");
+  v1::ExposeRequest request;
+  request.set_without_masquerade(TakeFlag(context, "--without-masquerade"));
+  if (HasFlag(context)) return FailUsage(context);
+  const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(context.args);
+  if (!addresses.ok()) return FailAddresses(context, addresses.status());
+  SetAddresses(*addresses, request);
+  return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Expose(request)); });
+}
+
+int RunHide(CommandContext& context) {
+  if (HasFlag(context)) return FailUsage(context);
+  v1::HideRequest request;
+  if (!context.args.empty()) {
+    const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(context.args);
+    if (!addresses.ok()) return FailAddresses(context, addresses.status());
+    SetAddresses(*addresses, request);
+  }
+  return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Hide(request)); });
+}
+
+}  // namespace weave

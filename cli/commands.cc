@@ -1,0 +1,170 @@
+#include "cli/commands.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+
+namespace weave {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"launch", CommandKind::kShown, RunLaunch,
+     "[--no-restart] [--name <name>] [--nickname <nickname>]\n"
+     "[--host <ip_address>] [--port <port>]\n"
+     "[--http-addr <address>] [--status-addr <address>]\n"
+     "[--no-fastdp] [--mtu <bytes>] [--weave-bridge <name>]\n"
+     "[--log-level=debug|info|warning|error]\n"
+     "[<any other flag of weaver>] <peer> ..."},
+    {"stop", CommandKind::kShown, RunStop},
+    {"reset", CommandKind::kShown, RunReset, "[--force]"},
+    {"attach", CommandKind::kShown, RunAttach,
+     "[--without-dns] [--no-multicast-route]\n"
+     "<addr> ... <container>"},
+    {"detach", CommandKind::kShown, RunDetach, "[<addr> ...] <container>"},
+    {"expose", CommandKind::kShown, RunExpose, "[--without-masquerade] <addr> ..."},
+    {"hide", CommandKind::kShown, RunHide, "[<addr> ...]"},
+    {"ps", CommandKind::kShown, RunPs, "[<container> ...]"},
+    {"status", CommandKind::kShown, RunStatus, "[targets | connections | peers | dns | ipam]"},
+    {"version", CommandKind::kShown, RunVersion},
+
+    {"bridge-type", CommandKind::kHidden, RunBridgeType},
+    {"docker-bridge-ip", CommandKind::kHidden, RunDockerBridgeIp},
+
+    {"run", CommandKind::kRemoved},
+    {"start", CommandKind::kRemoved},
+    {"restart", CommandKind::kRemoved},
+    {"launch-plugin", CommandKind::kRemoved},
+    {"stop-plugin", CommandKind::kRemoved},
+    {"launch-proxy", CommandKind::kRemoved},
+    {"stop-proxy", CommandKind::kRemoved},
+    {"launch-router", CommandKind::kRemoved},
+    {"stop-router", CommandKind::kRemoved},
+
+    {"setup", CommandKind::kLater},
+    {"setup-cni", CommandKind::kLater},
+    {"prime", CommandKind::kLater},
+    {"env", CommandKind::kLater},
+    {"config", CommandKind::kLater},
+    {"connect", CommandKind::kLater},
+    {"forget", CommandKind::kLater},
+    {"dns-args", CommandKind::kLater},
+    {"dns-add", CommandKind::kLater},
+    {"dns-remove", CommandKind::kLater},
+    {"dns-lookup", CommandKind::kLater},
+    {"report", CommandKind::kLater},
+    {"rmpeer", CommandKind::kLater},
+    {"attach-bridge", CommandKind::kLater},
+};
+
+constexpr char kLegend[] =
+    "where <peer>      = <ip_address_or_fqdn>[:<port>]\n"
+    "      <cidr>      = <ip_address>/<routing_prefix_length>\n"
+    "      <addr>      = [ip:]<cidr> | net:<cidr> | net:default\n"
+    "      <container> = a Docker container's name or id, a process id, or the\n"
+    "                    path of a network namespace\n"
+    "\n"
+    "Every command takes --api-socket <path>: which peer of this host is meant.";
+
+constexpr std::size_t kSynopsisColumn = 20;
+
+// `weave launch        [...]`, further lines of the synopsis below the first.
+std::string UsageLines(const Command& command) {
+  std::string head = absl::StrCat("weave ", command.name);
+  const absl::string_view synopsis = command.synopsis;
+  if (synopsis.empty()) return head + "\n";
+  head.resize(std::max(kSynopsisColumn, head.size() + 1), ' ');
+  return absl::StrCat(head, absl::StrReplaceAll(synopsis, {{"\n", "\n" + std::string(kSynopsisColumn, ' ')}}), "\n");
+}
+
+// Takes `--api-socket X` and `--api-socket=X` out of `args`, up to `--`. False when X is missing.
+bool TakeApiSocket(std::vector<std::string>& args, std::string& socket) {
+  for (auto arg = args.begin(); arg != args.end() && *arg != "--";) {
+    absl::string_view value = *arg;
+    if (!absl::ConsumePrefix(&value, "--api-socket")) {
+      ++arg;
+    } else if (absl::ConsumePrefix(&value, "=")) {
+      socket = std::string(value);
+      arg = args.erase(arg);
+    } else if (!value.empty()) {
+      ++arg;
+    } else {
+      if (arg + 1 == args.end()) return false;
+      socket = arg[1];
+      arg = args.erase(arg, arg + 2);
+    }
+    if (arg == args.end()) break;
+  }
+  return true;
+}
+
+int Complain(std::ostream& err, absl::string_view line) {
+  err << line << "\n";
+  return kExitFailure;
+}
+
+int Dispatch(const Command& command, CommandContext context, absl::string_view api_socket) {
+  switch (command.kind) {
+    case CommandKind::kRemoved:
+      return Complain(context.err, absl::StrCat("The 'weave ", command.name,
+                                                "' command has been removed as of Weave Net version 2.0"));
+    case CommandKind::kLater:
+      return Complain(context.err, absl::StrCat("weave: '", command.name, "' is not supported in this build"));
+    case CommandKind::kShown:
+    case CommandKind::kHidden: break;
+  }
+  if (std::count(context.args.begin(), context.args.end(), "--help") > 0) {
+    context.err << UsageOf(command.name) << "\n";
+    return kExitSuccess;
+  }
+  absl::StatusOr<Instance> instance = ResolveInstance(api_socket, context.environment);
+  if (!instance.ok()) return Fail(context, instance.status());
+  context.instance = *std::move(instance);
+  return command.run(context);
+}
+
+}  // namespace
+
+absl::Span<const Command> Commands() { return kCommands; }
+
+const Command* FindCommand(absl::string_view name) {
+  const Command* found = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                      [&](const Command& command) { return name == command.name; });
+  return found == std::end(kCommands) ? nullptr : found;
+}
+
+std::string UsageText() {
+  std::string text = "Usage:\n\nweave --help | help\n\n";
+  for (const Command& command : kCommands)
+    if (command.kind == CommandKind::kShown) absl::StrAppend(&text, UsageLines(command));
+  return absl::StrCat(text, "\n", kLegend);
+}
+
+std::string UsageOf(absl::string_view command) {
+  const Command* found = FindCommand(command);
+  if (found == nullptr || found->run == nullptr) return UsageText();
+  return absl::StrCat("Usage:\n\n", UsageLines(*found), "\n", kLegend);
+}
+
+int RunWeave(absl::Span<const std::string> args, const Environment& environment, std::ostream& out, std::ostream& err) {
+  std::vector<std::string> rest(args.begin(), args.end());
+  if (!rest.empty() && rest.front() == "--local") rest.erase(rest.begin());  // where we always run (contract A1-02)
+  std::string api_socket;
+  if (!TakeApiSocket(rest, api_socket)) return Complain(err, "weave: --api-socket: want the path of a socket");
+  if (rest.empty()) return Complain(err, UsageText());
+
+  const std::string name = rest.front();
+  rest.erase(rest.begin());
+  if (name == "help" || name == "--help") {
+    err << UsageText() << "\n";
+    return kExitSuccess;
+  }
+  const Command* command = FindCommand(name);
+  if (command == nullptr) return Complain(err, absl::StrCat("Unknown weave command '", name, "'\n", UsageText()));
+  return Dispatch(*command, CommandContext{name, std::move(rest), {}, environment, out, err}, api_socket);
+}
+
+}  // namespace weave

@@ -1,0 +1,120 @@
+// weave reset: takes the peer out of the network and everything of it off this host.
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "cli/commands.h"
+#include "cli/launch_state.h"
+#include "cli/process.h"
+#include "cli/stop.h"
+#include "cli/weaver_program.h"
+#include "io/clock.h"
+#include "io/file.h"
+#include "io/lock_file.h"
+#include "io/record_store.h"
+#include "io/subprocess.h"
+
+namespace weave {
+namespace {
+
+constexpr char kNotRunning[] =  // contract A2-27
+    "ERROR: weave is not running; unable to remove from cluster. Re-launch weave before reset or use --force to override.";
+constexpr Duration kLockPatience = absl::Seconds(60);
+constexpr Duration kLockPause = absl::Milliseconds(50);
+
+// One reset or launch at a time; waits for the other.
+absl::StatusOr<LockFile> LockReset(const Instance& instance) {
+  const MonotonicTime start = SampleClocks().monotonic;
+  while (true) {
+    RETURN_IF_ERROR(EnsureDirectory(instance.run_directory));
+    absl::StatusOr<LockFile> lock = LockFile::Acquire(instance.launch_lock());
+    // NotFound: another reset has just removed the directory.
+    if (!absl::IsAlreadyExists(lock.status()) && !absl::IsNotFound(lock.status())) return lock;
+    if (SampleClocks().monotonic - start > kLockPatience) return lock;
+    absl::SleepFor(kLockPause);
+  }
+}
+
+// Removes what a peer that no longer runs left in the kernel.
+absl::Status CleanUpHost(const LaunchState& state, const Environment& environment) {
+  ASSIGN_OR_RETURN(const std::string weaver, FindWeaver(environment));
+  std::vector<std::string> argv = {weaver, "--cleanup", "--weave-bridge=" + state.bridge,
+                                   "--db-prefix=" + state.db_prefix};
+  if (!state.docker_bridge.empty()) argv.push_back("--docker-bridge=" + state.docker_bridge);
+  if (!state.port.empty()) argv.push_back("--port=" + state.port);
+  if (!state.http_addr.empty()) argv.push_back("--http-addr=" + state.http_addr);
+  return RunSuccessfully({.argv = std::move(argv)}).status();
+}
+
+absl::Status RemoveStore(const LaunchState& state) {
+  RETURN_IF_ERROR(RecordStore::Remove(state.store_path()));
+  // Damaged files that were set aside (io/record_store.h).
+  const std::filesystem::path store = state.store_path();
+  const std::string damaged = store.filename().string() + ".damaged-";
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(store.parent_path(), error))
+    if (absl::StartsWith(entry.path().filename().string(), damaged)) RETURN_IF_ERROR(RemoveIfExists(entry.path().string()));
+  return absl::OkStatus();
+}
+
+// Files and the directories they leave empty, but for the lock that is held.
+absl::Status RemoveFiles(const Instance& instance, const LaunchState& state) {
+  RETURN_IF_ERROR(RemoveStore(state));
+  for (const std::string& path : {state.log_path, instance.api_socket, instance.weaver_lock(),
+                                  instance.supervisor_lock(), instance.launch_state()})
+    RETURN_IF_ERROR(RemoveIfExists(path));
+  for (const std::string& directory : {DirectoryOf(state.store_path()), DirectoryOf(state.log_path)})
+    ::rmdir(directory.c_str());  // stays if somebody else has something in it
+  return absl::OkStatus();
+}
+
+// Asks a running peer to clean up behind itself, or decides that nobody has to be asked.
+int LeaveNetwork(CommandContext& context, const LaunchState& state, bool recorded, bool force) {
+  absl::StatusOr<PeerClient> client = PeerClient::Connect(context.instance.api_socket);
+  if (client.ok()) {
+    const absl::Status status = client->Reset();
+    if (status.ok() || force) return kExitSuccess;
+    return Fail(context, absl::StrCat(status.message(), " (--force resets this host without the peer's help)"));
+  }
+  const bool something = recorded || LookAt(context.instance).any() || ::access(state.store_path().c_str(), F_OK) == 0;
+  if (!something || force) return kExitSuccess;
+  context.err << kNotRunning << "\n";
+  return kExitFailure;
+}
+
+int Reset(CommandContext& context, bool force) {
+  const absl::StatusOr<std::optional<LaunchState>> recorded = ReadLaunchState(context.instance);
+  if (!recorded.ok()) return Fail(context, recorded.status());
+  const LaunchState state = recorded->value_or(DefaultLaunchState(context.instance));
+  if (const int exit_status = LeaveNetwork(context, state, recorded->has_value(), force); exit_status != kExitSuccess)
+    return exit_status;
+
+  absl::Status status = EndPeer(context.instance, context.err);
+  if (!status.ok()) return Fail(context, status);
+  status = CleanUpHost(state, context.environment);
+  if (!status.ok()) return Fail(context, status);
+  status = RemoveFiles(context.instance, state);
+  return status.ok() ? kExitSuccess : Fail(context, status);
+}
+
+}  // namespace
+
+int RunReset(CommandContext& context) {
+  const bool force = TakeFlag(context, "--force");
+  if (!context.args.empty()) return FailUsage(context);
+  if (!RequireRoot(context)) return kExitFailure;
+  absl::StatusOr<LockFile> lock = LockReset(context.instance);
+  if (!lock.ok()) return Fail(context, lock.status());
+  const int exit_status = Reset(context, force);
+  (void)lock->ReleaseAndRemove();
+  ::rmdir(context.instance.run_directory.c_str());  // empty after a reset
+  return exit_status;
+}
+
+}  // namespace weave

@@ -1,0 +1,268 @@
+#include "cli/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "cli/restart_backoff.h"
+#include "io/clock.h"
+#include "io/file.h"
+#include "io/lock_file.h"
+#include "io/service_notify.h"
+
+namespace weave {
+namespace {
+
+// One line in the peer's log, in the peer's form (io/log_sink.h), without its machinery in a process that sleeps.
+void LogLine(LogLevel level, absl::string_view message, Logger::Fields fields = {}) {
+  const std::string line = absl::StrCat(
+      level == LogLevel::kInfo ? "INFO: " : "WARN: ", absl::FormatTime("%Y-%m-%d %H:%M:%E6S", absl::Now(), absl::LocalTimeZone()),
+      " supervisor: ", message, " ", FormatFields(absl::MakeConstSpan(fields.begin(), fields.size())), "\n");
+  if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;  // a full disk must not stop anybody
+}
+
+// systemd's notifications are about the process it watches: us, unless the peer takes our place.
+bool IsForPeer(absl::string_view variable, bool supervised) {
+  if (absl::StartsWith(variable, "WATCHDOG_PID=")) return false;
+  return !supervised || (!absl::StartsWith(variable, "NOTIFY_SOCKET=") && !absl::StartsWith(variable, "WATCHDOG_USEC="));
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (std::string& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+// Runs in the forked process, alone on its thread.
+class Supervisor {
+ public:
+  Supervisor(const SupervisorOptions& options, LaunchChannel launch, Fd signals)
+      : options_(options), launch_(std::move(launch)), signals_(std::move(signals)) {}
+
+  // Until the peer has ended for good, or may go on alone.
+  void Run() {
+    Start();
+    while (!finished_) Turn();
+  }
+
+ private:
+  bool supervised() const { return !options_.lock_path.empty(); }
+
+  void Turn();
+  void OnSignals();
+  void OnLaunch();
+  void OnDeadline();
+  void OnEnd(int wait_status);
+  void Start();
+  void End();
+  absl::StatusOr<pid_t> Spawn() const;
+
+  const SupervisorOptions& options_;
+  LaunchChannel launch_;
+  const Fd signals_;
+  RestartBackoff backoff_;
+
+  pid_t weaver_ = 0;              // 0: none runs
+  MonotonicTime started_;
+  bool ready_ = false;            // launch has said "keep"
+  bool abandoned_ = false;        // launch has gone without
+  bool let_end_ = false;          // do not start it again
+  bool finished_ = false;
+  std::optional<MonotonicTime> deadline_;  // of the next start, or of the peer that is to end
+};
+
+void Supervisor::Turn() {
+  const Duration left = deadline_ ? *deadline_ - SampleClocks().monotonic : absl::InfiniteDuration();
+  const bool listening = !ready_ && !abandoned_;
+  std::array<pollfd, 2> ready = {pollfd{signals_.get(), POLLIN, 0}, pollfd{listening ? launch_.fd() : -1, POLLIN, 0}};
+  ::poll(ready.data(), ready.size(), deadline_ ? PollTimeout(left) : -1);
+  if (ready[1].revents != 0) OnLaunch();
+  if (ready[0].revents != 0) OnSignals();
+  if (!finished_ && deadline_ && SampleClocks().monotonic >= *deadline_) OnDeadline();
+}
+
+void Supervisor::OnSignals() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == kLetEndSignal) {
+      let_end_ = true;
+      finished_ = finished_ || weaver_ == 0;
+    } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+      End();
+    }
+  }
+  int wait_status = 0;
+  if (weaver_ != 0 && ::waitpid(weaver_, &wait_status, WNOHANG) == weaver_) OnEnd(wait_status);
+}
+
+void Supervisor::OnLaunch() {
+  const std::optional<LaunchChannel::Message> message = launch_.Receive();
+  if (message && message->word == "keep") {
+    ready_ = true;
+    finished_ = finished_ || !supervised();
+    launch_.Send("kept");
+    launch_.Close();
+  } else {
+    // The channel stays open: that it closes tells a launch which gave up that all is cleared away.
+    abandoned_ = true;
+    LogLine(LogLevel::kWarning, "nobody waits for the peer to become ready; ending it");
+    if (!options_.launch_socket.empty()) (void)RemoveIfExists(options_.launch_socket);
+    End();
+  }
+}
+
+void Supervisor::OnDeadline() {
+  deadline_.reset();
+  if (weaver_ == 0) return Start();
+  LogLine(LogLevel::kWarning, "the peer did not end in time; killing it", {{"pid", weaver_}});
+  ::kill(weaver_, SIGKILL);
+}
+
+void Supervisor::OnEnd(int wait_status) {
+  const bool killed = WIFSIGNALED(wait_status);
+  const int exit_status = killed ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+  const Duration lifetime = SampleClocks().monotonic - started_;
+  LogLine(exit_status == 0 ? LogLevel::kInfo : LogLevel::kWarning, "the peer ended",
+          {{"pid", weaver_}, {killed ? "signal" : "exit_status", killed ? WTERMSIG(wait_status) : exit_status}});
+  weaver_ = 0;
+  deadline_.reset();
+  if (!ready_) launch_.Send("ended", absl::StrCat(exit_status));
+  if (!ready_ || let_end_ || exit_status == 0) {
+    finished_ = true;
+    return;
+  }
+  const Duration wait = backoff_.Next(lifetime);
+  LogLine(LogLevel::kInfo, "starting the peer again", {{"in", absl::FormatDuration(wait)}});
+  deadline_ = SampleClocks().monotonic + wait;
+}
+
+void Supervisor::Start() {
+  started_ = SampleClocks().monotonic;
+  const absl::StatusOr<pid_t> pid = Spawn();
+  if (pid.ok()) {
+    weaver_ = *pid;
+    launch_.Send("started", absl::StrCat(weaver_));
+    return;
+  }
+  LogLine(LogLevel::kWarning, pid.status().message());
+  if (ready_) {
+    deadline_ = started_ + backoff_.Next(absl::ZeroDuration());  // an upgrade may be replacing the program just now
+  } else {
+    launch_.Send("failed", pid.status().message());
+    finished_ = true;
+  }
+}
+
+void Supervisor::End() {
+  let_end_ = true;
+  if (weaver_ == 0) {
+    finished_ = true;
+    return;
+  }
+  ::kill(weaver_, SIGTERM);
+  if (!deadline_) deadline_ = SampleClocks().monotonic + kStopPatience;
+}
+
+absl::StatusOr<pid_t> Supervisor::Spawn() const {
+  std::vector<std::string> arguments = {options_.weaver};
+  arguments.insert(arguments.end(), options_.args.begin(), options_.args.end());
+  std::vector<std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    if (IsForPeer(*entry, supervised())) environment.emplace_back(*entry);
+  if (!ready_) environment.push_back(absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
+
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t all, none;
+  sigfillset(&all);
+  sigemptyset(&none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  pid_t pid = 0;
+  const int err = ::posix_spawn(&pid, options_.weaver.c_str(), nullptr, &attributes, Pointers(arguments).data(),
+                                Pointers(environment).data());
+  posix_spawnattr_destroy(&attributes);
+  if (err != 0) return ErrnoError(err, absl::StrCat("run ", options_.weaver));
+  return pid;
+}
+
+// Everything but the log and the channel is closed: the locks of launch, above all. The channel gets number 3.
+absl::Status LeaveLaunchBehind(int log_fd, LaunchChannel& channel) {
+  const int null = ::open("/dev/null", O_RDONLY);
+  if (null < 0) return ErrnoError(errno, "open /dev/null");
+  ::dup2(null, STDIN_FILENO);
+  ::dup2(log_fd, STDOUT_FILENO);
+  ::dup2(log_fd, STDERR_FILENO);
+  const int fd = channel.Release();
+  if (fd != STDERR_FILENO + 1) ::dup2(fd, STDERR_FILENO + 1);
+  channel = LaunchChannel(Fd(STDERR_FILENO + 1));
+  ::fcntl(channel.fd(), F_SETFD, FD_CLOEXEC);
+  if (::close_range(STDERR_FILENO + 2, ~0U, 0) != 0) return ErrnoError(errno, "close_range");
+  if (::chdir("/") != 0) return ErrnoError(errno, "chdir /");
+  ::umask(022);
+  ::prctl(PR_SET_NAME, "weave-supervise");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Fd> WatchSignals() {
+  sigset_t watched;
+  sigemptyset(&watched);
+  for (int signal : {SIGCHLD, SIGTERM, SIGINT, kLetEndSignal}) sigaddset(&watched, signal);
+  ::sigprocmask(SIG_BLOCK, &watched, nullptr);
+  ::signal(SIGHUP, SIG_IGN);
+  Fd fd(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return ErrnoError(errno, "signalfd");
+  return fd;
+}
+
+absl::Status Supervise(const SupervisorOptions& options, int log_fd, LaunchChannel& channel) {
+  RETURN_IF_ERROR(LeaveLaunchBehind(log_fd, channel));
+  ASSIGN_OR_RETURN(Fd signals, WatchSignals());
+  std::optional<LockFile> lock;
+  if (!options.lock_path.empty()) {
+    ASSIGN_OR_RETURN(lock, LockFile::Acquire(options.lock_path));
+  }
+  Supervisor supervisor(options, std::move(channel), std::move(signals));  // with the channel: closed after the lock
+  supervisor.Run();
+  return lock ? lock->ReleaseAndRemove() : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<LaunchChannel> StartSupervisor(const SupervisorOptions& options, int log_fd) {
+  ASSIGN_OR_RETURN(auto ends, LaunchChannel::Open());
+  auto& [ours, theirs] = ends;
+  const pid_t first = ::fork();
+  if (first < 0) return ErrnoError(errno, "fork");
+  if (first > 0) {
+    theirs.Close();
+    while (::waitpid(first, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return std::move(ours);
+  }
+  // Leader of a session without a terminal; its child, which is not a leader, never gets one.
+  ::setsid();
+  if (const pid_t second = ::fork(); second != 0) ::_exit(second < 0 ? 1 : 0);
+  if (const absl::Status status = Supervise(options, log_fd, theirs); !status.ok()) theirs.Send("failed", status.message());
+  ::_exit(0);  // no destructor of launch's may run here
+}
+
+}  // namespace weave
