@@ -46,8 +46,8 @@ function(weave_shared_dependency name)
 endfunction()
 
 weave_shared_dependency(boost LIBRARIES Threads::Threads)  # Asio and Beast: headers only
-target_compile_definitions(weave_deps_boost INTERFACE BOOST_ERROR_CODE_HEADER_ONLY BOOST_ASIO_NO_DEPRECATED)
-weave_shared_dependency(cpprest LIBRARIES cpprest ssl crypto)
+target_compile_definitions(weave_deps_boost INTERFACE BOOST_ERROR_CODE_HEADER_ONLY)
+weave_shared_dependency(json MODULES nlohmann_json)
 weave_shared_dependency(sqlite MODULES sqlite3)
 weave_shared_dependency(nl MODULES libnl-3.0 libnl-route-3.0)
 weave_shared_dependency(sodium MODULES libsodium)

@@ -1,6 +1,5 @@
 // A small synchronous HTTP/1.1 client for the Docker API and for tests. Boost.Beast for unix sockets and TCP alike:
-// one code path, a deadline over the whole exchange and a bound on the answer, none of which cpprestsdk's client has
-// (its time-out restarts with every packet and it cannot speak over unix sockets).
+// one code path, a deadline over the whole exchange and a bound on the answer.
 #pragma once
 
 #include <cstddef>

@@ -199,8 +199,4 @@ HttpListenSocket::~HttpListenSocket() {
   if (found.st_dev == device_ && found.st_ino == inode_) unlink(path_.c_str());
 }
 
-absl::Status ProbeTcp(absl::string_view text, const HttpAddress& address) {
-  return BindTcp(text, address, address.ip && !address.ip->IsV4() ? AF_INET6 : AF_INET).status();
-}
-
 }  // namespace weave

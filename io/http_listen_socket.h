@@ -1,5 +1,4 @@
-// Where an HttpServer listens: the grammar of its address and, for the Beast body, the socket itself. Private to the
-// io/http_server files.
+// Where an HttpServer listens: the grammar of its address and the socket itself. Private to io/http_server.cc.
 #pragma once
 
 #include <sys/types.h>
@@ -55,8 +54,5 @@ class HttpListenSocket {
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };
-
-// Whether something else already listens where `address` (TCP, not port 0) wants to: OK or the error of binding there.
-absl::Status ProbeTcp(absl::string_view text, const HttpAddress& address);
 
 }  // namespace weave

@@ -1,5 +1,4 @@
-// One front for listening to HTTP, with two bodies behind it: Boost.Beast (unix sockets, and TCP where asked) and
-// cpprestsdk (TCP). Requests go to an HttpRouter on the server's threads.
+// Listens to HTTP on unix sockets and TCP, with Boost.Beast. Requests go to an HttpRouter on the server's thread.
 #pragma once
 
 #include <sys/types.h>
@@ -16,20 +15,13 @@
 
 namespace weave {
 
-// Which library listens on TCP. What cpprestsdk 2.10 cannot do, read in its source and seen in test/io: it does not say
-// that a client has gone (HttpReply::OnGone never runs), has no time-outs and no limit of connections or of header
-// size, reads a whole body whatever its size before it sends the 413, cannot bind port 0 or IPv6, and a negative chunk
-// size makes it copy from outside its buffer. Beast has none of these limits.
-enum class HttpTcpBody { kCpprest, kBeast };
-
 struct HttpServerOptions {
-  HttpTcpBody tcp_body = HttpTcpBody::kCpprest;
   mode_t unix_mode = 0600;                       // of the socket file
   std::size_t max_body_size = 1024 * 1024;       // bytes; more is answered with 413
-  std::size_t max_header_size = 16 * 1024;       // bytes of request line and headers; more is 431 (not cpprestsdk)
-  int max_connection_count = 128;                // one more is answered with 503 and closed (not cpprestsdk)
+  std::size_t max_header_size = 16 * 1024;       // bytes of request line and headers; more is answered with 431
+  int max_connection_count = 128;                // one more is answered with 503 and closed
   Duration request_timeout = absl::Seconds(30);  // from the first wait for a request to its last byte, and for
-                                                 // writing an answer (not cpprestsdk)
+                                                 // writing an answer
 };
 
 class HttpServer {
@@ -39,7 +31,6 @@ class HttpServer {
   //   InvalidArgument    the address is of neither form; the text names it and says what is accepted
   //   AlreadyExists      another process answers there
   //   FailedPrecondition the path exists and is no socket; it is left alone
-  //   Unimplemented      port 0 or IPv6 with cpprestsdk
   //   others             as the system said (permission, no such directory, address not of this host)
   // `logger` outlives the server and is used from its threads.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Listen(absl::string_view address,

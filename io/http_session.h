@@ -1,5 +1,5 @@
 // One connection of the Beast body: reads requests, hands them to the router, writes answers, until either side closes.
-// Private to io/http_server_beast.cc; everything here runs on that server's thread.
+// Private to io/http_server.cc; everything here runs on that server's thread.
 #pragma once
 
 #include <cstdint>

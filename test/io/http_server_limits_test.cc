@@ -1,4 +1,4 @@
-// Bounds and socket files of the Beast body of HttpServer.
+// Bounds and socket files of HttpServer.
 #include <sys/stat.h>
 
 #include <filesystem>

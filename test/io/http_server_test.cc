@@ -1,4 +1,4 @@
-// What every body of HttpServer owes its callers, on real sockets.
+// What HttpServer owes its callers, on unix sockets and on TCP.
 #include "io/http_server.h"
 
 #include <sys/stat.h>
@@ -13,25 +13,13 @@
 namespace weave {
 namespace {
 
-struct Body {
+struct Place {
   const char* name;
   std::string address;
-  HttpServerOptions options;
-  bool knows_gone_clients;
 };
 
-// A unix socket; TCP of both kinds only where ports are ours alone. cpprestsdk keeps closed ports while another server
-// lives, so each test has its own.
-std::vector<Body> Bodies(const TempDirectory& directory) {
-  std::vector<Body> bodies = {{"unix", directory.File("http.sock"), {}, true}};
-  HttpServerOptions beast;
-  beast.tcp_body = HttpTcpBody::kBeast;
-  bodies.push_back({"tcp by Beast", "127.0.0.1:0", beast, true});
-  static int port = 16000;
-  HttpServerOptions cpprest;
-  cpprest.tcp_body = HttpTcpBody::kCpprest;
-  if (OwnNetwork()) bodies.push_back({"tcp by cpprestsdk", absl::StrCat("127.0.0.1:", ++port), cpprest, false});
-  return bodies;
+std::vector<Place> Places(const TempDirectory& directory) {
+  return {{"unix", directory.File("http.sock")}, {"tcp", "127.0.0.1:0"}};
 }
 
 HttpClient ClientOf(const HttpServer& server) {
@@ -41,8 +29,8 @@ HttpClient ClientOf(const HttpServer& server) {
 
 class Fixture {
  public:
-  std::unique_ptr<HttpServer> Listen(const Body& body) {
-    auto server = HttpServer::Listen(body.address, router.get(), logger, body.options);
+  std::unique_ptr<HttpServer> Listen(const Place& place) {
+    auto server = HttpServer::Listen(place.address, router.get(), logger);
     INFO(server.status());
     REQUIRE(server.ok());
     return *std::move(server);
@@ -53,12 +41,11 @@ class Fixture {
   TestRouter router;
 };
 
-TEST_CASE("Every server answers by the router's table", "[http]") {
-  OwnNetwork();
+TEST_CASE("A server answers by the router's table", "[http]") {
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    INFO(body.name);
-    const auto server = f.Listen(body);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
+    const auto server = f.Listen(place);
     const HttpClient client = ClientOf(*server);
     struct Row {
       const char* target;
@@ -86,12 +73,11 @@ TEST_CASE("Every server answers by the router's table", "[http]") {
   }
 }
 
-TEST_CASE("Every server takes several requests on one connection and bodies in chunks", "[http]") {
-  OwnNetwork();
+TEST_CASE("A server takes several requests on one connection and bodies in chunks", "[http]") {
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    INFO(body.name);
-    const auto server = f.Listen(body);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
+    const auto server = f.Listen(place);
     RawClient client(server->address());
     client.Send("GET /echo/one HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK(client.Expect("one\n"));
@@ -107,11 +93,10 @@ TEST_CASE("Every server takes several requests on one connection and bodies in c
 }
 
 TEST_CASE("Bytes that are no HTTP get 400 or a closed connection, and the next client is served", "[http]") {
-  OwnNetwork();
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    INFO(body.name);
-    const auto server = f.Listen(body);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
+    const auto server = f.Listen(place);
     for (const char* text : {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "GET\r\n\r\n", "\r\n\r\n\r\n\r\n",
                              "GET /hello HTTP/1.1\r\nno colon\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"}) {
       INFO(text);
@@ -130,11 +115,10 @@ TEST_CASE("Bytes that are no HTTP get 400 or a closed connection, and the next c
 }
 
 TEST_CASE("Clients that send nothing, or half a request, hold nobody up", "[http]") {
-  OwnNetwork();
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    INFO(body.name);
-    const auto server = f.Listen(body);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
+    const auto server = f.Listen(place);
     std::vector<std::unique_ptr<RawClient>> idle;
     for (int i = 0; i < 100; ++i) {
       idle.push_back(std::make_unique<RawClient>(server->address()));
@@ -147,11 +131,10 @@ TEST_CASE("Clients that send nothing, or half a request, hold nobody up", "[http
 }
 
 TEST_CASE("A waiting request does not delay others and is answered from another thread", "[http]") {
-  OwnNetwork();
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    INFO(body.name);
-    const auto server = f.Listen(body);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
+    const auto server = f.Listen(place);
     std::vector<std::unique_ptr<RawClient>> waiting;
     for (int i = 0; i < 5; ++i) {
       waiting.push_back(std::make_unique<RawClient>(server->address()));
@@ -165,12 +148,10 @@ TEST_CASE("A waiting request does not delay others and is answered from another 
 }
 
 TEST_CASE("A client that closes its connection cancels its waiting request", "[http]") {
-  OwnNetwork();
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    if (!body.knows_gone_clients) continue;
-    INFO(body.name);
-    const auto server = f.Listen(body);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
+    const auto server = f.Listen(place);
     const int before = f.router.gone_count();
     RawClient client(server->address());
     client.Send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -189,12 +170,11 @@ TEST_CASE("A client that closes its connection cancels its waiting request", "[h
 }
 
 TEST_CASE("A server goes at once although requests wait, and late answers are harmless", "[http]") {
-  OwnNetwork();
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    INFO(body.name);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
     const int before = f.router.gone_count();
-    auto server = f.Listen(body);
+    auto server = f.Listen(place);
     RawClient client(server->address());
     client.Send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
     RawClient idle(server->address());
@@ -202,16 +182,15 @@ TEST_CASE("A server goes at once although requests wait, and late answers are ha
     server.reset();
     CHECK(client.ExpectClose());
     CHECK(idle.ExpectClose());
-    if (body.knows_gone_clients) CHECK(f.router.gone_count() == before + 1);
+    CHECK(f.router.gone_count() == before + 1);
     f.router.AnswerWaiting("too late");
   }
 }
 
 TEST_CASE("Two servers share one router and end one by one", "[http]") {
-  OwnNetwork();
   Fixture f;
   std::vector<std::unique_ptr<HttpServer>> servers;
-  for (const Body& body : Bodies(f.directory)) servers.push_back(f.Listen(body));
+  for (const Place& place : Places(f.directory)) servers.push_back(f.Listen(place));
   while (!servers.empty()) {
     for (const auto& server : servers) CHECK(ClientOf(*server).Get("/hello", absl::Seconds(10))->body == "hello\n");
     servers.pop_back();
@@ -219,12 +198,11 @@ TEST_CASE("Two servers share one router and end one by one", "[http]") {
 }
 
 TEST_CASE("A port in use is refused by name and its owner undisturbed", "[http]") {
-  OwnNetwork();
   Fixture f;
-  for (const Body& body : Bodies(f.directory)) {
-    INFO(body.name);
-    const auto server = f.Listen(body);
-    const auto second = HttpServer::Listen(server->address(), f.router.get(), f.logger, body.options);
+  for (const Place& place : Places(f.directory)) {
+    INFO(place.name);
+    const auto server = f.Listen(place);
+    const auto second = HttpServer::Listen(server->address(), f.router.get(), f.logger);
     CHECK(second.status().code() == absl::StatusCode::kAlreadyExists);
     CHECK(std::string(second.status().message()).find(server->address()) != std::string::npos);
     CHECK(ClientOf(*server).Get("/hello", absl::Seconds(10))->body == "hello\n");
@@ -247,14 +225,11 @@ TEST_CASE("An address of no known form is refused by name", "[http]") {
   CHECK(foreign.status().code() == absl::StatusCode::kFailedPrecondition);
 }
 
-TEST_CASE("Beast serves IPv6 and all addresses, and tells the port it was given", "[http]") {
-  OwnNetwork();
+TEST_CASE("A server listens on IPv6 and on all addresses, and tells the port it was given", "[http]") {
   Fixture f;
-  HttpServerOptions options;
-  options.tcp_body = HttpTcpBody::kBeast;
   for (const char* address : {"[::1]:0", ":0", "localhost:0", "0.0.0.0:0"}) {
     INFO(address);
-    const auto server = HttpServer::Listen(address, f.router.get(), f.logger, options);
+    const auto server = HttpServer::Listen(address, f.router.get(), f.logger);
     INFO(server.status());
     if (!server.ok() && address[0] == '[') continue;  // a host without IPv6
     REQUIRE(server.ok());
@@ -264,16 +239,6 @@ TEST_CASE("Beast serves IPv6 and all addresses, and tells the port it was given"
     const HttpClient client = *HttpClient::Create("tcp://" + host + real.substr(real.rfind(':')));
     CHECK(client.Get("/hello", absl::Seconds(10))->body == "hello\n");
   }
-}
-
-TEST_CASE("cpprestsdk refuses the addresses it cannot serve", "[http]") {
-  Fixture f;
-  HttpServerOptions options;
-  options.tcp_body = HttpTcpBody::kCpprest;
-  CHECK(HttpServer::Listen("127.0.0.1:0", f.router.get(), f.logger, options).status().code() ==
-        absl::StatusCode::kUnimplemented);
-  CHECK(HttpServer::Listen("[::1]:6784", f.router.get(), f.logger, options).status().code() ==
-        absl::StatusCode::kUnimplemented);
 }
 
 }  // namespace

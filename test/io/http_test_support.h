@@ -50,8 +50,7 @@ class TempDirectory {
   std::string path_;
 };
 
-// As root the process moves into a network namespace of its own, once: fixed ports are then nobody else's. The
-// library's threads belong to the process, so it stays there.
+// As root the process moves into a network namespace of its own, once: fixed ports are then nobody else's.
 inline bool OwnNetwork() {
   static const bool own = [] {
     if (unshare(CLONE_NEWNET) != 0) return false;
