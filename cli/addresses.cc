@@ -17,7 +17,8 @@ absl::StatusOr<Cidr> ParseCidr(absl::string_view arg, absl::string_view text) {
   const absl::StatusOr<Cidr> cidr = Cidr::Parse(text);
   if (!cidr.ok() || !cidr->address().IsV4())
     return absl::InvalidArgumentError(
-        absl::StrCat("\"", arg, "\" is not an address: want [ip:]<cidr>, net:<cidr> or net:default with an IPv4 <cidr> "
+        absl::StrCat("\"", arg,
+                     "\" is not an address: want [ip:]<cidr>, net:<cidr> or net:default with an IPv4 <cidr> "
                      "like 10.32.0.1/12"));
   return *cidr;
 }

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/process.h"
@@ -31,7 +30,8 @@ int FailUnreachable(CommandContext& context, const absl::Status& status) {
   if (absl::IsPermissionDenied(status)) return Say(context, kNotRoot, kExitFailure);
   const Presence presence = LookAt(context.instance);
   if (presence.weaver || absl::IsDeadlineExceeded(status))
-    return Fail(context, absl::StrCat("the peer (pid ", presence.weaver.value_or(0), ") does not answer: ", status.message()));
+    return Fail(context,
+                absl::StrCat("the peer (pid ", presence.weaver.value_or(0), ") does not answer: ", status.message()));
   if (!absl::IsNotFound(status) && !absl::IsUnavailable(status)) return Fail(context, status);
   if (presence.supervisor) return Say(context, "weave container is restarting.", kExitNotRunning);
   if (::access(context.instance.launch_state().c_str(), F_OK) == 0)

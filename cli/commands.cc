@@ -114,7 +114,8 @@ int Dispatch(const Command& command, CommandContext context, absl::string_view a
     case CommandKind::kLater:
       return Complain(context.err, absl::StrCat("weave: '", command.name, "' is not supported in this build"));
     case CommandKind::kShown:
-    case CommandKind::kHidden: break;
+    case CommandKind::kHidden:
+      break;
   }
   if (std::count(context.args.begin(), context.args.end(), "--help") > 0) {
     context.err << UsageOf(command.name) << "\n";

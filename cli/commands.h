@@ -36,15 +36,15 @@ std::string UsageOf(absl::string_view command);
 int RunWeave(absl::Span<const std::string> args, const Environment& environment, std::ostream& out, std::ostream& err);
 
 // The commands themselves, by file.
-int RunLaunch(CommandContext& context);             // launch.cc
-int RunStop(CommandContext& context);               // stop.cc
-int RunReset(CommandContext& context);              // reset.cc
-int RunStatus(CommandContext& context);             // query_commands.cc
+int RunLaunch(CommandContext& context);  // launch.cc
+int RunStop(CommandContext& context);    // stop.cc
+int RunReset(CommandContext& context);   // reset.cc
+int RunStatus(CommandContext& context);  // query_commands.cc
 int RunVersion(CommandContext& context);
 int RunPs(CommandContext& context);
 int RunBridgeType(CommandContext& context);
 int RunDockerBridgeIp(CommandContext& context);
-int RunAttach(CommandContext& context);             // address_commands.cc
+int RunAttach(CommandContext& context);  // address_commands.cc
 int RunDetach(CommandContext& context);
 int RunExpose(CommandContext& context);
 int RunHide(CommandContext& context);

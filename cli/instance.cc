@@ -14,7 +14,8 @@ absl::StatusOr<Instance> InstanceOfSocket(absl::string_view source, absl::string
   const std::filesystem::path socket = std::filesystem::absolute(std::string(text), error).lexically_normal();
   const std::filesystem::path directory = socket.parent_path();
   if (error || !socket.has_filename() || directory.filename().empty() || absl::StrContains(text, '\n'))
-    return absl::InvalidArgumentError(absl::StrCat(source, " \"", text, "\": want the path of a socket in a directory of its own"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(source, " \"", text, "\": want the path of a socket in a directory of its own"));
   return Instance{.api_socket = socket, .run_directory = directory, .name = directory.filename()};
 }
 

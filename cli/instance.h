@@ -1,5 +1,5 @@
-// Which peer of this host a command is about, and where its files are. Several instances share one file system: each has
-// its API socket in a directory of its own.
+// Which peer of this host a command is about, and where its files are. Several instances share one file system: each
+// has its API socket in a directory of its own.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,8 @@ struct Instance {
   std::string run_directory;  // the socket's directory
   std::string name;           // that directory's own name
 
-  // What runs `weave launch`, `weave reset` hold while at work, and what the supervisor and the peer hold while they live.
+  // What runs `weave launch`, `weave reset` hold while at work, and what the supervisor and the peer hold while they
+  // live.
   std::string launch_lock() const { return run_directory + "/launch.lock"; }
   std::string supervisor_lock() const { return run_directory + "/supervisor.lock"; }
   std::string weaver_lock() const { return run_directory + "/weaver.lock"; }

@@ -36,8 +36,8 @@ constexpr int kDefaultPatienceSeconds = 60;
 
 // How the start of the peer turned out.
 struct Outcome {
-  pid_t pid = 0;          // of the peer that is ready; 0: it is not
-  std::string error;      // else why, one line
+  pid_t pid = 0;      // of the peer that is ready; 0: it is not
+  std::string error;  // else why, one line
   int exit_status = kExitFailure;
 };
 
@@ -99,12 +99,11 @@ absl::Status Launch::Prepare() {
   notifications_.emplace(std::move(notifications));
   if (absl::StatusOr<std::string> state = ReadSmallFile(instance.launch_state()); state.ok()) previous_state_ = *state;
   RETURN_IF_ERROR(WriteFileAtomically(instance.launch_state(), FormatLaunchState(plan_.state)));
-  ASSIGN_OR_RETURN(supervisor_,
-                   StartSupervisor({.weaver = weaver_,
-                                    .args = plan_.weaver_args,
-                                    .launch_socket = notifications_->path(),
-                                    .lock_path = plan_.supervised ? instance.supervisor_lock() : ""},
-                                   log_.get()));
+  ASSIGN_OR_RETURN(supervisor_, StartSupervisor({.weaver = weaver_,
+                                                 .args = plan_.weaver_args,
+                                                 .launch_socket = notifications_->path(),
+                                                 .lock_path = plan_.supervised ? instance.supervisor_lock() : ""},
+                                                log_.get()));
   return absl::OkStatus();
 }
 
@@ -171,8 +170,10 @@ void Launch::OnPeerEnded(int exit_status, Outcome& outcome) {
   if (!outcome.error.empty()) return;
   if (exit_status > 0 && exit_status < 128) outcome.exit_status = exit_status;
   const std::string last = LastLogLine();
-  outcome.error = absl::StrCat("The weave container has died (exit status ", exit_status, ")",
-                               last.empty() ? "" : absl::StrCat(": ", last), ". See ", plan_.state.log_path);
+  const std::string how =
+      exit_status > 128 ? absl::StrCat("signal ", exit_status - 128) : absl::StrCat("exit status ", exit_status);
+  outcome.error = absl::StrCat("The weave container has died (", how, ")", last.empty() ? "" : absl::StrCat(": ", last),
+                               ". See ", plan_.state.log_path);
 }
 
 // Tells the supervisor that the peer may stay. False when it is gone.
@@ -286,8 +287,7 @@ int RunLaunch(CommandContext& context) {
     return *exit_status;
   }
 
-  const absl::StatusOr<Outcome> outcome =
-      Launch(context, *std::move(plan), *std::move(weaver), *patience).Run();
+  const absl::StatusOr<Outcome> outcome = Launch(context, *std::move(plan), *std::move(weaver), *patience).Run();
   (void)lock->ReleaseAndRemove();
   if (!outcome.ok()) return Fail(context, outcome.status());
   if (outcome->pid == 0) {

@@ -1,5 +1,5 @@
-// What `weave launch` and the supervisor it started tell each other until the peer is ready: short messages over a socket
-// pair, whose closing is a message too.
+// What `weave launch` and the supervisor it started tell each other until the peer is ready: short messages over a
+// socket pair, whose closing is a message too.
 #pragma once
 
 #include <optional>

@@ -10,7 +10,7 @@
 namespace weave {
 namespace {
 
-constexpr char kDefaultHttpAddress[] = "127.0.0.1:6784";    // spec/control.md section 1
+constexpr char kDefaultHttpAddress[] = "127.0.0.1:6784";  // spec/control.md section 1
 constexpr char kDefaultStatusAddress[] = "127.0.0.1:6782";
 
 // A view of the command line that finds flags by name, as weaver reads them: `--x v` or `--x=v`, until `--`.
@@ -78,8 +78,8 @@ absl::Status CheckProxyAddresses(const std::vector<std::string>& addresses) {
   for (absl::string_view address : addresses) {
     absl::string_view path = address;
     if (absl::ConsumePrefix(&path, "unix://") && !absl::StartsWith(path, "/"))
-      return absl::InvalidArgumentError(
-          absl::StrCat("-H \"", address, "\": the path of a unix socket must be absolute, as in unix:///run/weave.sock"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "-H \"", address, "\": the path of a unix socket must be absolute, as in unix:///run/weave.sock"));
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
-// What `weave launch` did, kept for `weave stop` and `weave reset`: a small file in the run directory, gone with a reboot.
+// What `weave launch` did, kept for `weave stop` and `weave reset`: a small file in the run directory, gone with a
+// reboot.
 #pragma once
 
 #include <optional>
@@ -31,7 +32,8 @@ LaunchState DefaultLaunchState(const Instance& instance);
 // `name=value` lines.
 std::string FormatLaunchState(const LaunchState& state);
 
-// Unknown names are skipped and missing ones keep the defaults, so that another version's file serves as far as it goes.
+// Unknown names are skipped and missing ones keep the defaults, so that another version's file serves as far as it
+// goes.
 LaunchState ParseLaunchState(absl::string_view text, const Instance& instance);
 
 // Nothing when the instance was not launched since boot, or was reset.

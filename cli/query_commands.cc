@@ -7,6 +7,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "base/version.h"
 #include "cli/commands.h"
 #include "cli/weaver_program.h"
 
@@ -46,7 +47,7 @@ int RunStatus(CommandContext& context) {
 
 int RunVersion(CommandContext& context) {
   if (!context.args.empty()) return FailUsage(context);
-  context.out << "weave script " << WEAVE_VERSION << "\n";
+  context.out << "weave script " << kVersion << "\n";
   const absl::StatusOr<std::string> version = VersionOfPeer(context);
   if (!version.ok()) return Fail(context, version.status());
   context.out << "weave " << *version << "\n";
@@ -94,7 +95,8 @@ int RunDockerBridgeIp(CommandContext& context) {
     context.out << text << "\n";
     return kExitSuccess;
   }
-  return Fail(context, absl::StrCat("\"", bridge, "\" is no interface with an IPv4 address (DOCKER_BRIDGE names another)"));
+  return Fail(context,
+              absl::StrCat("\"", bridge, "\" is no interface with an IPv4 address (DOCKER_BRIDGE names another)"));
 }
 
 }  // namespace weave

@@ -24,7 +24,8 @@ namespace weave {
 namespace {
 
 constexpr char kNotRunning[] =  // contract A2-27
-    "ERROR: weave is not running; unable to remove from cluster. Re-launch weave before reset or use --force to override.";
+    "ERROR: weave is not running; unable to remove from cluster. Re-launch weave before reset or use --force to "
+    "override.";
 constexpr Duration kLockPatience = absl::Seconds(60);
 constexpr Duration kLockPause = absl::Milliseconds(50);
 
@@ -59,7 +60,8 @@ absl::Status RemoveStore(const LaunchState& state) {
   const std::string damaged = store.filename().string() + ".damaged-";
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(store.parent_path(), error))
-    if (absl::StartsWith(entry.path().filename().string(), damaged)) RETURN_IF_ERROR(RemoveIfExists(entry.path().string()));
+    if (absl::StartsWith(entry.path().filename().string(), damaged))
+      RETURN_IF_ERROR(RemoveIfExists(entry.path().string()));
   return absl::OkStatus();
 }
 

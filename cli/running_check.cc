@@ -19,8 +19,8 @@ int SayRunning(CommandContext& context, PeerClient& peer) {
   return kExitAlreadyRunning;
 }
 
-// A peer of another instance, or of 2.8, has the control address we want. Whatever else listens there is for the peer to
-// report: it cannot bind.
+// A peer of another instance, or of 2.8, has the control address we want. Whatever else listens there is for the peer
+// to report: it cannot bind.
 bool PeerAnswersAt(absl::string_view http_addr) {
   if (http_addr.empty()) return false;
   const absl::StatusOr<HttpClient> client =
@@ -44,8 +44,8 @@ std::optional<int> FindRunning(CommandContext& context, const LaunchState& plann
                                       ") is about to start the peer again"));
   if (!absl::IsNotFound(peer.status()) && !absl::IsUnavailable(peer.status())) return Fail(context, peer.status());
   if (PeerAnswersAt(planned.http_addr))
-    return Fail(context, absl::StrCat("Weave Net is already running: it answers on ", planned.http_addr,
-                                      " (WEAVE_HTTP_ADDR)"));
+    return Fail(context,
+                absl::StrCat("Weave Net is already running: it answers on ", planned.http_addr, " (WEAVE_HTTP_ADDR)"));
   return std::nullopt;
 }
 

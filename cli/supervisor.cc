@@ -31,16 +31,18 @@ namespace {
 
 // One line in the peer's log, in the peer's form (io/log_sink.h), without its machinery in a process that sleeps.
 void LogLine(LogLevel level, absl::string_view message, Logger::Fields fields = {}) {
-  const std::string line = absl::StrCat(
-      level == LogLevel::kInfo ? "INFO: " : "WARN: ", absl::FormatTime("%Y-%m-%d %H:%M:%E6S", absl::Now(), absl::LocalTimeZone()),
-      " supervisor: ", message, " ", FormatFields(absl::MakeConstSpan(fields.begin(), fields.size())), "\n");
+  const std::string line = absl::StrCat(level == LogLevel::kInfo ? "INFO: " : "WARN: ",
+                                        absl::FormatTime("%Y-%m-%d %H:%M:%E6S", absl::Now(), absl::LocalTimeZone()),
+                                        " supervisor: ", message, " ",
+                                        FormatFields(absl::MakeConstSpan(fields.begin(), fields.size())), "\n");
   if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;  // a full disk must not stop anybody
 }
 
 // systemd's notifications are about the process it watches: us, unless the peer takes our place.
 bool IsForPeer(absl::string_view variable, bool supervised) {
   if (absl::StartsWith(variable, "WATCHDOG_PID=")) return false;
-  return !supervised || (!absl::StartsWith(variable, "NOTIFY_SOCKET=") && !absl::StartsWith(variable, "WATCHDOG_USEC="));
+  return !supervised ||
+         (!absl::StartsWith(variable, "NOTIFY_SOCKET=") && !absl::StartsWith(variable, "WATCHDOG_USEC="));
 }
 
 std::vector<char*> Pointers(std::vector<std::string>& texts) {
@@ -79,11 +81,11 @@ class Supervisor {
   const Fd signals_;
   RestartBackoff backoff_;
 
-  pid_t weaver_ = 0;              // 0: none runs
+  pid_t weaver_ = 0;  // 0: none runs
   MonotonicTime started_;
-  bool ready_ = false;            // launch has said "keep"
-  bool abandoned_ = false;        // launch has gone without
-  bool let_end_ = false;          // do not start it again
+  bool ready_ = false;      // launch has said "keep"
+  bool abandoned_ = false;  // launch has gone without
+  bool let_end_ = false;    // do not start it again
   bool finished_ = false;
   std::optional<MonotonicTime> deadline_;  // of the next start, or of the peer that is to end
 };
@@ -122,7 +124,7 @@ void Supervisor::OnLaunch() {
   } else {
     // The channel stays open: that it closes tells a launch which gave up that all is cleared away.
     abandoned_ = true;
-    LogLine(LogLevel::kWarning, "nobody waits for the peer to become ready; ending it");
+    LogLine(LogLevel::kWarning, "weave launch gave up or was killed; ending the peer");
     if (!options_.launch_socket.empty()) (void)RemoveIfExists(options_.launch_socket);
     End();
   }
@@ -261,7 +263,8 @@ absl::StatusOr<LaunchChannel> StartSupervisor(const SupervisorOptions& options, 
   // Leader of a session without a terminal; its child, which is not a leader, never gets one.
   ::setsid();
   if (const pid_t second = ::fork(); second != 0) ::_exit(second < 0 ? 1 : 0);
-  if (const absl::Status status = Supervise(options, log_fd, theirs); !status.ok()) theirs.Send("failed", status.message());
+  if (const absl::Status status = Supervise(options, log_fd, theirs); !status.ok())
+    theirs.Send("failed", status.message());
   ::_exit(0);  // no destructor of launch's may run here
 }
 

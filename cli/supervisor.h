@@ -1,4 +1,5 @@
-// The process that stays after `weave launch`: it starts the peer, starts it again when it crashes and ends it when told.
+// The process that stays after `weave launch`: it starts the peer, starts it again when it crashes and ends it when
+// told.
 #pragma once
 
 #include <signal.h>
@@ -16,19 +17,19 @@ namespace weave {
 // How long a peer that was sent SIGTERM may take before it gets SIGKILL.
 inline constexpr Duration kStopPatience = absl::Seconds(10);
 
-// "Do not start the peer again when it ends": what `weave stop` sends before it asks the peer itself to end. SIGTERM and
-// SIGINT end the peer, too.
+// "Do not start the peer again when it ends": what `weave stop` sends before it asks the peer itself to end. SIGTERM
+// and SIGINT end the peer, too.
 inline constexpr int kLetEndSignal = SIGUSR1;
 
 struct SupervisorOptions {
-  std::string weaver;              // path of the program
-  std::vector<std::string> args;   // without the program's name
-  std::string launch_socket;       // for the first start: where the peer tells that it is ready
-  std::string lock_path;           // held for the supervisor's life; empty: only see the first start through
+  std::string weaver;             // path of the program
+  std::vector<std::string> args;  // without the program's name
+  std::string launch_socket;      // for the first start: where the peer tells that it is ready
+  std::string lock_path;          // held for the supervisor's life; empty: only see the first start through
 };
 
-// Forks the supervisor off: a session of its own, no terminal, working directory /, output to `log_fd`, no descriptor of
-// ours but its end of the channel that is returned. This process must have one thread only.
+// Forks the supervisor off: a session of its own, no terminal, working directory /, output to `log_fd`, no descriptor
+// of ours but its end of the channel that is returned. This process must have one thread only.
 //
 // A supervised peer (lock_path is set) that exits with 0 was asked to end; after any other end it is started again as
 // RestartBackoff says. Without a lock path the supervisor leaves the peer alone once it is ready, and goes.

@@ -46,7 +46,8 @@ absl::StatusOr<std::string> VersionOfWeaver(const Environment& environment) {
   ASSIGN_OR_RETURN(const SubprocessResult result,
                    RunSuccessfully({.argv = {weaver, "version"}, .timeout = absl::Seconds(3)}));
   absl::string_view text = absl::StripAsciiWhitespace(result.output);
-  if (!absl::ConsumePrefix(&text, "weave ")) return absl::InternalError(absl::StrCat(weaver, " version: printed no version"));
+  if (!absl::ConsumePrefix(&text, "weave "))
+    return absl::InternalError(absl::StrCat(weaver, " version: printed no version"));
   return std::string(text);
 }
 

@@ -8,8 +8,8 @@
 
 namespace weave {
 
-// $WEAVE_WEAVER (for tests and unusual installations), else `weaver` beside this program, else ../sbin/weaver from there,
-// else one of PATH. NotFound names what was looked for.
+// $WEAVE_WEAVER (for tests and unusual installations), else `weaver` beside this program, else ../sbin/weaver from
+// there, else one of PATH. NotFound names what was looked for.
 absl::StatusOr<std::string> FindWeaver(const Environment& environment);
 
 // The X of `weaver version`, which prints "weave X".

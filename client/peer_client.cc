@@ -41,11 +41,15 @@ absl::Status ConnectError(int err, absl::string_view path) {
   const std::string text = absl::StrCat("connect to ", path, ": ", std::strerror(err));
   switch (err) {
     case ENOENT:
-    case ENOTDIR: return absl::NotFoundError(text);
+    case ENOTDIR:
+      return absl::NotFoundError(text);
     case EACCES:
-    case EPERM: return absl::PermissionDeniedError(text);
-    case EAGAIN: return absl::DeadlineExceededError(absl::StrCat("connect to ", path, ": its listener accepts nobody"));
-    default: return absl::UnavailableError(text);
+    case EPERM:
+      return absl::PermissionDeniedError(text);
+    case EAGAIN:
+      return absl::DeadlineExceededError(absl::StrCat("connect to ", path, ": its listener accepts nobody"));
+    default:
+      return absl::UnavailableError(text);
   }
 }
 

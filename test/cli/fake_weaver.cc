@@ -1,5 +1,6 @@
-// A stand-in for `weaver` that speaks its two protocols, to `weave launch` (io/service_notify.h) and to the API's clients,
-// and fails on demand. It makes nothing on the host. Flags it does not know are ignored, as all flags of launch reach it.
+// A stand-in for `weaver` that speaks its two protocols, to `weave launch` (io/service_notify.h) and to the API's
+// clients, and fails on demand. It makes nothing on the host. Flags it does not know are ignored, as all flags of
+// launch reach it.
 //
 //   --fake-journal=FILE   append a line to FILE: "start PID MILLISECONDS" (monotonic), "args ...", "cleanup ..."
 //   --fake-fail=TEXT      report TEXT as the reason for not starting and exit with --fake-exit
@@ -83,7 +84,8 @@ class Service final : public v1::Peer::Service {
   }
   grpc::Status Attach(grpc::ServerContext*, const v1::AttachRequest* request, v1::AddressList* reply) override {
     *reply->mutable_addresses() = request->addresses();
-    reply->add_warnings(absl::StrCat("attached ", request->container(), request->no_multicast_route() ? " unicast" : ""));
+    reply->add_warnings(
+        absl::StrCat("attached ", request->container(), request->no_multicast_route() ? " unicast" : ""));
     return Answer();
   }
   grpc::Status Detach(grpc::ServerContext*, const v1::DetachRequest* request, v1::AddressList* reply) override {

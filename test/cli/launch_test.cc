@@ -109,7 +109,8 @@ TEST_CASE("A peer that never gets ready is ended after the time limit", "[cli]")
   const Result result = world.Launch({"--fake-never-ready"});
   CHECK(result.exit_status == 1);
   CHECK(result.err ==
-        "weave: the peer was not ready within 1s (waiting for Godot); it was ended again. See /var/log/weave/weave.log\n");
+        "weave: the peer was not ready within 1s (waiting for Godot); it was ended again. See "
+        "/var/log/weave/weave.log\n");
   CheckNothingLeft(world);
 }
 
@@ -157,8 +158,8 @@ TEST_CASE("A peer that hangs is named by the next launch, and so is what holds i
   CHECK(result.err ==
         absl::StrCat("weave: the peer (pid ", world.WeaverPid(), ") does not answer: no reply within 3s\n"));
   REQUIRE(::unlink("/run/weave/peer.sock") == 0);
-  CHECK(absl::StartsWith(world.Launch().err,
-                         absl::StrCat("weave: weave is already running (pid ", world.WeaverPid(), ") but does not answer")));
+  CHECK(absl::StartsWith(world.Launch().err, absl::StrCat("weave: weave is already running (pid ", world.WeaverPid(),
+                                                          ") but does not answer")));
 }
 
 TEST_CASE("Where directories cannot be written, launch names them", "[cli]") {

@@ -3,6 +3,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/version.h"
 #include "test/cli/world.h"
 #include "test/support/catch.h"
 
@@ -18,12 +19,13 @@ TEST_CASE("Commands print what the peer answers", "[cli]") {
   CHECK(off.exit_status == 4);
   CHECK((off.out + off.err).empty());
 
-  CHECK(world.Weave({"version"}).out == "weave script 3.0.0\nweave 9.8.7-fake\n");
+  CHECK(world.Weave({"version"}).out == absl::StrCat("weave script ", kVersion, "\n") + "weave 9.8.7-fake\n");
   CHECK(world.Weave({"bridge-type"}).out == "bridge\n");
   CHECK(world.Weave({"ps"}).out ==
         "weave:expose 7a:00:00:00:00:01\n0123456789ab 7a:00:00:00:00:02 10.2.1.1/24 10.2.2.1/24\n");
 
-  Result result = world.Weave({"attach", "10.2.1.1/24", "ip:10.2.2.1/24", "--without-dns", "--no-multicast-route", "web"});
+  Result result =
+      world.Weave({"attach", "10.2.1.1/24", "ip:10.2.2.1/24", "--without-dns", "--no-multicast-route", "web"});
   CHECK(result.exit_status == 0);
   CHECK(result.out == "10.2.1.1/24 10.2.2.1/24\n");
   CHECK(result.err == "attached web unicast\n");
@@ -55,12 +57,12 @@ TEST_CASE("A peer that hangs is given up and named", "[cli]") {
   CHECK(result.exit_status == 1);
   CHECK(result.err ==
         absl::StrCat("weave: the peer (pid ", world.WeaverPid(), ") does not answer: no reply within 3s\n"));
-  CHECK(world.Weave({"version"}).out == "weave script 3.0.0\nweave 9.8.7-program\n");
+  CHECK(world.Weave({"version"}).out == absl::StrCat("weave script ", kVersion, "\n") + "weave 9.8.7-program\n");
 }
 
 TEST_CASE("Without a peer, version asks the program", "[cli]") {
   World world;
-  CHECK(world.Weave({"version"}).out == "weave script 3.0.0\nweave 9.8.7-program\n");
+  CHECK(world.Weave({"version"}).out == absl::StrCat("weave script ", kVersion, "\n") + "weave 9.8.7-program\n");
   world.environment[0].second = "/bin/true";
   const Result result = world.Weave({"version"});
   CHECK(result.exit_status == 1);
@@ -76,8 +78,8 @@ TEST_CASE("The Docker bridge's address is printed, or its absence said", "[cli]"
 
 TEST_CASE("Output that cannot be written is a failure", "[cli]") {
   const World world;
-  const auto result = RunSubprocess({.argv = {"/bin/sh", "-c", "exec " WEAVE_PROGRAM " version > /dev/full"},
-                                     .environment = world.environment});
+  const auto result = RunSubprocess(
+      {.argv = {"/bin/sh", "-c", "exec " WEAVE_PROGRAM " version > /dev/full"}, .environment = world.environment});
   REQUIRE(result.ok());
   CHECK(result->exit_status == 1);
   CHECK(absl::StartsWith(result->error_output, "weave: write standard output: "));

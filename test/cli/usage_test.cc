@@ -25,8 +25,11 @@ Said Weave(std::vector<std::string> args, const char* api_socket = "/nonexistent
 }  // namespace
 
 TEST_CASE("Help is usage on standard error with success", "[cli]") {
-  for (const std::vector<std::string>& args :
-       {std::vector<std::string>{"help"}, {"--help"}, {"--local", "help"}, {"launch", "--help"}, {"attach", "--help"}}) {
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"help"},
+                                               {"--help"},
+                                               {"--local", "help"},
+                                               {"launch", "--help"},
+                                               {"attach", "--help"}}) {
     const Said said = Weave(args);
     CHECK(said.exit_status == 0);
     CHECK(said.out.empty());
@@ -71,16 +74,26 @@ TEST_CASE("Every command of the table runs, is removed or is for later", "[cli]"
     const bool runs = command.kind == CommandKind::kShown || command.kind == CommandKind::kHidden;
     CHECK((command.run != nullptr) == runs);
     CHECK(FindCommand(command.name) == &command);
-    CHECK(absl::StrContains(UsageText(), std::string("\nweave ") + command.name) == (command.kind == CommandKind::kShown));
+    CHECK(absl::StrContains(UsageText(), std::string("\nweave ") + command.name) ==
+          (command.kind == CommandKind::kShown));
   }
 }
 
 TEST_CASE("Wrong arguments are the command's usage with failure", "[cli]") {
-  for (const std::vector<std::string>& args :
-       {std::vector<std::string>{"attach"}, {"attach", "10.2.1.1/24"}, {"attach", "10.2.1.1/24", "a", "b"},
-        {"attach", "10.2.1.1/24", "--fly", "a"}, {"detach"}, {"detach", "a", "10.2.1.1/24"}, {"expose", "--fly"},
-        {"hide", "--fly"}, {"status", "peers", "x"}, {"version", "x"}, {"stop", "x"}, {"reset", "x"},
-        {"bridge-type", "x"}, {"docker-bridge-ip", "x"}}) {
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"attach"},
+                                               {"attach", "10.2.1.1/24"},
+                                               {"attach", "10.2.1.1/24", "a", "b"},
+                                               {"attach", "10.2.1.1/24", "--fly", "a"},
+                                               {"detach"},
+                                               {"detach", "a", "10.2.1.1/24"},
+                                               {"expose", "--fly"},
+                                               {"hide", "--fly"},
+                                               {"status", "peers", "x"},
+                                               {"version", "x"},
+                                               {"stop", "x"},
+                                               {"reset", "x"},
+                                               {"bridge-type", "x"},
+                                               {"docker-bridge-ip", "x"}}) {
     const Said said = Weave(args);
     INFO(args[0]);
     CHECK(said.exit_status == 1);
@@ -100,8 +113,10 @@ TEST_CASE("What attach and expose lack is refused by name", "[cli]") {
   CHECK(Weave({"attach", "--add-host=a:1.2.3.4", "c"}).err ==
         "weave: '--add-host=a:1.2.3.4' is not supported in this build\n");
   CHECK(Weave({"expose", "10.2.1.1/24", "-h", "x.weave.local"}).err == "weave: '-h' is not supported in this build\n");
-  for (const std::vector<std::string>& args :
-       {std::vector<std::string>{"attach", "c"}, {"attach", "net:default", "c"}, {"expose"}, {"expose", "net:default"}}) {
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"attach", "c"},
+                                               {"attach", "net:default", "c"},
+                                               {"expose"},
+                                               {"expose", "net:default"}}) {
     const Said said = Weave(args);
     CHECK(said.exit_status == 1);
     CHECK(said.err == "IP address allocation must be enabled to use 'net:'\n");
@@ -110,9 +125,13 @@ TEST_CASE("What attach and expose lack is refused by name", "[cli]") {
 }
 
 TEST_CASE("Without a peer every command that needs one asks for a launch", "[cli]") {
-  for (const std::vector<std::string>& args :
-       {std::vector<std::string>{"status"}, {"ps"}, {"attach", "10.2.1.1/24", "c"}, {"detach", "c"},
-        {"expose", "10.2.1.1/24"}, {"hide"}, {"bridge-type"}}) {
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"status"},
+                                               {"ps"},
+                                               {"attach", "10.2.1.1/24", "c"},
+                                               {"detach", "c"},
+                                               {"expose", "10.2.1.1/24"},
+                                               {"hide"},
+                                               {"bridge-type"}}) {
     const Said said = Weave(args);
     CHECK(said.exit_status == 1);
     CHECK(said.err == "weave container is not present. Have you launched it?\n");
@@ -125,7 +144,8 @@ TEST_CASE("A bad API socket is named, wherever it was given", "[cli]") {
   CHECK(absl::StrContains(Weave({"--api-socket", "/x", "status"}).err, "weave: --api-socket \"/x\": want"));
   CHECK(absl::StrContains(Weave({"status", "--api-socket"}).err, "weave: --api-socket: want"));
   CHECK(absl::StrContains(Weave({"status"}, "/x").err, "weave: WEAVE_API_SOCKET \"/x\": want"));
-  CHECK(absl::StrContains(Weave({"status"}, ("/tmp/" + std::string(200, 'x') + "/s").c_str()).err, "want a path of 1 to 107"));
+  CHECK(absl::StrContains(Weave({"status"}, ("/tmp/" + std::string(200, 'x') + "/s").c_str()).err,
+                          "want a path of 1 to 107"));
 }
 
 }  // namespace weave

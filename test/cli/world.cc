@@ -45,8 +45,8 @@ World::World() {
 }
 
 World::~World() {
-  for (const char* lock : {"/run/weave/supervisor.lock", "/run/weave/weaver.lock", "/run/other/supervisor.lock",
-                           "/run/other/weaver.lock"})
+  for (const char* lock :
+       {"/run/weave/supervisor.lock", "/run/weave/weaver.lock", "/run/other/supervisor.lock", "/run/other/weaver.lock"})
     if (const auto pid = HolderOf(lock); pid.ok() && pid->value_or(0) > 0) ::kill(**pid, SIGKILL);
 }
 
@@ -98,9 +98,7 @@ pid_t World::WeaverPid() const {
   return pid;
 }
 
-pid_t World::SupervisorPid() const {
-  return HolderOf("/run/weave/supervisor.lock").value_or(std::nullopt).value_or(0);
-}
+pid_t World::SupervisorPid() const { return HolderOf("/run/weave/supervisor.lock").value_or(std::nullopt).value_or(0); }
 
 bool IsAlive(pid_t pid) {
   // One that has ended but whose parent has not looked yet is not alive.
@@ -113,7 +111,8 @@ bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 std::string Listing(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) names.push_back(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+    names.push_back(entry.path().filename());
   std::sort(names.begin(), names.end());
   return absl::StrJoin(names, " ");
 }
