@@ -62,7 +62,7 @@ ApiService::ApiService(EventLoop& loop, CoreDriver& driver, ApiServiceOptions op
 
 std::pair<grpc::ServerUnaryReactor*, ApiService::CallPtr> ApiService::Open() {
   auto [reactor, call] = ApiCall::Make();
-  absl::MutexLock lock(&mutex_);
+  const MutexLock lock(&mutex_);
   if (closed_) {
     call->Finish(absl::UnavailableError("the peer is stopping"));
   } else {
@@ -75,7 +75,7 @@ std::pair<grpc::ServerUnaryReactor*, ApiService::CallPtr> ApiService::Open() {
 void ApiService::Close() {
   std::vector<std::weak_ptr<ApiCall>> open;
   {
-    absl::MutexLock lock(&mutex_);
+    const MutexLock lock(&mutex_);
     closed_ = true;
     open = std::exchange(open_, {});
   }
@@ -107,7 +107,7 @@ void ApiService::Resolve(CallPtr call, std::vector<std::string> containers, std:
 }
 
 void ApiService::Submit(const CallPtr& call, ApiRequest request, v1::AddressList* list) {
-  const RequestId id = driver_.Submit(std::move(request), [call, list](Reply reply) {
+  const RequestId id = driver_.Submit(std::move(request), [call, list](const Reply& reply) {
     if (call->finished()) return;
     for (const Cidr& address : reply.addresses) list->add_addresses(address.ToString());
     call->Finish(reply.status);
@@ -130,8 +130,9 @@ grpc::ServerUnaryReactor* ApiService::GetStatus(grpc::CallbackServerContext*, co
   auto [reactor, call] = Open();
   OnLoop(std::move(call), [this, request, page](const CallPtr& c) {
     absl::StatusOr<std::string> text = hooks_.status_page(request->page());
-    if (text.ok()) page->set_text(*std::move(text));
-    c->Finish(text.status());
+    const absl::Status status = text.status();
+    if (status.ok()) page->set_text(*std::move(text));
+    c->Finish(status);
   });
   return reactor;
 }

@@ -90,18 +90,18 @@ void CoreDriver::Release() {
 
 void CoreDriver::Perform(PeerOutput output) {
   for (HostCommand& command : output.commands) {
-    host_.Execute(std::move(command.action), [this, id = command.id](HostResult result) {
+    host_.Execute(std::move(command.action), [this, id = command.id](const HostResult& result) {
       PeerOutput next;
       core_.OnCommandDone(loop_.now(), id, result, next);
       Take(std::move(next));
     });
   }
-  for (Reply& reply : output.replies) {
+  for (const Reply& reply : output.replies) {
     const auto waiting = waiting_.find(reply.request);
     CHECK(waiting != waiting_.end()) << "reply to unknown request " << reply.request;
     Done done = std::move(waiting->second);
     waiting_.erase(waiting);
-    done(std::move(reply));
+    done(reply);
   }
 }
 

@@ -17,7 +17,7 @@ namespace weave {
 // Loop thread only. Destroyed after the store and the executor stopped calling back (see the order in main.cc).
 class CoreDriver {
  public:
-  using Done = absl::AnyInvocable<void(Reply)>;
+  using Done = absl::AnyInvocable<void(const Reply&)>;
 
   // Everything passed by reference outlives the driver.
   CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host, Logger& logger);

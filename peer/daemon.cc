@@ -211,6 +211,7 @@ class Daemon {
     if (!watching.ok()) logger_.Error("cannot watch the host's links", {{"reason", watching.message()}});
     notifier_.Ready();
     logger_.Info("ready");
+    host_->RemoveForeignRules();
   }
 
   absl::Status WatchLinks() {

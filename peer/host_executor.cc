@@ -66,7 +66,7 @@ void HostExecutor::InWorker(absl::AnyInvocable<HostResult()> work, Done done) {
       [this, work = std::move(work), done = std::move(done), alive = std::weak_ptr<Alive>(alive_)]() mutable {
         HostResult result = work();
         loop_.Post([alive, done = std::move(done), result = std::move(result)]() mutable {
-          if (!alive.expired()) done(std::move(result));
+          if (!alive.expired()) done(result);
         });
       });
 }
@@ -82,6 +82,18 @@ void HostExecutor::Execute(HostAction action, Done done) {
         return TearDown(std::get<TearDownHost>(action));
       },
       std::move(done));
+}
+
+void HostExecutor::RemoveForeignRules() {
+  firewall_workers_.Submit([this] {
+    absl::Status removed = filter_.RemoveFromOther(Owner());
+    if (!removed.ok())
+      logger_.Warning("rules of an earlier peer may stay in the other packet filter", {{"reason", removed.message()}});
+  });
+}
+
+FirewallOwner HostExecutor::Owner() const {
+  return {options_.firewall.bridge, options_.firewall.docker_bridge, options_.firewall.port};
 }
 
 // The bridge first: rules that name it are useless without it. The addresses come with the bridge.
@@ -175,8 +187,7 @@ HostResult HostExecutor::TearDown(const TearDownHost& action) {
     if (!detached.status.ok()) return detached;
   }
   if (absl::Status removed = RemoveBridge(netlink_, options_.bridge.name); !removed.ok()) return Failure(removed);
-  const FirewallOwner owner{options_.firewall.bridge, options_.firewall.docker_bridge, options_.firewall.port};
-  return Failure(PacketFilter::RemoveFromAll(owner));
+  return Failure(PacketFilter::RemoveFromAll(Owner()));
 }
 
 absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view bridge,

@@ -29,7 +29,7 @@ struct HostExecutorOptions {
 // it waits for the command that runs; later answers are dropped.
 class HostExecutor {
  public:
-  using Done = absl::AnyInvocable<void(HostResult)>;
+  using Done = absl::AnyInvocable<void(const HostResult&)>;
 
   // `netlink` and everything else passed by reference outlive this.
   HostExecutor(EventLoop& loop, Netlink& netlink, PacketFilter filter, HostExecutorOptions options, Logger& logger);
@@ -39,6 +39,9 @@ class HostExecutor {
 
   // `done` is called once, on the loop, in a later turn.
   void Execute(HostAction action, Done done);
+
+  // Takes our rules out of the packet filter's other back end, which an earlier start or 2.8 may have used. Nobody waits.
+  void RemoveForeignRules();
 
   // Whether this process made the bridge: a start that fails takes it away again.
   bool bridge_created() const { return bridge_created_; }
@@ -54,6 +57,7 @@ class HostExecutor {
   HostResult Detach(const DetachEndpoint& action);
   HostResult Inspect(const InspectEndpoint& action);
   HostResult TearDown(const TearDownHost& action);
+  FirewallOwner Owner() const;
 
   EventLoop& loop_;
   Netlink& netlink_;

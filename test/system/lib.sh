@@ -80,7 +80,6 @@ expect() {
     [[ $OUT == *"$text"* ]] || fail "$* printed \"$OUT\", want \"$text\""
 }
 
-pid_of() { cat "$(run_dir "$1")/pid.test" 2>/dev/null; }
 launch() { # launch HOST FLAGS...: remembers the peer's pid
     local host=$1 pid
     shift
@@ -98,7 +97,7 @@ fuser_lock() { # the holder of a POSIX lock on FILE
     awk -v i="$inode" '$2 == "POSIX" { split($6, d, ":"); if (d[3] == i) { print $5; exit } }' /proc/locks
 }
 
-rules() { on "$1" iptables-save 2>/dev/null | grep -v '^[#:]' | sort; }
+rules() { on "$1" iptables-save 2>/dev/null | { grep -E "^-A|^:WEAVE" || true; } | sort; }
 links() { on "$1" ip -o link show | awk -F': ' '{print $2}' | sed 's/@.*//' | sort; }
 
 clean_up() {
