@@ -38,14 +38,14 @@ std::optional<std::uint32_t> ParseV4(absl::string_view text) {
   return value;
 }
 
-// 16-bit groups of one side of a `::`; a dotted quad may stand last and counts as two.
-std::optional<std::vector<std::uint16_t>> ParseV6Groups(absl::string_view text) {
+// 16-bit groups of one side of a `::`; a dotted quad may end the address and counts as two.
+std::optional<std::vector<std::uint16_t>> ParseV6Groups(absl::string_view text, bool ends_address) {
   std::vector<std::uint16_t> groups;
   if (text.empty()) return groups;
   const std::vector<absl::string_view> parts = absl::StrSplit(text, ':');
   if (parts.size() > 8) return std::nullopt;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (i + 1 == parts.size() && parts[i].find('.') != absl::string_view::npos) {
+    if (ends_address && i + 1 == parts.size() && parts[i].find('.') != absl::string_view::npos) {
       const std::optional<std::uint32_t> v4 = ParseV4(parts[i]);
       if (!v4.has_value()) return std::nullopt;
       groups.push_back(static_cast<std::uint16_t>(*v4 >> 16));
@@ -66,10 +66,10 @@ std::optional<absl::uint128> ParseV6(absl::string_view text) {
   std::optional<std::vector<std::uint16_t>> groups;
   const std::size_t gap = text.find("::");
   if (gap == absl::string_view::npos) {
-    groups = ParseV6Groups(text);
+    groups = ParseV6Groups(text, true);
   } else {
-    groups = ParseV6Groups(text.substr(0, gap));
-    const std::optional<std::vector<std::uint16_t>> tail = ParseV6Groups(text.substr(gap + 2));
+    groups = ParseV6Groups(text.substr(0, gap), false);
+    const std::optional<std::vector<std::uint16_t>> tail = ParseV6Groups(text.substr(gap + 2), true);
     if (!groups.has_value() || !tail.has_value() || groups->size() + tail->size() > 7) return std::nullopt;
     groups->resize(8 - tail->size());
     groups->insert(groups->end(), tail->begin(), tail->end());

@@ -1,0 +1,28 @@
+#include "base/bytes.h"
+
+#include "test/support/catch.h"
+
+namespace weave {
+namespace {
+
+TEST_CASE("Bytes survive the way to hex and back", "[base]") {
+  Bytes all;
+  for (int i = 0; i < 256; ++i) all.push_back(static_cast<std::uint8_t>(i));
+  const std::string text = ToHex(all);
+  CHECK(text.substr(0, 8) == "00010203");
+  CHECK(text.substr(508) == "feff");
+  CHECK(FromHex(text).value() == all);
+  CHECK(ToHex({}).empty());
+  CHECK(FromHex("").value().empty());
+}
+
+TEST_CASE("Hex is read in either case", "[base]") { CHECK(FromHex("aBCd").value() == Bytes{0xab, 0xcd}); }
+
+TEST_CASE("Bad hex says where it is bad", "[base]") {
+  CHECK(FromHex("abc").status().message() == "hex text has 3 digits, want an even count");
+  CHECK(FromHex("00zz").status().message() == "hex text has another character near position 2");
+  CHECK(FromHex("0 ").status().code() == absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace weave
