@@ -8,6 +8,9 @@
 
 namespace weave {
 
+// Who holds the host's own addresses (spec/control.md section 6).
+inline constexpr char kExposeName[] = "weave:expose";
+
 struct AddressHolder {
   std::string key;   // identity: the holder's record key
   std::string name;  // what a person calls it

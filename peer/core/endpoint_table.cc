@@ -10,6 +10,9 @@
 namespace weave {
 namespace {
 
+constexpr Duration kFirstBackoff = absl::Seconds(1);
+constexpr Duration kMaxBackoff = absl::Seconds(30);
+
 bool Holds(const std::vector<Cidr>& addresses, const IpAddress& address) {
   return std::any_of(addresses.begin(), addresses.end(), [&](const Cidr& c) { return c.address() == address; });
 }
@@ -58,15 +61,10 @@ void EndpointTable::Restore(const std::vector<EndpointRecord>& records, const Ho
     const std::size_t present = endpoint.record->addresses.size();
     for (const Cidr& address : record->addresses)
       if (!Holds(endpoint.record->addresses, address.address())) AdoptAddress(endpoint, address);
-    if (endpoint.record->addresses.empty()) {
-      Forget(endpoint, out);
-      endpoints_.erase(inode);
-      continue;
-    }
     if (*endpoint.record != *record) PersistRecord(inode, endpoint.record, out.persist);
-    if (endpoint.record->addresses.size() > present)
-      Issue(endpoint, {inode, std::nullopt, endpoint.record, {}, InFlight::Kind::kAttach, {}},
-            AttachEndpoint{*endpoint.record}, out);
+    // Addresses are missing, or the interface of a detach that a crash cut short has none left and shall go.
+    endpoint.incomplete = endpoint.record->addresses.size() > present || endpoint.record->addresses.empty();
+    StartNext(inode, out);
   }
 }
 
@@ -78,6 +76,7 @@ const LiveEndpoint* EndpointTable::FindLive(const EndpointRecord& record, const 
 }
 
 void EndpointTable::AdoptAddress(Endpoint& endpoint, const Cidr& address) {
+  if (Holds(endpoint.record->addresses, address.address())) return;  // a second prefix length is not ours
   if (addresses_.Take(address.address(), HolderFor(*endpoint.record))) {
     endpoint.record->addresses.push_back(address);
     return;
@@ -88,25 +87,25 @@ void EndpointTable::AdoptAddress(Endpoint& endpoint, const Cidr& address) {
 }
 
 void EndpointTable::OnAttach(RequestId id, AttachRequest request, PeerOutput& out) {
-  ForgetFormerSandbox(request.sandbox, out);
+  std::vector<std::uint64_t> formers = SuspectFormerSandboxes(request.sandbox, out);
   const std::uint64_t inode = request.sandbox.netns_inode;
-  Enqueue(inode, id, std::move(request), out);
+  Enqueue(inode, {id, std::move(request), std::move(formers)}, out);
 }
 
 void EndpointTable::OnDetach(RequestId id, DetachRequest request, PeerOutput& out) {
   const std::uint64_t inode = request.sandbox.netns_inode;
-  Enqueue(inode, id, std::move(request), out);
+  Enqueue(inode, {id, std::move(request), {}}, out);
 }
 
-void EndpointTable::Enqueue(std::uint64_t netns_inode, RequestId id, Operation operation, PeerOutput& out) {
+void EndpointTable::Enqueue(std::uint64_t netns_inode, Waiting waiting, PeerOutput& out) {
   Endpoint& endpoint = endpoints_[netns_inode];
   if (endpoint.waiting.size() >= kMaxWaitingOperations) {
-    out.replies.push_back(Refusal(
-        id, absl::ResourceExhaustedError(absl::StrCat("more than ", kMaxWaitingOperations,
-                                                      " operations are waiting for this container: try again later"))));
+    out.replies.push_back(Refusal(waiting.id, absl::ResourceExhaustedError(absl::StrCat(
+                                                  "more than ", kMaxWaitingOperations,
+                                                  " operations are waiting for this container: try again later"))));
     return;
   }
-  endpoint.waiting.push_back({id, std::move(operation)});
+  endpoint.waiting.push_back(std::move(waiting));
   StartNext(netns_inode, out);
 }
 
@@ -114,15 +113,52 @@ void EndpointTable::StartNext(std::uint64_t netns_inode, PeerOutput& out) {
   const auto entry = endpoints_.find(netns_inode);
   if (entry == endpoints_.end()) return;
   Endpoint& endpoint = entry->second;
-  while (!endpoint.command.has_value() && !endpoint.waiting.empty()) {
-    Waiting next = std::move(endpoint.waiting.front());
-    endpoint.waiting.pop_front();
-    if (auto* attach = std::get_if<AttachRequest>(&next.operation))
-      StartAttach(endpoint, next.id, std::move(*attach), out);
-    else
-      StartDetach(endpoint, next.id, std::move(std::get<DetachRequest>(next.operation)), out);
+  if (!endpoint.command.has_value()) StartChore(netns_inode, endpoint, out);
+  while (!endpoint.command.has_value() && !endpoint.waiting.empty() && !Blocked(netns_inode, endpoint.waiting.front()))
+    StartFront(netns_inode, endpoint, out);
+  if (!endpoint.command.has_value() && !endpoint.record.has_value() && endpoint.waiting.empty())
+    endpoints_.erase(entry);
+}
+
+void EndpointTable::StartFront(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
+  Waiting& front = endpoint.waiting.front();
+  auto* attach = std::get_if<AttachRequest>(&front.operation);
+  // The kernel gives a namespace's inode out again as soon as it is free: the record may tell of a dead container.
+  if (attach != nullptr && !front.looked && endpoint.record.has_value() &&
+      endpoint.record->sandbox != attach->sandbox) {
+    front.looked = true;
+    Inspect(netns_inode, endpoint, front.id, attach->sandbox, out);
+    return;
   }
-  if (!endpoint.command.has_value() && !endpoint.record.has_value()) endpoints_.erase(entry);
+  Waiting next = std::move(front);
+  endpoint.waiting.pop_front();
+  if (attach != nullptr)
+    StartAttach(endpoint, next.id, std::move(std::get<AttachRequest>(next.operation)), out);
+  else
+    StartDetach(endpoint, next.id, std::move(std::get<DetachRequest>(next.operation)), out);
+}
+
+void EndpointTable::StartChore(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
+  if (closed_ || !endpoint.record.has_value() || endpoint.retry_at.has_value()) return;
+  if (endpoint.suspect)
+    Inspect(netns_inode, endpoint, std::nullopt, endpoint.record->sandbox, out);
+  else if (endpoint.incomplete)
+    Repair(netns_inode, endpoint, out);
+}
+
+// Drops from `behind` the sandboxes that have been looked at.
+bool EndpointTable::Blocked(std::uint64_t netns_inode, Waiting& waiting) {
+  std::erase_if(waiting.behind, [&](std::uint64_t inode) {
+    const auto entry = endpoints_.find(inode);
+    if (entry == endpoints_.end()) return true;
+    const Endpoint& endpoint = entry->second;
+    const bool looking =
+        endpoint.command.has_value() && in_flight_.at(*endpoint.command).kind == InFlight::Kind::kInspect;
+    return !looking && !(endpoint.suspect && !endpoint.retry_at.has_value());
+  });
+  if (waiting.behind.empty()) return false;
+  blocked_.insert(netns_inode);
+  return true;
 }
 
 void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, AttachRequest request, PeerOutput& out) {
@@ -133,7 +169,10 @@ void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, AttachRequest 
     const auto same = std::find_if(target.addresses.begin(), target.addresses.end(),
                                    [&](const Cidr& c) { return c.address() == address.address(); });
     absl::Status refusal;
-    if (same != target.addresses.end()) {
+    if (same == target.addresses.end() && target.addresses.size() == kMaxEndpointAddressCount) {
+      refusal = absl::ResourceExhaustedError(
+          absl::StrCat("a container can have at most ", kMaxEndpointAddressCount, " addresses"));
+    } else if (same != target.addresses.end()) {
       if (*same == address) continue;
       refusal = absl::AlreadyExistsError(
           absl::StrCat("address ", address.ToString(), " is already attached to this container as ", same->ToString()));
@@ -184,12 +223,11 @@ void EndpointTable::Issue(Endpoint& endpoint, InFlight in_flight, HostAction act
   CHECK(!endpoint.command.has_value());
   const CommandId command = command_ids_.Next();
   endpoint.command = command;
-  endpoint.gone_meanwhile = false;
   in_flight_.emplace(command, std::move(in_flight));
   out.commands.push_back({command, std::move(action)});
 }
 
-bool EndpointTable::OnCommandDone(CommandId id, const HostResult& result, PeerOutput& out) {
+bool EndpointTable::OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out) {
   const auto entry = in_flight_.find(id);
   if (entry == in_flight_.end()) return false;
   InFlight done = std::move(entry->second);
@@ -198,92 +236,156 @@ bool EndpointTable::OnCommandDone(CommandId id, const HostResult& result, PeerOu
   endpoint.command.reset();
   switch (done.kind) {
     case InFlight::Kind::kAttach:
-      FinishAttach(endpoint, done, result, out);
+      FinishAttach(now, endpoint, done, result, out);
       break;
     case InFlight::Kind::kDetach:
-      FinishDetach(endpoint, done, result, out);
+      FinishDetach(now, endpoint, done, result, out);
       break;
     case InFlight::Kind::kInspect:
-      FinishInspect(endpoint, result, out);
+      FinishInspect(now, endpoint, done, result, out);
       break;
   }
   StartNext(done.netns_inode, out);
+  for (const std::uint64_t inode : std::exchange(blocked_, {})) StartNext(inode, out);
   return true;
 }
 
-void EndpointTable::FinishAttach(Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out) {
+void EndpointTable::FinishAttach(Now now, Endpoint& endpoint, InFlight& done, const HostResult& result,
+                                 PeerOutput& out) {
   const std::string ident = endpoint.record->sandbox.ident;
   if (result.status.ok()) {
     endpoint.link = result.link;
+    endpoint.incomplete = false;
+    endpoint.backoff = absl::ZeroDuration();
+    stray_port_ = stray_port_ || done.bridge_lost;
     logger_.Info("attached", {{"container", ident}, {"addresses", Join(endpoint.record->addresses)}});
   } else {
     logger_.Warning("attach failed", {{"container", ident}, {"reason", result.status.message()}});
     for (const Cidr& address : done.changed) addresses_.Release(address.address(), HolderFor(*endpoint.record));
-    if (endpoint.record != done.before) PersistRecord(done.netns_inode, done.before, out.tidy);
+    if (endpoint.record != done.before) PersistRecord(done.netns_inode, done.before, out.persist);
     endpoint.record = done.before;
+    if (!done.request.has_value()) ChoreFailed(now, endpoint);
   }
-  if (done.request.has_value()) {
-    Reply reply{*done.request, result.status, {}};
-    if (result.status.ok()) reply.addresses = std::move(done.answer);
-    out.replies.push_back(std::move(reply));
-  }
-  if (endpoint.gone_meanwhile && endpoint.record.has_value()) Inspect(done.netns_inode, endpoint, out);
+  if (!done.request.has_value()) return;
+  Reply reply{*done.request, result.status, {}};
+  if (result.status.ok()) reply.addresses = std::move(done.answer);
+  out.replies.push_back(std::move(reply));
 }
 
-void EndpointTable::FinishDetach(Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out) {
+void EndpointTable::FinishDetach(Now now, Endpoint& endpoint, InFlight& done, const HostResult& result,
+                                 PeerOutput& out) {
   const std::string ident = endpoint.record->sandbox.ident;
-  if (!result.status.ok()) {
+  if (result.status.ok()) {
+    logger_.Info("detached", {{"container", ident}, {"addresses", Join(done.changed)}});
+    for (const Cidr& address : done.changed) addresses_.Release(address.address(), HolderFor(*endpoint.record));
+    if (endpoint.record->addresses.empty()) Forget(endpoint, out);
+  } else {
     logger_.Warning("detach failed", {{"container", ident}, {"reason", result.status.message()}});
-    PersistRecord(done.netns_inode, done.before, out.persist);
+    if (endpoint.record != done.before) PersistRecord(done.netns_inode, done.before, out.persist);
     endpoint.record = done.before;
-    out.replies.push_back(Refusal(*done.request, result.status));
+    ChoreFailed(now, endpoint);  // it may have stopped half-way: back to what the record says
+  }
+  if (!done.request.has_value()) return;
+  out.replies.push_back(
+      {*done.request, result.status, result.status.ok() ? std::move(done.answer) : std::vector<Cidr>{}});
+}
+
+void EndpointTable::FinishInspect(Now now, Endpoint& endpoint, const InFlight& done, const HostResult& result,
+                                  PeerOutput& out) {
+  if (!result.status.ok()) {
+    ChoreFailed(now, endpoint);
+    if (done.request.has_value()) RefuseOne(endpoint, *done.request, result.status, out);
     return;
   }
-  logger_.Info("detached", {{"container", ident}, {"addresses", Join(done.changed)}});
-  for (const Cidr& address : done.changed) addresses_.Release(address.address(), HolderFor(*endpoint.record));
-  out.replies.push_back({*done.request, absl::OkStatus(), std::move(done.answer)});
-  if (endpoint.record->addresses.empty())
-    Forget(endpoint, out);
-  else if (endpoint.gone_meanwhile)
-    Inspect(done.netns_inode, endpoint, out);
-}
-
-void EndpointTable::FinishInspect(Endpoint& endpoint, const HostResult& result, PeerOutput& out) {
-  if (!result.status.ok() || result.present) return;
+  endpoint.backoff = absl::ZeroDuration();
+  if (result.present) return;
   logger_.Info("container is gone", {{"container", endpoint.record->sandbox.ident}});
   Forget(endpoint, out);
 }
 
+// Whatever went wrong: first look whether the interface is still there, then make it what the record says.
+void EndpointTable::ChoreFailed(Now now, Endpoint& endpoint) {
+  endpoint.suspect = true;
+  endpoint.incomplete = true;
+  endpoint.backoff = std::clamp(endpoint.backoff * 2, kFirstBackoff, kMaxBackoff);
+  endpoint.retry_at = now.monotonic + endpoint.backoff;
+}
+
+void EndpointTable::OnTimer(Now now, PeerOutput& out) {
+  std::vector<std::uint64_t> due;
+  for (auto& [inode, endpoint] : endpoints_) {
+    if (!endpoint.retry_at.has_value() || *endpoint.retry_at > now.monotonic) continue;
+    endpoint.retry_at.reset();
+    due.push_back(inode);
+  }
+  for (const std::uint64_t inode : due) StartNext(inode, out);
+}
+
+std::optional<MonotonicTime> EndpointTable::NextDeadline() const {
+  std::optional<MonotonicTime> next;
+  if (closed_) return next;
+  for (const auto& [inode, endpoint] : endpoints_)
+    if (endpoint.retry_at.has_value() && (!next.has_value() || *endpoint.retry_at < *next)) next = endpoint.retry_at;
+  return next;
+}
+
 void EndpointTable::OnEndpointGone(const EndpointGone& gone, PeerOutput& out) {
+  std::vector<std::uint64_t> suspects;
+  bool known = false;
   for (auto& [inode, endpoint] : endpoints_) {
     if (!endpoint.link.has_value() || endpoint.link->host_ifname != gone.host_ifname) continue;
-    // The notice may be late and mean an interface that has been made anew under the same name: look.
-    if (endpoint.command.has_value())
-      endpoint.gone_meanwhile = true;
-    else
-      Inspect(inode, endpoint, out);
-    return;
+    known = true;
+    suspects.push_back(inode);
+  }
+  // The name may be one that an attach under way has made and not told yet.
+  if (!known)
+    for (const auto& [id, in_flight] : in_flight_)
+      if (in_flight.kind == InFlight::Kind::kAttach) suspects.push_back(in_flight.netns_inode);
+  // The notice may be late and mean an interface that has been made anew under the same name: look.
+  for (const std::uint64_t inode : suspects) {
+    endpoints_.at(inode).suspect = true;
+    StartNext(inode, out);
   }
 }
 
-void EndpointTable::Inspect(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
-  Issue(endpoint, {netns_inode, std::nullopt, std::nullopt, {}, InFlight::Kind::kInspect, {}},
-        InspectEndpoint{*endpoint.record}, out);
+void EndpointTable::OnBridgeLost() {
+  for (auto& [id, in_flight] : in_flight_)
+    if (in_flight.kind == InFlight::Kind::kAttach) in_flight.bridge_lost = true;
 }
 
-// A container has one network namespace: an endpoint of the same container in another one outlived its container.
-void EndpointTable::ForgetFormerSandbox(const SandboxRef& current, PeerOutput& out) {
-  for (auto entry = endpoints_.begin(); entry != endpoints_.end();) {
-    Endpoint& endpoint = entry->second;
-    const bool former = endpoint.record.has_value() && endpoint.record->sandbox.ident == current.ident &&
-                        endpoint.record->sandbox.netns_inode != current.netns_inode && !endpoint.command.has_value();
-    if (!former) {
-      ++entry;
+// `sandbox` is how to get there: the record's way, or that of a caller who was there last.
+void EndpointTable::Inspect(std::uint64_t netns_inode, Endpoint& endpoint, std::optional<RequestId> request,
+                            const SandboxRef& sandbox, PeerOutput& out) {
+  EndpointRecord record = *endpoint.record;
+  record.sandbox = sandbox;
+  endpoint.suspect = false;  // a notice that comes from now on asks for another look
+  Issue(endpoint, {netns_inode, request, std::nullopt, {}, InFlight::Kind::kInspect, {}},
+        InspectEndpoint{std::move(record)}, out);
+}
+
+void EndpointTable::Repair(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
+  const EndpointRecord& record = *endpoint.record;
+  endpoint.incomplete = false;
+  if (record.addresses.empty())
+    Issue(endpoint, {netns_inode, std::nullopt, record, {}, InFlight::Kind::kDetach, {}},
+          DetachEndpoint{record, {}, true}, out);
+  else
+    Issue(endpoint, {netns_inode, std::nullopt, record, {}, InFlight::Kind::kAttach, {}}, AttachEndpoint{record}, out);
+}
+
+// A container has one network namespace: an endpoint of the same container in another one has most likely outlived its
+// container. Only a look can tell.
+std::vector<std::uint64_t> EndpointTable::SuspectFormerSandboxes(const SandboxRef& current, PeerOutput& out) {
+  std::vector<std::uint64_t> formers;
+  for (auto& [inode, endpoint] : endpoints_) {
+    if (!endpoint.record.has_value() || inode == current.netns_inode || endpoint.record->sandbox.ident != current.ident)
       continue;
-    }
-    Forget(endpoint, out);
-    entry = endpoints_.erase(entry);
+    endpoint.suspect = true;
+    endpoint.retry_at.reset();
+    formers.push_back(inode);
   }
+  for (const std::uint64_t inode : formers) StartNext(inode, out);
+  return formers;
 }
 
 void EndpointTable::Forget(Endpoint& endpoint, PeerOutput& out) {
@@ -291,6 +393,10 @@ void EndpointTable::Forget(Endpoint& endpoint, PeerOutput& out) {
   PersistRecord(endpoint.record->sandbox.netns_inode, std::nullopt, out.tidy);
   endpoint.record.reset();
   endpoint.link.reset();
+  endpoint.suspect = false;
+  endpoint.incomplete = false;
+  endpoint.backoff = absl::ZeroDuration();
+  endpoint.retry_at.reset();
 }
 
 void EndpointTable::ReleaseAll(const EndpointRecord& record) {
@@ -304,12 +410,22 @@ bool EndpointTable::OnCancel(RequestId id, PeerOutput& out) {
     if (found == endpoint.waiting.end()) continue;
     endpoint.waiting.erase(found);
     out.replies.push_back(Refusal(id, absl::CancelledError("the caller went away")));
+    StartNext(std::uint64_t{inode}, out);
     return true;
   }
   return false;
 }
 
-void EndpointTable::RefuseWaiting(const absl::Status& status, PeerOutput& out) {
+void EndpointTable::RefuseOne(Endpoint& endpoint, RequestId id, const absl::Status& status, PeerOutput& out) {
+  const auto found = std::find_if(endpoint.waiting.begin(), endpoint.waiting.end(),
+                                  [id](const Waiting& waiting) { return waiting.id == id; });
+  if (found == endpoint.waiting.end()) return;  // cancelled
+  endpoint.waiting.erase(found);
+  out.replies.push_back(Refusal(id, status));
+}
+
+void EndpointTable::Close(const absl::Status& status, PeerOutput& out) {
+  closed_ = true;
   for (auto& [inode, endpoint] : endpoints_) {
     for (const Waiting& waiting : endpoint.waiting) out.replies.push_back(Refusal(waiting.id, status));
     endpoint.waiting.clear();
@@ -328,6 +444,13 @@ std::vector<EndpointTable::View> EndpointTable::List() const {
   return views;
 }
 
+std::vector<EndpointRecord> EndpointTable::Records() const {
+  std::vector<EndpointRecord> records;
+  for (const auto& [inode, endpoint] : endpoints_)
+    if (endpoint.record.has_value()) records.push_back(*endpoint.record);
+  return records;
+}
+
 std::vector<std::string> EndpointTable::Ports() const {
   std::vector<std::string> ports;
   for (const auto& [inode, endpoint] : endpoints_)
@@ -337,7 +460,7 @@ std::vector<std::string> EndpointTable::Ports() const {
 
 absl::Status EndpointTable::CheckInvariants() const {
   for (const auto& [inode, endpoint] : endpoints_) {
-    if (!endpoint.command.has_value() && !endpoint.waiting.empty())
+    if (!endpoint.command.has_value() && !endpoint.waiting.empty() && endpoint.waiting.front().behind.empty())
       return absl::InternalError(absl::StrCat("sandbox ", inode, " is idle with operations waiting"));
     if (endpoint.command.has_value() && in_flight_.count(*endpoint.command) == 0)
       return absl::InternalError(absl::StrCat("sandbox ", inode, " waits for an unknown command"));

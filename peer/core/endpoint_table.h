@@ -3,19 +3,24 @@
 //
 // An operation writes the record it aims at, changes the host, and answers; when the host refuses, the record goes back
 // to what it was. Addresses are taken when an operation begins and given back only when the host has let go of them, so
-// that at no instant two sandboxes can hold one. Part of PeerCore; see there for threads.
+// that at no instant two sandboxes can hold one. What nobody asked for but must be done (looking whether an interface
+// is still there, making it what the record says) is a chore: it goes before the operations that wait, and is done
+// again with back-off until it succeeds. Part of PeerCore; see there for threads.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "peer/core/address_index.h"
 #include "peer/core/peer_output.h"
 
@@ -23,6 +28,9 @@ namespace weave {
 
 // Operations that may wait for one sandbox; more are refused with ResourceExhausted.
 inline constexpr std::size_t kMaxWaitingOperations = 64;
+
+// Addresses that one sandbox may have; more are refused with ResourceExhausted.
+inline constexpr std::size_t kMaxEndpointAddressCount = 1024;
 
 class EndpointTable {
  public:
@@ -40,11 +48,19 @@ class EndpointTable {
   bool OnCancel(RequestId id, PeerOutput& out);
 
   // False when the command is not one of the table's.
-  bool OnCommandDone(CommandId id, const HostResult& result, PeerOutput& out);
+  bool OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
   void OnEndpointGone(const EndpointGone& gone, PeerOutput& out);
 
-  // Answers everything that waits with `status`; what is in flight goes on.
-  void RefuseWaiting(const absl::Status& status, PeerOutput& out);
+  // An attach under way may have put its port into the bridge that is gone: see TakeStrayPort.
+  void OnBridgeLost();
+  // True once after such an attach has succeeded: the ports of the bridge want a look.
+  bool TakeStrayPort() { return std::exchange(stray_port_, false); }
+
+  void OnTimer(Now now, PeerOutput& out);
+  std::optional<MonotonicTime> NextDeadline() const;
+
+  // Starts nothing any more and answers everything that waits with `status`; what is in flight goes on.
+  void Close(const absl::Status& status, PeerOutput& out);
 
   bool idle() const { return in_flight_.empty(); }
 
@@ -54,6 +70,9 @@ class EndpointTable {
     std::optional<EndpointLink> link;
   };
   std::vector<View> List() const;
+
+  // Every record, in order of the namespace; those under way as they are aimed at.
+  std::vector<EndpointRecord> Records() const;
 
   // Host-side interfaces that belong in the bridge.
   std::vector<std::string> Ports() const;
@@ -66,41 +85,56 @@ class EndpointTable {
   struct Waiting {
     RequestId id;
     Operation operation;
+    std::vector<std::uint64_t> behind;  // sandboxes that must be looked at before this can begin
+    bool looked = false;                // the sandbox itself has been
   };
 
   struct InFlight {
     std::uint64_t netns_inode;
-    std::optional<RequestId> request;      // absent: nobody asked, a start repairs
+    std::optional<RequestId> request;      // absent: a chore
     std::optional<EndpointRecord> before;  // what to go back to
     std::vector<Cidr> changed;             // addresses added or being removed
     enum class Kind { kAttach, kDetach, kInspect } kind;
     std::vector<Cidr> answer;
+    bool bridge_lost = false;  // meanwhile
   };
 
   struct Endpoint {
     std::optional<EndpointRecord> record;  // what is aimed at
     std::optional<EndpointLink> link;
     std::optional<CommandId> command;  // in flight
-    bool gone_meanwhile = false;       // the link vanished while a command was in flight
     std::deque<Waiting> waiting;
+
+    // Chores. They rest while `retry_at` is set.
+    bool suspect = false;     // the interface may have vanished
+    bool incomplete = false;  // the interface may have less or more than the record
+    Duration backoff = absl::ZeroDuration();
+    std::optional<MonotonicTime> retry_at;
   };
 
   using Endpoints = absl::btree_map<std::uint64_t, Endpoint>;
 
   const LiveEndpoint* FindLive(const EndpointRecord& record, const HostInventory& inventory) const;
   void AdoptAddress(Endpoint& endpoint, const Cidr& address);
-  void ForgetFormerSandbox(const SandboxRef& current, PeerOutput& out);
+  std::vector<std::uint64_t> SuspectFormerSandboxes(const SandboxRef& current, PeerOutput& out);
 
-  void Enqueue(std::uint64_t netns_inode, RequestId id, Operation operation, PeerOutput& out);
+  void Enqueue(std::uint64_t netns_inode, Waiting waiting, PeerOutput& out);
   void StartNext(std::uint64_t netns_inode, PeerOutput& out);
+  void StartFront(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
+  void StartChore(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
+  bool Blocked(std::uint64_t netns_inode, Waiting& waiting);
   void StartAttach(Endpoint& endpoint, RequestId id, AttachRequest request, PeerOutput& out);
   void StartDetach(Endpoint& endpoint, RequestId id, DetachRequest request, PeerOutput& out);
   void Issue(Endpoint& endpoint, InFlight in_flight, HostAction action, PeerOutput& out);
 
-  void Inspect(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
-  void FinishAttach(Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out);
-  void FinishDetach(Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out);
-  void FinishInspect(Endpoint& endpoint, const HostResult& result, PeerOutput& out);
+  void Inspect(std::uint64_t netns_inode, Endpoint& endpoint, std::optional<RequestId> request,
+               const SandboxRef& sandbox, PeerOutput& out);
+  void Repair(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
+  void FinishAttach(Now now, Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out);
+  void FinishDetach(Now now, Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out);
+  void FinishInspect(Now now, Endpoint& endpoint, const InFlight& done, const HostResult& result, PeerOutput& out);
+  void ChoreFailed(Now now, Endpoint& endpoint);
+  void RefuseOne(Endpoint& endpoint, RequestId id, const absl::Status& status, PeerOutput& out);
 
   void PersistRecord(std::uint64_t netns_inode, const std::optional<EndpointRecord>& record,
                      std::vector<RecordChange>& changes) const;
@@ -113,6 +147,9 @@ class EndpointTable {
   Logger& logger_;
   Endpoints endpoints_;
   absl::btree_map<CommandId, InFlight> in_flight_;
+  absl::btree_set<std::uint64_t> blocked_;  // sandboxes whose first operation waits for a look at another
+  bool closed_ = false;
+  bool stray_port_ = false;
 };
 
 }  // namespace weave

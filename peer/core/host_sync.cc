@@ -11,9 +11,7 @@ namespace {
 constexpr Duration kFirstBackoff = absl::Seconds(1);
 constexpr Duration kMaxBackoff = absl::Seconds(30);
 
-AddressHolder ExposeHolder(const IpAddress& address) {
-  return {ExposureKey(address), "weave:expose"};  // spec/control.md section 6
-}
+AddressHolder ExposeHolder(const IpAddress& address) { return {ExposureKey(address), kExposeName}; }
 
 }  // namespace
 
@@ -24,27 +22,32 @@ HostSync::HostSync(AddressIndex& addresses, CommandIds& command_ids, std::functi
 void HostSync::Restore(const std::vector<ExposureRecord>& records, const std::vector<Cidr>& bridge_addresses,
                        PeerOutput& out) {
   for (const ExposureRecord& record : records) {
-    if (addresses_.Take(record.cidr.address(), ExposeHolder(record.cidr.address()))) {
-      Add(record);
+    const IpAddress& address = record.cidr.address();
+    if (addresses_.Take(address, ExposeHolder(address))) {
+      desired_.emplace(address, record);
       continue;
     }
-    logger_.Error(
-        "an exposed address is in use by a container",
-        {{"address", record.cidr.ToString()}, {"container", addresses_.HolderOf(record.cidr.address())->name}});
-    out.tidy.push_back({ExposureKey(record.cidr.address()), std::nullopt});
+    logger_.Error("an exposed address is in use by a container",
+                  {{"address", record.cidr.ToString()}, {"container", addresses_.HolderOf(address)->name}});
+    out.tidy.push_back({ExposureKey(address), std::nullopt});
   }
   for (const Cidr& found : bridge_addresses) {
-    if (exposures_.contains(found.address())) continue;
+    const auto known = desired_.find(found.address());
+    if (known != desired_.end()) {
+      if (known->second.cidr != found) retired_.insert(found);
+      continue;
+    }
     if (!addresses_.Take(found.address(), ExposeHolder(found.address()))) {
       logger_.Error("an address of the bridge is in use by a container",
                     {{"address", found.ToString()}, {"container", addresses_.HolderOf(found.address())->name}});
       continue;
     }
     const ExposureRecord adopted{found, true};
-    Add(adopted);
+    desired_.emplace(found.address(), adopted);
     out.persist.push_back({ExposureKey(found.address()), adopted});
     logger_.Info("exposing an address found on the bridge", {{"address", found.ToString()}});
   }
+  settled_ = desired_;
 }
 
 void HostSync::Refresh(PeerOutput& out) {
@@ -59,66 +62,67 @@ void HostSync::Start(PeerOutput& out) {
   out.commands.push_back({in_flight_->id, SyncHost{List(), in_flight_->retired, ports_()}});
 }
 
-void HostSync::Add(const ExposureRecord& exposure) {
-  exposures_.insert_or_assign(exposure.cidr.address(), exposure);
-  retired_.erase(exposure.cidr);
-}
-
-void HostSync::Remove(const Cidr& address) {
-  exposures_.erase(address.address());
-  retired_.insert(address);
+void HostSync::SetDesired(const IpAddress& address, const std::optional<ExposureRecord>& exposure) {
+  const auto current = desired_.find(address);
+  if (current != desired_.end()) {
+    if (!exposure.has_value() || exposure->cidr != current->second.cidr) retired_.insert(current->second.cidr);
+    desired_.erase(current);
+  }
+  if (!exposure.has_value()) return;
+  retired_.erase(exposure->cidr);
+  desired_.emplace(address, *exposure);
 }
 
 void HostSync::OnExpose(RequestId id, const ExposeRequest& request, PeerOutput& out) {
-  Waiter waiter{id, 0, {}, {}, request.addresses};
+  Waiter waiter{id, 0, {}, request.addresses};
   std::vector<IpAddress> taken;
-  for (const Cidr& address : request.addresses) {
-    const auto current = exposures_.find(address.address());
-    const bool was_free = addresses_.HolderOf(address.address()) == nullptr;
+  for (const Cidr& cidr : request.addresses) {
+    const IpAddress& address = cidr.address();
+    const auto current = desired_.find(address);
+    const bool was_free = addresses_.HolderOf(address) == nullptr;
     absl::Status refusal;
-    if (current != exposures_.end() && current->second.cidr != address)
+    if (current != desired_.end() && current->second.cidr != cidr)
       refusal = absl::AlreadyExistsError(
-          absl::StrCat("address ", address.ToString(), " is already exposed as ", current->second.cidr.ToString()));
-    else if (!addresses_.Take(address.address(), ExposeHolder(address.address())))
-      refusal = absl::AlreadyExistsError(absl::StrCat("address ", address.ToString(), " is already in use by ",
-                                                      addresses_.HolderOf(address.address())->name));
+          absl::StrCat("address ", cidr.ToString(), " is already exposed as ", current->second.cidr.ToString()));
+    else if (!addresses_.Take(address, ExposeHolder(address)))
+      refusal = absl::AlreadyExistsError(
+          absl::StrCat("address ", cidr.ToString(), " is already in use by ", addresses_.HolderOf(address)->name));
     if (!refusal.ok()) {
       for (const IpAddress& free_again : taken) addresses_.Release(free_again, ExposeHolder(free_again));
       out.replies.push_back({id, std::move(refusal), {}});
       return;
     }
-    if (was_free) taken.push_back(address.address());
-    if (current != exposures_.end()) waiter.before.push_back(current->second);
-    waiter.changed.push_back(address);
+    if (was_free) taken.push_back(address);
+    waiter.changes[address] = ExposureRecord{cidr, request.masquerade};
   }
-  for (const Cidr& address : request.addresses) {
-    const ExposureRecord record{address, request.masquerade};
-    Add(record);
-    out.persist.push_back({ExposureKey(address.address()), record});
-  }
-  waiter.generation = ++generation_;
-  waiters_.push_back(std::move(waiter));
-  Start(out);
+  Accept(std::move(waiter), out);
 }
 
 void HostSync::OnHide(RequestId id, const HideRequest& request, PeerOutput& out) {
-  Waiter waiter{id, 0, {}, {}, {}};
-  for (const auto& [address, exposure] : exposures_) {
-    const bool asked = request.addresses.empty() || std::find(request.addresses.begin(), request.addresses.end(),
-                                                              exposure.cidr) != request.addresses.end();
-    if (!asked) continue;
-    waiter.before.push_back(exposure);
-    waiter.changed.push_back(exposure.cidr);
+  const auto asked = [&](const Cidr& cidr) {
+    return request.addresses.empty() ||
+           std::find(request.addresses.begin(), request.addresses.end(), cidr) != request.addresses.end();
+  };
+  Waiter waiter{id, 0, {}, {}};
+  for (const auto& [address, exposure] : desired_) {
+    if (!asked(exposure.cidr)) continue;
+    waiter.changes[address] = std::nullopt;
+    waiter.answer.push_back(exposure.cidr);
   }
-  if (waiter.changed.empty()) {
+  // An address that somebody is hiding already is off only when the host says so.
+  if (waiter.changes.empty() && std::none_of(retired_.begin(), retired_.end(), asked)) {
     out.replies.push_back({id, absl::OkStatus(), {}});
     return;
   }
-  waiter.answer = waiter.changed;
-  for (const Cidr& address : waiter.changed) {
-    Remove(address);
-    out.persist.push_back({ExposureKey(address.address()), std::nullopt});
+  Accept(std::move(waiter), out);
+}
+
+void HostSync::Accept(Waiter waiter, PeerOutput& out) {
+  for (const auto& [address, exposure] : waiter.changes) {
+    SetDesired(address, exposure);
+    out.persist.push_back({ExposureKey(address), exposure});
   }
+  if (!waiter.changes.empty()) out.recorded.push_back(waiter.request);
   waiter.generation = ++generation_;
   waiters_.push_back(std::move(waiter));
   Start(out);
@@ -128,67 +132,107 @@ bool HostSync::OnCommandDone(Now now, CommandId id, const HostResult& result, Pe
   if (!in_flight_.has_value() || in_flight_->id != id) return false;
   const InFlight done = *std::exchange(in_flight_, std::nullopt);
   last_error_ = result.status;
+  AnswerDue(done.generation, result.status, out);
   if (result.status.ok()) {
     synced_ = true;
     applied_ = done.generation;
     backoff_ = absl::ZeroDuration();
-    for (const Cidr& gone : done.retired) {
-      if (retired_.erase(gone) == 0 || exposures_.contains(gone.address())) continue;
-      addresses_.Release(gone.address(), ExposeHolder(gone.address()));
-    }
-    AnswerWaiters(done.generation, absl::OkStatus(), out);
+    ReleaseRetired(done.retired);
     Start(out);
     return true;
   }
   logger_.Error("setting up the host failed", {{"reason", result.status.message()}});
-  AnswerWaiters(done.generation, result.status, out);
   backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kMaxBackoff);
   retry_at_ = now.monotonic + backoff_;
   return true;
 }
 
-void HostSync::AnswerWaiters(std::uint64_t generation, const absl::Status& status, PeerOutput& out) {
-  std::vector<Waiter> due;
-  std::vector<Waiter> later;
-  for (Waiter& waiter : waiters_) (waiter.generation <= generation ? due : later).push_back(std::move(waiter));
-  waiters_ = std::move(later);
-  // Newest first, so that undoing several changes of one address ends at the oldest state.
-  if (!status.ok())
-    for (auto waiter = due.rbegin(); waiter != due.rend(); ++waiter) Revert(*waiter, out);
+bool HostSync::OnCommandDropped(CommandId id, PeerOutput& out) {
+  if (!in_flight_.has_value() || in_flight_->id != id) return false;
+  in_flight_.reset();
+  Start(out);
+  return true;
+}
+
+bool HostSync::Retiring(const IpAddress& address) const {
+  const auto first = retired_.lower_bound(Cidr(address, 0));
+  return first != retired_.end() && first->address() == address;
+}
+
+// Wanted now, or wanted again should a waiter fail.
+bool HostSync::Wanted(const IpAddress& address) const {
+  return desired_.contains(address) || settled_.contains(address) ||
+         std::any_of(waiters_.begin(), waiters_.end(),
+                     [&](const Waiter& waiter) { return waiter.changes.contains(address); });
+}
+
+void HostSync::ReleaseRetired(const std::vector<Cidr>& retired) {
+  for (const Cidr& gone : retired) {
+    const IpAddress& address = gone.address();
+    if (Wanted(address) || retired_.erase(gone) == 0 || Retiring(address)) continue;
+    addresses_.Release(address, ExposeHolder(address));
+  }
+}
+
+void HostSync::AnswerDue(std::uint64_t generation, const absl::Status& status, PeerOutput& out) {
+  const auto first_later = std::find_if(waiters_.begin(), waiters_.end(),
+                                        [&](const Waiter& waiter) { return waiter.generation > generation; });
+  std::vector<Waiter> due(std::make_move_iterator(waiters_.begin()), std::make_move_iterator(first_later));
+  waiters_.erase(waiters_.begin(), first_later);
+  if (status.ok())
+    for (const Waiter& waiter : due) Settle(waiter);
+  else
+    Undo(due, out);
   for (Waiter& waiter : due)
     out.replies.push_back({waiter.request, status, status.ok() ? std::move(waiter.answer) : std::vector<Cidr>{}});
 }
 
-void HostSync::Revert(const Waiter& waiter, PeerOutput& out) {
-  for (const Cidr& address : waiter.changed) {
-    const auto before = std::find_if(waiter.before.begin(), waiter.before.end(),
-                                     [&](const ExposureRecord& r) { return r.cidr == address; });
-    if (before != waiter.before.end()) {
-      Add(*before);
-      out.tidy.push_back({ExposureKey(address.address()), *before});
-    } else if (exposures_.contains(address.address())) {
-      Remove(address);
-      out.tidy.push_back({ExposureKey(address.address()), std::nullopt});
-    }
+void HostSync::Settle(const Waiter& waiter) {
+  for (const auto& [address, exposure] : waiter.changes) {
+    if (exposure.has_value())
+      settled_.insert_or_assign(address, *exposure);
+    else
+      settled_.erase(address);
   }
-  ++generation_;
 }
 
-void HostSync::OnPersistFailed(const std::vector<RecordChange>& changes, const absl::Status& status, PeerOutput& out) {
-  const auto concerns = [&](const Waiter& waiter) {
-    return std::any_of(changes.begin(), changes.end(), [&](const RecordChange& change) {
-      return std::any_of(waiter.changed.begin(), waiter.changed.end(),
-                         [&](const Cidr& c) { return change.key == ExposureKey(c.address()); });
-    });
+// `failed` has been taken out of the waiters. What it changed becomes what the others leave of it; a part of it may be
+// on the bridge, so addresses that are not wanted any more are retired, not released.
+void HostSync::Undo(const std::vector<Waiter>& failed, PeerOutput& out) {
+  absl::btree_set<IpAddress> touched;
+  for (const Waiter& waiter : failed)
+    for (const auto& [address, exposure] : waiter.changes) touched.insert(address);
+  if (touched.empty()) return;
+  for (const IpAddress& address : touched) {
+    std::optional<ExposureRecord> wanted;
+    if (const auto settled = settled_.find(address); settled != settled_.end()) wanted = settled->second;
+    for (const Waiter& waiter : waiters_)
+      if (const auto change = waiter.changes.find(address); change != waiter.changes.end()) wanted = change->second;
+    SetDesired(address, wanted);
+    out.persist.push_back({ExposureKey(address), wanted});
+  }
+  ++generation_;
+  // A command under way may still do what failed: it cannot speak for those who want the same address otherwise.
+  const auto misled = [&](const Waiter& waiter) {
+    return std::any_of(waiter.changes.begin(), waiter.changes.end(),
+                       [&](const auto& change) { return touched.contains(change.first); });
   };
-  const auto first = std::find_if(waiters_.begin(), waiters_.end(), concerns);
-  if (first == waiters_.end()) return;
-  // An output carries the change of one request, and outputs fail in order: the oldest concerned is the one.
-  const Waiter failed = std::move(*first);
-  waiters_.erase(first);
-  Revert(failed, out);
-  out.replies.push_back({failed.request, status, {}});
-  Start(out);
+  for (auto waiter = std::find_if(waiters_.begin(), waiters_.end(), misled); waiter != waiters_.end(); ++waiter)
+    waiter->generation = generation_;
+}
+
+void HostSync::OnPersistFailed(const std::vector<RequestId>& requests, const absl::Status& status, PeerOutput& out) {
+  std::vector<Waiter> failed;
+  for (const RequestId request : requests) {
+    const auto found = std::find_if(waiters_.begin(), waiters_.end(),
+                                    [request](const Waiter& waiter) { return waiter.request == request; });
+    if (found == waiters_.end()) continue;
+    failed.push_back(std::move(*found));
+    waiters_.erase(found);
+  }
+  Undo(failed, out);
+  for (const Waiter& waiter : failed) out.replies.push_back({waiter.request, status, {}});
+  if (!failed.empty()) Start(out);
 }
 
 void HostSync::OnTimer(Now now, PeerOutput& out) {
@@ -207,7 +251,7 @@ void HostSync::Close(const absl::Status& status, PeerOutput& out) {
 
 std::vector<ExposureRecord> HostSync::List() const {
   std::vector<ExposureRecord> list;
-  for (const auto& [address, exposure] : exposures_) list.push_back(exposure);
+  for (const auto& [address, exposure] : desired_) list.push_back(exposure);
   return list;
 }
 

@@ -38,8 +38,11 @@ class HostSync {
   // False when the command is not this component's.
   bool OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
 
+  // The command was never performed. False when it is not this component's.
+  bool OnCommandDropped(CommandId id, PeerOutput& out);
+
   // Exposures whose records could not be written go back to what they were; their callers are answered.
-  void OnPersistFailed(const std::vector<RecordChange>& changes, const absl::Status& status, PeerOutput& out);
+  void OnPersistFailed(const std::vector<RequestId>& requests, const absl::Status& status, PeerOutput& out);
 
   void OnTimer(Now now, PeerOutput& out);
   std::optional<MonotonicTime> NextDeadline() const { return retry_at_; }
@@ -56,11 +59,11 @@ class HostSync {
   std::vector<ExposureRecord> List() const;
 
  private:
+  // An expose or hide that has not been answered.
   struct Waiter {
     RequestId request;
-    std::uint64_t generation;  // answered by a command at least this new
-    std::vector<ExposureRecord> before;
-    std::vector<Cidr> changed;  // what the request added or removed
+    std::uint64_t generation;                                           // answered by a command at least this new
+    absl::btree_map<IpAddress, std::optional<ExposureRecord>> changes;  // nullopt: hidden
     std::vector<Cidr> answer;
   };
 
@@ -70,23 +73,32 @@ class HostSync {
     std::vector<Cidr> retired;
   };
 
+  using Exposures = absl::btree_map<IpAddress, ExposureRecord>;
+
   void Start(PeerOutput& out);
-  void Revert(const Waiter& waiter, PeerOutput& out);
-  void AnswerWaiters(std::uint64_t generation, const absl::Status& status, PeerOutput& out);
-  void Add(const ExposureRecord& exposure);
-  void Remove(const Cidr& address);
+  void Accept(Waiter waiter, PeerOutput& out);
+  void Settle(const Waiter& waiter);
+  void Undo(const std::vector<Waiter>& failed, PeerOutput& out);
+  void AnswerDue(std::uint64_t generation, const absl::Status& status, PeerOutput& out);
+  void SetDesired(const IpAddress& address, const std::optional<ExposureRecord>& exposure);
+  void ReleaseRetired(const std::vector<Cidr>& retired);
+  bool Wanted(const IpAddress& address) const;
+  bool Retiring(const IpAddress& address) const;
 
   AddressIndex& addresses_;
   CommandIds& command_ids_;
   const std::function<std::vector<std::string>()> ports_;
   Logger& logger_;
 
-  absl::btree_map<IpAddress, ExposureRecord> exposures_;
-  absl::btree_set<Cidr> retired_;
-  std::uint64_t generation_ = 0;  // of the desired state
-  std::uint64_t applied_ = 0;     // of the last command that succeeded
-  std::optional<InFlight> in_flight_;
+  // What is wanted is what is settled, changed by the waiters in their order. A request that fails drops out, and what
+  // is wanted is made anew: later requests for the same address keep their say.
+  Exposures settled_;
   std::vector<Waiter> waiters_;
+  Exposures desired_;
+  absl::btree_set<Cidr> retired_;  // may be on the bridge and must come off; its address is held until it has
+  std::uint64_t generation_ = 0;   // of the desired state
+  std::uint64_t applied_ = 0;      // of the last command that succeeded
+  std::optional<InFlight> in_flight_;
   Duration backoff_ = absl::ZeroDuration();
   std::optional<MonotonicTime> retry_at_;
   bool closed_ = false;

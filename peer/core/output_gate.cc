@@ -6,18 +6,32 @@ namespace weave {
 
 std::optional<PendingWrite> OutputGate::Push(PeerOutput output) {
   if (output.empty()) return std::nullopt;
-  PendingWrite write{std::nullopt, output.persist};
-  if (!output.persist.empty()) write.sequence = next_sequence_++;
-  write.changes.insert(write.changes.end(), output.tidy.begin(), output.tidy.end());
-  held_.push_back({write.sequence, absl::OkStatus(), std::move(output)});
-  if (write.changes.empty()) return std::nullopt;
+  std::optional<PendingWrite> write;
+  const bool waits = !output.persist.empty();
+  if (waits || !output.tidy.empty()) {
+    write = PendingWrite{next_sequence_++, output.tidy};
+    write->changes.insert(write->changes.end(), output.persist.begin(), output.persist.end());
+    writing_.push_back({*write->sequence, waits ? std::vector<RecordChange>{} : std::move(output.tidy)});
+    if (!waits) output.tidy.clear();
+  }
+  if (!output.empty()) held_.push_back({waits ? write->sequence : std::nullopt, absl::OkStatus(), std::move(output)});
   return write;
 }
 
 void OutputGate::OnDurable(std::uint64_t sequence, absl::Status status) {
+  CHECK(!writing_.empty() && writing_.front().sequence == sequence)
+      << "durable " << sequence << ", expected " << (writing_.empty() ? 0 : writing_.front().sequence);
+  Writing written = std::move(writing_.front());
+  writing_.pop_front();
+  if (!written.tidy.empty()) {
+    if (status.ok()) return;
+    PeerOutput lost;
+    lost.tidy = std::move(written.tidy);
+    held_.push_back({std::nullopt, std::move(status), std::move(lost)});
+    return;
+  }
   for (Held& held : held_) {
-    if (!held.waits_for.has_value()) continue;
-    CHECK(*held.waits_for == sequence) << "durable " << sequence << ", expected " << *held.waits_for;
+    if (held.waits_for != sequence) continue;
     held.waits_for.reset();
     held.status = std::move(status);
     return;

@@ -15,19 +15,21 @@ namespace weave {
 
 // A write the driver hands to its disk, in order.
 struct PendingWrite {
-  // Set: the driver answers with OutputGate::OnDurable. Not set: nothing waits for it, a failure is only logged.
+  // Set: the driver answers with OutputGate::OnDurable.
   std::optional<std::uint64_t> sequence;
   std::vector<RecordChange> changes;
 };
 
 // Outputs leave in the order they came. An output with records leaves once these are durable, one without leaves once
-// all earlier ones have left: a later answer can never tell of a state that a crash would undo.
+// all earlier ones have left: a later answer can never tell of a state that a crash would undo. Nothing waits for
+// `tidy`, but the core hears when it could not be written.
 class OutputGate {
  public:
   // Takes an output; returns the write it asks for, if any.
   std::optional<PendingWrite> Push(PeerOutput output);
 
   // The write `sequence` is on disk, or failed for good. Sequences arrive in the order they were handed out: CHECK.
+  // Call Pop afterwards, also when nothing waited for the write.
   void OnDurable(std::uint64_t sequence, absl::Status status);
 
   struct Released {
@@ -47,7 +49,13 @@ class OutputGate {
     PeerOutput output;
   };
 
+  struct Writing {
+    std::uint64_t sequence;
+    std::vector<RecordChange> tidy;  // of an output that did not wait for the write
+  };
+
   std::uint64_t next_sequence_ = 1;
+  std::deque<Writing> writing_;
   std::deque<Held> held_;
 };
 

@@ -9,6 +9,9 @@
 namespace weave {
 namespace {
 
+// How long records that could not be written wait for the next attempt.
+constexpr Duration kSaveInterval = absl::Seconds(2);
+
 absl::Status ResettingError() { return absl::FailedPreconditionError("this peer is being reset"); }
 
 // What no host or container may be called.
@@ -92,27 +95,59 @@ void PeerCore::OnCancel(Now, RequestId id, PeerOutput& out) { endpoints_.OnCance
 
 void PeerCore::OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out) {
   if (reset_ == ResetState::kTearingDown && id == tear_down_) return FinishReset(result, out);
-  const bool known = endpoints_.OnCommandDone(id, result, out) || host_.OnCommandDone(now, id, result, out);
+  const bool known = endpoints_.OnCommandDone(now, id, result, out) || host_.OnCommandDone(now, id, result, out);
   CHECK(known) << "command " << id;
+  if (endpoints_.TakeStrayPort()) host_.Refresh(out);
   ContinueReset(out);
 }
 
 void PeerCore::OnHostChange(Now, const HostChange& change, PeerOutput& out) {
   if (reset_ != ResetState::kNone) return;
   if (const auto* gone = std::get_if<EndpointGone>(&change)) return endpoints_.OnEndpointGone(*gone, out);
+  endpoints_.OnBridgeLost();
   host_.Refresh(out);
 }
 
 void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOutput& dropped, PeerOutput& out) {
   logger_.Error("records could not be written", {{"reason", status.message()}});
-  host_.OnPersistFailed(dropped.persist, status, out);
+  for (const RecordChange& change : dropped.tidy) unsaved_.insert(change.key);
+  for (const RecordChange& change : dropped.persist) unsaved_.insert(change.key);
+  if (!save_at_.has_value()) save_at_ = now.monotonic + kSaveInterval;
+  host_.OnPersistFailed(dropped.recorded, status, out);
   for (const HostCommand& command : dropped.commands)
-    OnCommandDone(now, command.id, HostResult{status, {}, false}, out);
-  // No reply of this core tells of the records beside it: those that were made are as true as before.
-  out.replies.insert(out.replies.end(), dropped.replies.begin(), dropped.replies.end());
+    if (!host_.OnCommandDropped(command.id, out)) OnCommandDone(now, command.id, HostResult{status, {}, false}, out);
+  ContinueReset(out);
+  // The answer to a reset tells that the records are gone. No other answer tells of the records beside it: what it says
+  // is as true as before.
+  const bool undone = reset_ == ResetState::kDone && !dropped.persist.empty();
+  if (undone) reset_ = ResetState::kDraining;
+  for (Reply reply : dropped.replies) {
+    if (undone) reply.status = status;
+    out.replies.push_back(std::move(reply));
+  }
 }
 
-void PeerCore::OnTimer(Now now, PeerOutput& out) { host_.OnTimer(now, out); }
+void PeerCore::OnTimer(Now now, PeerOutput& out) {
+  endpoints_.OnTimer(now, out);
+  host_.OnTimer(now, out);
+  if (save_at_.has_value() && now.monotonic >= *save_at_) SaveAgain(out);
+}
+
+void PeerCore::SaveAgain(PeerOutput& out) {
+  save_at_.reset();
+  const absl::btree_map<std::string, Record> records = Records();
+  for (const std::string& key : std::exchange(unsaved_, {})) {
+    const auto record = records.find(key);
+    out.tidy.push_back({key, record == records.end() ? std::nullopt : std::optional<Record>(record->second)});
+  }
+}
+
+std::optional<MonotonicTime> PeerCore::NextDeadline() const {
+  std::optional<MonotonicTime> next;
+  for (const std::optional<MonotonicTime>& deadline : {endpoints_.NextDeadline(), host_.NextDeadline(), save_at_})
+    if (deadline.has_value() && (!next.has_value() || *deadline < *next)) next = deadline;
+  return next;
+}
 
 void PeerCore::OnReset(RequestId id, PeerOutput& out) {
   if (reset_ == ResetState::kDone) {
@@ -123,7 +158,7 @@ void PeerCore::OnReset(RequestId id, PeerOutput& out) {
   if (reset_ == ResetState::kNone) {
     logger_.Info("resetting");
     reset_ = ResetState::kDraining;
-    endpoints_.RefuseWaiting(ResettingError(), out);
+    endpoints_.Close(ResettingError(), out);
     host_.Close(ResettingError(), out);
   }
   ContinueReset(out);
@@ -133,21 +168,18 @@ void PeerCore::ContinueReset(PeerOutput& out) {
   if (reset_ != ResetState::kDraining || !endpoints_.idle() || !host_.idle()) return;
   reset_ = ResetState::kTearingDown;
   tear_down_ = command_ids_.Next();
-  TearDownHost action;
-  for (const EndpointTable::View& view : endpoints_.List()) action.endpoints.push_back(view.record);
-  out.commands.push_back({tear_down_, std::move(action)});
+  out.commands.push_back({tear_down_, TearDownHost{endpoints_.Records()}});
 }
 
 void PeerCore::FinishReset(const HostResult& result, PeerOutput& out) {
+  absl::btree_set<std::string> keys;
+  for (const auto& [key, record] : Records()) keys.insert(key);
   reset_ = result.status.ok() ? ResetState::kDone : ResetState::kDraining;
   for (RequestId id : reset_requests_) out.replies.push_back({id, result.status, {}});
   reset_requests_.clear();
   if (!result.status.ok()) return;
-  out.persist.push_back({IdentityKey(), std::nullopt});
-  for (const EndpointTable::View& view : endpoints_.List())
-    out.persist.push_back({EndpointKey(view.record.sandbox.netns_inode), std::nullopt});
-  for (const ExposureRecord& exposure : host_.List())
-    out.persist.push_back({ExposureKey(exposure.cidr.address()), std::nullopt});
+  keys.merge(std::exchange(unsaved_, {}));
+  for (const std::string& key : keys) out.persist.push_back({key, std::nullopt});
 }
 
 PeerSnapshot PeerCore::Snapshot() const {
@@ -160,6 +192,16 @@ PeerSnapshot PeerCore::Snapshot() const {
   snapshot.endpoints = endpoints_.List();
   snapshot.exposures = host_.List();
   return snapshot;
+}
+
+absl::btree_map<std::string, Record> PeerCore::Records() const {
+  absl::btree_map<std::string, Record> records;
+  if (reset_ == ResetState::kDone) return records;
+  records.emplace(IdentityKey(), IdentityRecord{config_.name});
+  for (const EndpointRecord& endpoint : endpoints_.Records())
+    records.emplace(EndpointKey(endpoint.sandbox.netns_inode), endpoint);
+  for (const ExposureRecord& exposure : host_.List()) records.emplace(ExposureKey(exposure.cidr.address()), exposure);
+  return records;
 }
 
 absl::Status PeerCore::CheckInvariants() const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "base/log.h"
@@ -58,14 +59,18 @@ class PeerCore {
   void OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
   void OnHostChange(Now now, const HostChange& change, PeerOutput& out);
 
-  // `dropped` was never performed, because its records could not be written: `status` says why.
+  // `dropped` was never performed, because its records could not be written: `status` says why. They are written again
+  // later, as they are by then.
   void OnPersistFailed(Now now, const absl::Status& status, const PeerOutput& dropped, PeerOutput& out);
 
   void OnTimer(Now now, PeerOutput& out);
   // When OnTimer wants to be called next; none: never.
-  std::optional<MonotonicTime> NextDeadline() const { return host_.NextDeadline(); }
+  std::optional<MonotonicTime> NextDeadline() const;
 
   PeerSnapshot Snapshot() const;
+
+  // What the core wants on disk, by key. Between two writes the disk has it.
+  absl::btree_map<std::string, Record> Records() const;
 
   // What must hold between any two events; for tests.
   absl::Status CheckInvariants() const;
@@ -74,6 +79,8 @@ class PeerCore {
   void OnReset(RequestId id, PeerOutput& out);
   void ContinueReset(PeerOutput& out);
   void FinishReset(const HostResult& result, PeerOutput& out);
+
+  void SaveAgain(PeerOutput& out);
 
   const PeerConfig config_;
   Logger& logger_;
@@ -86,6 +93,10 @@ class PeerCore {
   ResetState reset_ = ResetState::kNone;
   std::vector<RequestId> reset_requests_;
   CommandId tear_down_ = 0;
+
+  // Records that could not be written and may differ from those on disk.
+  absl::btree_set<std::string> unsaved_;
+  std::optional<MonotonicTime> save_at_;
 };
 
 }  // namespace weave

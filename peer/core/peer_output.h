@@ -131,11 +131,13 @@ struct HostInventory {
   std::vector<LiveEndpoint> endpoints;
 };
 
-// One turn's effects. The driver makes `persist` durable first; only then it performs commands and replies, in order.
-// Outputs are performed in the order in which they were made (peer/core/output_gate.h).
+// The effects of one event: a driver never lets two events share an output. The driver makes `persist` durable first;
+// only then it performs commands and replies, in order. Outputs are performed in the order in which they were made
+// (peer/core/output_gate.h).
 struct PeerOutput {
-  std::vector<RecordChange> persist;
-  std::vector<RecordChange> tidy;  // written too, but nothing waits for it: a start could do without
+  std::vector<RecordChange> tidy;     // written first, but nothing waits for it: a start could do without
+  std::vector<RecordChange> persist;  // where both name a key, this is what stays
+  std::vector<RequestId> recorded;    // expose and hide requests that `persist` records, for OnPersistFailed
   std::vector<HostCommand> commands;
   std::vector<Reply> replies;
 

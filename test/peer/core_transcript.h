@@ -1,0 +1,63 @@
+// A PeerCore without a driver: every event returns its effects as text, one line each, in the order in which a driver
+// performs them. Notation: `tidy`/`record KEY = VALUE` (`-`: erased), `#ID COMMAND`, `reply ID CODE ADDRESSES`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "peer/core/peer_core.h"
+
+namespace weave {
+
+Cidr Net(absl::string_view text);
+std::vector<Cidr> Nets(absl::string_view texts);  // separated by blanks
+
+// Sandbox number `inode`, of the container `ident` ("c<inode>" unless given).
+SandboxRef Box(std::uint64_t inode, std::string ident = "");
+EndpointRecord OnRecord(std::uint64_t inode, absl::string_view addresses, std::string boot_id = "boot");
+LiveEndpoint Alive(std::uint64_t inode, absl::string_view addresses);
+std::string LinkName(std::uint64_t inode);
+
+std::string Describe(const PeerOutput& output);
+
+class Transcript {
+ public:
+  // Not started yet.
+  Transcript() : core_({PeerName(1), "test", "boot"}, logger_) {}
+
+  std::string Start(const std::vector<Record>& records = {}, const HostInventory& inventory = {});
+  // A start on an empty host whose first sync (#1) succeeded.
+  void StartFresh();
+
+  std::string Attach(RequestId id, const SandboxRef& sandbox, absl::string_view addresses);
+  std::string Detach(RequestId id, const SandboxRef& sandbox, absl::string_view addresses = "");
+  std::string Expose(RequestId id, absl::string_view addresses);
+  std::string Hide(RequestId id, absl::string_view addresses = "");
+  std::string Reset(RequestId id);
+  std::string Cancel(RequestId id);
+
+  // `ok` of an attach links the sandbox as LinkName(inode).
+  std::string Done(CommandId id, std::uint64_t inode = 0);
+  std::string Fail(CommandId id, absl::Status status = absl::InternalError("broken"));
+  std::string Looked(CommandId id, bool present);
+  std::string Gone(absl::string_view host_ifname);
+  std::string BridgeLost();
+  // What the last event asked for was not performed: its records could not be written.
+  std::string LastNotWritten();
+  // Time passes until the next deadline; there must be one.
+  std::string Later();
+
+  PeerCore& core() { return core_; }
+  absl::Time clock() const { return absl::FromUnixNanos(now_.nanoseconds()); }
+
+ private:
+  std::string Finish(PeerOutput output);
+  Now now() const { return {now_, absl::UnixEpoch()}; }
+
+  NullLogger logger_;
+  PeerCore core_;
+  MonotonicTime now_;
+  PeerOutput last_;
+};
+
+}  // namespace weave
