@@ -1,0 +1,73 @@
+// The disk of one simulated host: records survive a crash once their commit is done; what was only asked for may be
+// lost. As SQLite promises: commits are whole, and in order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/random.h"
+#include "peer/core/records.h"
+#include "sim/event_queue.h"
+#include "sim/trace.h"
+
+namespace weave::sim {
+
+struct DiskOptions {
+  Duration min_latency = absl::Microseconds(200);  // of one commit
+  Duration max_latency = absl::Milliseconds(8);
+  std::uint32_t error_permille = 0;  // commits that fail for no lasting reason
+
+  bool tear_commits = false;  // mutant: a crash leaves half of a commit
+};
+
+class SimDisk {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+  using Records = absl::btree_map<std::string, Record>;
+
+  // References outlive the disk.
+  SimDisk(HostId host, DiskOptions options, EventQueue& queue, Random random, Trace& trace);
+
+  // Writes asked for while a commit runs share the next one; each `done` is called once, in order, unless the machine
+  // crashes first.
+  void Write(std::vector<RecordChange> changes, Done done);
+
+  // The process died: the commit that runs is on disk or not, what waits is lost, nobody is told.
+  void Crash();
+
+  // Erases everything, as `weave reset` removes the file.
+  void Wipe() { durable_.clear(); }
+
+  void SetFull(bool full) { full_ = full; }
+  void Heal();
+
+  const Records& durable() const { return durable_; }
+  bool idle() const { return committing_.empty() && waiting_.empty(); }
+
+ private:
+  struct PendingWrite {
+    std::vector<RecordChange> changes;
+    Done done;
+  };
+
+  void StartCommit();
+  void FinishCommit();
+  void Apply(const std::vector<RecordChange>& changes);
+
+  const HostId host_;
+  DiskOptions options_;
+  EventQueue& queue_;
+  Random random_;
+  Trace& trace_;
+  Records durable_;
+  std::vector<PendingWrite> committing_;
+  std::vector<PendingWrite> waiting_;
+  bool full_ = false;
+  std::uint64_t incarnation_ = 0;
+};
+
+}  // namespace weave::sim

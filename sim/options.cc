@@ -1,0 +1,76 @@
+#include "sim/options.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/random.h"
+
+namespace weave::sim {
+namespace {
+
+void AddContainerFaults(Random& random, Options& options) {
+  options.faults.container_restart = Draw(random, absl::Milliseconds(100), absl::Seconds(5));
+  options.workload.cancel_permille = static_cast<std::uint32_t>(random.Below(200));
+}
+
+void AddHostFaults(Random& random, Options& options) {
+  options.host.model.failure_permille = static_cast<std::uint32_t>(random.Below(150));
+  options.faults.failing_host = Draw(random, absl::Seconds(1), absl::Seconds(20));
+  options.faults.bridge_deleted = Draw(random, absl::Seconds(1), absl::Seconds(20));
+}
+
+void AddCrashes(Random& random, Options& options) {
+  options.faults.crash = Draw(random, absl::Milliseconds(300), absl::Seconds(10));
+  options.faults.reboot_permille = static_cast<std::uint32_t>(random.Below(300));
+}
+
+void AddDiskFaults(Random& random, Options& options) {
+  options.host.disk.error_permille = static_cast<std::uint32_t>(random.Below(150));
+  options.faults.disk_full = Draw(random, absl::Seconds(1), absl::Seconds(15));
+}
+
+// Odd but legal sizes and speeds.
+void DrawSizes(Random& random, Options& options) {
+  options.workload.callers = static_cast<std::uint32_t>(random.Between(1, 8));
+  options.workload.containers = static_cast<std::uint32_t>(random.Between(1, 8));
+  options.workload.addresses = static_cast<std::uint32_t>(random.Between(1, 16));
+  options.workload.max_think_time = Draw(random, absl::Milliseconds(1), absl::Milliseconds(300));
+  options.workload.nonsense_weight = static_cast<std::uint32_t>(random.Below(2));
+  options.host.disk.max_latency = Draw(random, absl::Milliseconds(1), absl::Milliseconds(60));
+  options.host.model.max_latency = Draw(random, absl::Milliseconds(1), absl::Milliseconds(80));
+  options.host.model.max_notice_latency = Draw(random, absl::Milliseconds(1), absl::Milliseconds(200));
+}
+
+}  // namespace
+
+const std::vector<std::string>& ProfileNames() {
+  static const std::vector<std::string> names = {"calm", "faults", "crashes", "disk", "swarm"};
+  return names;
+}
+
+absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t seed) {
+  const std::vector<std::string>& names = ProfileNames();
+  if (std::find(names.begin(), names.end(), profile) == names.end())
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown profile \"", profile, "\": want one of ", absl::StrJoin(names, ", ")));
+  Options options;
+  options.seed = seed;
+  options.profile = std::string(profile);
+  Random random = Random(seed).Split("options");
+  DrawSizes(random, options);
+  const bool swarm = profile == "swarm";
+  const auto drawn = [&](absl::string_view name) { return profile == name || (swarm && random.Chance(1, 2)); };
+  if (drawn("faults")) {
+    AddContainerFaults(random, options);
+    AddHostFaults(random, options);
+  } else if (swarm && random.Chance(1, 2)) {
+    AddContainerFaults(random, options);
+  }
+  if (drawn("crashes")) AddCrashes(random, options);
+  if (drawn("disk")) AddDiskFaults(random, options);
+  if (swarm && random.Chance(1, 4)) options.workload.reset_weight = 1;
+  return options;
+}
+
+}  // namespace weave::sim

@@ -1,0 +1,59 @@
+// What a simulation is made of: sizes, latencies, workloads and faults, drawn from the seed within a named profile.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/time.h"
+#include "sim/sim_host.h"
+
+namespace weave::sim {
+
+struct WorkloadOptions {
+  std::uint32_t callers = 0;     // on each host, each with one request at a time
+  std::uint32_t containers = 4;  // on each host, alive or not
+  std::uint32_t addresses = 10;  // that callers fight for
+  Duration max_think_time = absl::Milliseconds(100);
+  std::uint32_t cancel_permille = 0;
+  // Relative weights of what a caller asks.
+  std::uint32_t attach_weight = 8;
+  std::uint32_t detach_weight = 5;
+  std::uint32_t expose_weight = 2;
+  std::uint32_t hide_weight = 2;
+  std::uint32_t reset_weight = 0;
+  std::uint32_t nonsense_weight = 0;  // requests that must be refused
+};
+
+// Mean times between faults of a kind on each host; zero: never.
+struct FaultOptions {
+  Duration container_restart = absl::ZeroDuration();
+  Duration crash = absl::ZeroDuration();
+  std::uint32_t reboot_permille = 0;  // of crashes
+  Duration disk_full = absl::ZeroDuration();
+  Duration bridge_deleted = absl::ZeroDuration();
+  Duration failing_host = absl::ZeroDuration();  // a spell in which many commands fail
+  Duration max_spell = absl::Seconds(3);         // how long a fault lasts
+};
+
+struct Options {
+  std::uint64_t seed = 1;
+  std::uint32_t peers = 1;
+  std::string profile = "directed";          // nothing happens by itself
+  Duration duration = absl::Seconds(30);     // of the first phase, with faults
+  Duration rest_within = absl::Minutes(10);  // of healing, before everything must be at rest
+  SimHostOptions host;
+  WorkloadOptions workload;
+  FaultOptions faults;
+};
+
+// calm: no faults. faults: failing commands and containers that come and go. crashes: crash, restart, reboot. disk:
+// full and failing disks. swarm: each fault on or off by the seed.
+const std::vector<std::string>& ProfileNames();
+
+// Another profile is InvalidArgument naming those there are.
+absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t seed);
+
+}  // namespace weave::sim

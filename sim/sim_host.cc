@@ -1,0 +1,177 @@
+#include "sim/sim_host.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace weave::sim {
+
+void SimHost::TraceLogger::Write(LogLevel level, absl::string_view message, absl::Span<const LogField> fields) {
+  trace_.Note(id_, "log", static_cast<int>(level), message, FormatFields(fields));
+}
+
+SimHost::SimHost(HostId id, SimHostOptions options, EventQueue& queue, const Random& random, Trace& trace,
+                 HostObserver& host_observer, CallObserver& call_observer)
+    : id_(id),
+      options_(options),
+      queue_(queue),
+      trace_(trace),
+      call_observer_(call_observer),
+      logger_(id, trace),
+      disk_(id, options.disk, queue, random.Split("disk"), trace),
+      model_(id, options.model, queue, random.Split("host"), trace, host_observer) {}
+
+void SimHost::Start() {
+  CHECK(!up());
+  ++incarnation_;
+  trace_.Note(id_, "start", incarnation_);
+  core_ = std::make_unique<PeerCore>(PeerConfig{PeerName(0x0200'0000'0001 + id_), "sim", model_.boot_id()}, logger_);
+  gate_ = OutputGate();
+  armed_.reset();
+  std::vector<Record> records;
+  std::vector<EndpointRecord> endpoints;
+  for (const auto& [key, record] : disk_.durable()) {
+    records.push_back(record);
+    if (const auto* endpoint = std::get_if<EndpointRecord>(&record)) endpoints.push_back(*endpoint);
+  }
+  model_.Listen([this](const HostChange& change) {
+    if (!up()) return;
+    trace_.Note(id_, "host change", change.index());
+    PeerOutput output;
+    core_->OnHostChange(queue_.now(), change, output);
+    Take(std::move(output));
+  });
+  PeerOutput output;
+  core_->OnStart(queue_.now(), records, model_.Inventory(endpoints), output);
+  Take(std::move(output));
+}
+
+void SimHost::Crash() {
+  if (!up()) return;
+  trace_.Note(id_, "crash");
+  ++crash_count_;
+  ++incarnation_;
+  core_.reset();
+  disk_.Crash();
+  model_.PeerCrashed();
+  waiting_.clear();
+  call_observer_.OnCrash();
+}
+
+void SimHost::Reboot() {
+  Crash();
+  model_.Reboot();
+}
+
+void SimHost::Heal() {
+  disk_.Heal();
+  model_.Heal();
+}
+
+void SimHost::CheckClean() {
+  if (model_.bridge().has_value()) trace_.Violation(id_, "a reset left the bridge");
+  if (model_.filter_ready()) trace_.Violation(id_, "a reset left packet filter rules");
+  for (const auto& [inode, sandbox] : model_.sandboxes())
+    if (sandbox.interface.has_value())
+      trace_.Violation(id_, absl::StrCat("a reset left the interface of sandbox ", inode));
+  // The record of a container that ended long ago may be left by a disk that failed: the next start forgets it.
+  for (const auto& [key, record] : disk_.durable())
+    if (!std::holds_alternative<EndpointRecord>(record))
+      trace_.Violation(id_, absl::StrCat("a reset left record ", key));
+}
+
+RequestId SimHost::Submit(ApiRequest request, Done done) {
+  CHECK(up());
+  const RequestId id = ++last_request_;
+  trace_.Note(id_, "request", id, request.index());
+  waiting_.emplace(id, std::move(done));
+  call_observer_.OnSubmit(id, request);
+  PeerOutput output;
+  core_->OnRequest(queue_.now(), id, std::move(request), output);
+  Take(std::move(output));
+  return id;
+}
+
+void SimHost::Cancel(RequestId id) {
+  if (!up() || !waiting_.contains(id)) return;
+  trace_.Note(id_, "cancel", id);
+  PeerOutput output;
+  core_->OnCancel(queue_.now(), id, output);
+  Take(std::move(output));
+}
+
+void SimHost::Take(PeerOutput output) {
+  if (const absl::Status invariants = core_->CheckInvariants(); !invariants.ok())
+    trace_.Violation(id_, absl::StrCat("the core contradicts itself: ", invariants.message()));
+  if (std::optional<PendingWrite> write = gate_.Push(std::move(output))) {
+    const std::optional<std::uint64_t> sequence = write->sequence;
+    const bool early = options_.perform_before_durable && sequence.has_value();
+    disk_.Write(std::move(write->changes), [this, sequence, early](absl::Status status) {
+      if (early || !sequence.has_value()) return;
+      if (options_.forget_persist_failure) status = absl::OkStatus();
+      gate_.OnDurable(*sequence, std::move(status));
+      Release();
+    });
+    if (early) gate_.OnDurable(*sequence, absl::OkStatus());
+  }
+  Release();
+  ArmTimer();
+}
+
+void SimHost::Release() {
+  while (std::optional<OutputGate::Released> released = gate_.Pop()) {
+    if (released->status.ok()) {
+      Perform(std::move(released->output));
+      continue;
+    }
+    PeerOutput output;
+    core_->OnPersistFailed(queue_.now(), released->status, released->output, output);
+    Take(std::move(output));
+  }
+}
+
+void SimHost::Perform(PeerOutput output) {
+  for (HostCommand& command : output.commands) {
+    model_.Execute(std::move(command), [this, id = command.id](HostResult result) {
+      PeerOutput next;
+      core_->OnCommandDone(queue_.now(), id, result, next);
+      Take(std::move(next));
+    });
+  }
+  for (const Reply& reply : output.replies) {
+    Answer(reply);
+    if (options_.answer_twice && reply.request % 16 == 0) Answer(reply);
+  }
+}
+
+void SimHost::Answer(const Reply& reply) {
+  trace_.Note(id_, "reply", reply.request, static_cast<int>(reply.status.code()), reply.status.message(),
+              reply.addresses.size());
+  const auto waiting = waiting_.find(reply.request);
+  if (waiting == waiting_.end())
+    return trace_.Violation(id_, absl::StrCat("request ", reply.request, " was answered, but nobody waits for it"));
+  Done done = std::move(waiting->second);
+  waiting_.erase(waiting);
+  call_observer_.OnReply(reply);
+  if (done) done(reply);
+}
+
+void SimHost::ArmTimer() {
+  const std::optional<MonotonicTime> deadline = core_->NextDeadline();
+  if (!deadline.has_value() || deadline == armed_) {
+    if (!deadline.has_value()) armed_.reset();
+    return;
+  }
+  armed_ = deadline;
+  queue_.At(*deadline, [this, incarnation = incarnation_, time = *deadline] {
+    if (incarnation != incarnation_ || armed_ != time) return;
+    armed_.reset();
+    trace_.Note(id_, "timer");
+    PeerOutput output;
+    core_->OnTimer(queue_.now(), output);
+    Take(std::move(output));
+  });
+}
+
+}  // namespace weave::sim

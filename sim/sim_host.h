@@ -1,0 +1,112 @@
+// One simulated host: a PeerCore behind its OutputGate, driven as the daemon drives it (peer/core_driver.h), on a
+// simulated disk and machine.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/functional/any_invocable.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "peer/core/output_gate.h"
+#include "peer/core/peer_core.h"
+#include "sim/disk.h"
+#include "sim/event_queue.h"
+#include "sim/host_model.h"
+#include "sim/trace.h"
+
+namespace weave::sim {
+
+struct SimHostOptions {
+  DiskOptions disk;
+  HostModelOptions model;
+
+  bool perform_before_durable = false;  // mutant: a gate that does not hold back
+  bool answer_twice = false;            // mutant
+  bool forget_persist_failure = false;  // mutant: nobody tells the core that its records were not written
+};
+
+// Hears what callers ask and are told.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  virtual void OnSubmit(RequestId id, const ApiRequest& request) = 0;
+  virtual void OnReply(const Reply& reply) = 0;
+  virtual void OnCrash() = 0;  // whoever waits is not answered any more
+};
+
+class SimHost {
+ public:
+  using Done = absl::AnyInvocable<void(const Reply&)>;
+
+  // References outlive the host.
+  SimHost(HostId id, SimHostOptions options, EventQueue& queue, const Random& random, Trace& trace,
+          HostObserver& host_observer, CallObserver& call_observer);
+
+  void Start();
+  // The process dies now; unsynced writes and everything in memory are lost.
+  void Crash();
+  // The machine goes down: a crash that loses the containers too.
+  void Reboot();
+  void Heal();
+  // Forgets who waits, so that nobody is told when the simulation ends.
+  void Abandon() { waiting_.clear(); }
+  // After an acknowledged reset nothing of the peer may be left, on the host or on disk.
+  void CheckClean();
+
+  // The peer must be up. `done` is called once, unless the peer crashes first.
+  RequestId Submit(ApiRequest request, Done done);
+  void Cancel(RequestId id);
+
+  bool up() const { return core_ != nullptr; }
+  const PeerCore& core() const { return *core_; }
+  SimDisk& disk() { return disk_; }
+  const SimDisk& disk() const { return disk_; }
+  HostModel& model() { return model_; }
+  const HostModel& model() const { return model_; }
+  HostId id() const { return id_; }
+  bool Waits(RequestId id) const { return waiting_.contains(id); }
+  std::size_t waiting_count() const { return waiting_.size(); }
+  std::uint64_t request_count() const { return last_request_; }
+  std::uint64_t crash_count() const { return crash_count_; }
+
+ private:
+  // Core log lines become trace lines.
+  class TraceLogger final : public Logger {
+   public:
+    TraceLogger(HostId id, Trace& trace) : Logger(LogLevel::kDebug), id_(id), trace_(trace) {}
+
+   private:
+    void Write(LogLevel level, absl::string_view message, absl::Span<const LogField> fields) override;
+
+    const HostId id_;
+    Trace& trace_;
+  };
+
+  void Take(PeerOutput output);
+  void Release();
+  void Perform(PeerOutput output);
+  void ArmTimer();
+  void Answer(const Reply& reply);
+
+  const HostId id_;
+  const SimHostOptions options_;
+  EventQueue& queue_;
+  Trace& trace_;
+  CallObserver& call_observer_;
+  TraceLogger logger_;
+  SimDisk disk_;
+  HostModel model_;
+
+  std::unique_ptr<PeerCore> core_;  // null: down
+  OutputGate gate_;
+  std::uint64_t incarnation_ = 0;
+  std::optional<MonotonicTime> armed_;
+  absl::btree_map<RequestId, Done> waiting_;
+  RequestId last_request_ = 0;
+  std::uint64_t crash_count_ = 0;
+};
+
+}  // namespace weave::sim

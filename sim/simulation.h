@@ -1,0 +1,68 @@
+// A run: hosts, workloads, faults and checkers on one queue. First faults and safety, then healing, rest and
+// convergence. Tests also use it without workload and faults, to make their own story.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/checker.h"
+#include "sim/event_queue.h"
+#include "sim/fault.h"
+#include "sim/options.h"
+#include "sim/sim_host.h"
+#include "sim/trace.h"
+#include "sim/workload.h"
+
+namespace weave::sim {
+
+struct Outcome {
+  std::uint64_t seed = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t crashes = 0;
+  std::uint64_t trace_hash = 0;
+  std::optional<std::string> violation;  // the first
+};
+
+class Simulation {
+ public:
+  // Hosts are started; workloads and faults begin with Run.
+  explicit Simulation(const Options& options);
+
+  // Both phases. Ends at the first violation.
+  Outcome Run();
+
+  EventQueue& queue() { return queue_; }
+  Trace& trace() { return trace_; }
+  SimHost& host(HostId id = 0) { return members_[id]->host; }
+
+  // Stops at a violation.
+  void RunFor(Duration duration);
+  // Until nothing is left to do; false when `within` was not enough.
+  bool RunUntilQuiet(Duration within = absl::Minutes(10));
+  // What must hold at rest.
+  void CheckAtRest(bool quiet);
+
+  Outcome outcome() const;
+
+ private:
+  struct Member {
+    Member(HostId id, const Options& options, EventQueue& queue, const Random& random, Trace& trace);
+    ~Member() { host.Abandon(); }
+
+    AddressOracle oracle;
+    SimHost host;
+    Workload workload;
+    Faults faults;
+  };
+
+  const Options options_;
+  EventQueue queue_;
+  Trace trace_;
+  std::vector<std::unique_ptr<Member>> members_;
+};
+
+}  // namespace weave::sim
