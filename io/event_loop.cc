@@ -9,13 +9,13 @@
 #include <deque>
 #include <limits>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "base/check.h"
+#include "io/mutex.h"
 
 namespace weave {
 namespace {
@@ -51,7 +51,7 @@ class EventLoop::Impl {
     // Callbacks that never ran may own timers and watches.
     end_of_turn_ = nullptr;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       posted_.clear();
     }
     CHECK(timers_.empty()) << timers_.size() << " timers outlive their loop";
@@ -76,7 +76,7 @@ class EventLoop::Impl {
 
   void Post(absl::AnyInvocable<void()> task) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       posted_.push_back(std::move(task));
       if (std::exchange(woken_, true)) return;
     }
@@ -148,7 +148,7 @@ class EventLoop::Impl {
   void RunPosted() {
     std::deque<absl::AnyInvocable<void()>> tasks;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       tasks.swap(posted_);
       woken_ = false;
     }
@@ -189,7 +189,7 @@ class EventLoop::Impl {
   std::vector<std::shared_ptr<WatchState>> to_rearm_;
   int watch_count_ = 0;
 
-  std::mutex mutex_;
+  Mutex mutex_;
   std::deque<absl::AnyInvocable<void()>> posted_ ABSL_GUARDED_BY(mutex_);
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;  // a turn is sure to come and take posted_
 };

@@ -31,7 +31,7 @@ bool HttpExchange::Send(HttpResponse response) {
   Sender sender;
   absl::AnyInvocable<void() &&> forgotten;  // destroyed outside the lock: it may own anything
   {
-    absl::MutexLock lock(&mutex_);
+    const MutexLock lock(&mutex_);
     if (answered_) return false;
     answered_ = true;
     sender = std::move(sender_);
@@ -44,7 +44,7 @@ bool HttpExchange::Send(HttpResponse response) {
 void HttpExchange::ClientGone() {
   absl::AnyInvocable<void() &&> callback;
   {
-    absl::MutexLock lock(&mutex_);
+    const MutexLock lock(&mutex_);
     gone_ = true;
     if (!answered_) callback = std::move(on_gone_);
     on_gone_ = nullptr;
@@ -54,7 +54,7 @@ void HttpExchange::ClientGone() {
 
 void HttpExchange::OnGone(absl::AnyInvocable<void() &&> callback) {
   {
-    absl::MutexLock lock(&mutex_);
+    const MutexLock lock(&mutex_);
     CHECK(!on_gone_) << "OnGone called twice";
     if (answered_) return;
     if (!gone_) {

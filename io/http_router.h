@@ -10,8 +10,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "io/http_message.h"
+#include "io/mutex.h"
 
 namespace weave {
 
@@ -36,7 +36,7 @@ class HttpExchange {
   void OnGone(absl::AnyInvocable<void() &&> callback);
 
  private:
-  absl::Mutex mutex_;
+  Mutex mutex_;
   Sender sender_ ABSL_GUARDED_BY(mutex_);
   absl::AnyInvocable<void() &&> on_gone_ ABSL_GUARDED_BY(mutex_);
   bool answered_ ABSL_GUARDED_BY(mutex_) = false;

@@ -30,12 +30,12 @@ absl::string_view View(beast::string_view text) { return absl::string_view(text.
 }  // namespace
 
 void HttpMailbox::Post(absl::AnyInvocable<void()> task) {
-  absl::MutexLock lock(&mutex_);
+  const MutexLock lock(&mutex_);
   if (io_ != nullptr) boost::asio::post(*io_, std::move(task));
 }
 
 void HttpMailbox::Close() {
-  absl::MutexLock lock(&mutex_);
+  const MutexLock lock(&mutex_);
   io_ = nullptr;
 }
 

@@ -17,9 +17,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "io/http_router.h"
 #include "io/http_server.h"
+#include "io/mutex.h"
 
 namespace weave {
 
@@ -32,7 +32,7 @@ class HttpMailbox {
   void Close();
 
  private:
-  absl::Mutex mutex_;
+  Mutex mutex_;
   boost::asio::io_context* io_ ABSL_GUARDED_BY(mutex_);
 };
 

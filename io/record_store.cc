@@ -4,9 +4,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <condition_variable>
 #include <cstdio>
-#include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -20,6 +18,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "io/lock_file.h"
+#include "io/mutex.h"
 #include "io/record_file.h"
 #include "io/record_wal.h"
 
@@ -97,36 +96,36 @@ class RecordStore::Impl {
 
   ~Impl() {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       closing_ = true;
     }
-    changed_.notify_one();
+    changed_.Signal();
     thread_.join();
   }
 
   void Commit(StoreBatch batch, absl::AnyInvocable<void(absl::Status)> done) {
     for (const StoreChange& change : batch) CHECK(!change.key.empty()) << "a record without a key";
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     CHECK(!closing_) << "a commit to " << path_ << ", which is being closed";
     queue_.push_back({std::move(batch), std::move(done)});
     ++submitted_count_;
-    changed_.notify_one();
+    changed_.Signal();
   }
 
   void Flush() {
     CHECK(std::this_thread::get_id() != thread_.get_id()) << "Flush() by a callback of a commit";
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(&mutex_);
     const std::uint64_t target = submitted_count_;
-    answered_.wait(lock, [this, target] { return answered_count_ >= target; });
+    while (answered_count_ < target) answered_.Wait(&mutex_);
   }
 
   absl::StatusOr<std::map<std::string, std::string>> ReadAll() {
-    const std::lock_guard lock(file_mutex_);
+    const MutexLock lock(&file_mutex_);
     return file_->ReadAll();
   }
 
   Stats stats() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return stats_;
   }
 
@@ -144,8 +143,8 @@ class RecordStore::Impl {
     while (true) {
       std::vector<Request> group;
       {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return !queue_.empty() || closing_; });
+        const MutexLock lock(&mutex_);
+        while (queue_.empty() && !closing_) changed_.Wait(&mutex_);
         if (queue_.empty()) return;
         group.swap(queue_);
       }
@@ -169,10 +168,10 @@ class RecordStore::Impl {
   absl::Status Apply(const std::vector<const StoreBatch*>& batches) {
     absl::Status status;
     {
-      const std::lock_guard lock(file_mutex_);
+      const MutexLock lock(&file_mutex_);
       status = file_->Apply(batches);
     }
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (status.ok()) {
       ++stats_.commit_count;
       stats_.batch_count += batches.size();
@@ -185,20 +184,20 @@ class RecordStore::Impl {
   void Answer(Request& request, const absl::Status& status) {
     request.done(status);
     request.done = nullptr;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ++answered_count_;
-    answered_.notify_all();
+    answered_.SignalAll();
   }
 
   const std::string path_;
   const LockFile lock_;
 
-  std::mutex file_mutex_;  // taken before mutex_
+  Mutex file_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   const std::unique_ptr<RecordFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;   // of work waiting or the end coming
-  std::condition_variable answered_;  // of answered_count_
+  mutable Mutex mutex_;
+  CondVar changed_;   // of work waiting or the end coming
+  CondVar answered_;  // of answered_count_
   std::vector<Request> queue_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t submitted_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t answered_count_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <limits>
-#include <mutex>
 #include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "base/check.h"
 #include "io/clock.h"
+#include "io/mutex.h"
 
 namespace weave {
 
@@ -32,10 +32,10 @@ class Watchdog::Impl final : public TurnObserver {
   ~Impl() override {
     loop_.SetTurnObserver(nullptr);
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       closing_ = true;
     }
-    changed_.notify_one();
+    changed_.Signal();
     thread_.join();
   }
 
@@ -43,9 +43,9 @@ class Watchdog::Impl final : public TurnObserver {
     ++turn_number_;
     turn_began_.store(now.monotonic.nanoseconds());
     if (dozing_.load()) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       dozing_ = false;
-      changed_.notify_one();
+      changed_.Signal();
     }
   }
 
@@ -71,9 +71,9 @@ class Watchdog::Impl final : public TurnObserver {
     std::uint64_t seen_turn = 0;
     while (true) {
       {
-        std::unique_lock lock(mutex_);
+        const MutexLock lock(&mutex_);
         if (closing_) return;
-        changed_.wait_until(lock, WakeAt(next_ping));
+        changed_.WaitWithTimeout(&mutex_, absl::FromChrono(WakeAt(next_ping) - Clock::now()));
         if (closing_) return;
       }
       if (pings() && Clock::now() >= next_ping) {
@@ -134,11 +134,9 @@ class Watchdog::Impl final : public TurnObserver {
   std::shared_ptr<std::atomic<bool>> answers_;  // the loop ran the task of the last ping
 
   std::atomic<bool> dozing_ = false;
-  // Not absl's: those wait by the wall clock, and a step of it must not stop the pings; nor does the thread sanitizer
-  // see through Debian's build of them.
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool closing_ = false;  // guarded by mutex_
+  Mutex mutex_;
+  CondVar changed_;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

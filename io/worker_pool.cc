@@ -19,20 +19,20 @@ WorkerPool::~WorkerPool() {
   std::vector<std::thread> threads;
   {
     // A running task may submit another, which may start a thread: wait for quiet before taking the list.
-    std::unique_lock lock(mutex_);
-    quiet_.wait(lock, [this] { return tasks_.empty() && running_count_ == 0; });
+    const MutexLock lock(&mutex_);
+    while (!tasks_.empty() || running_count_ > 0) quiet_.Wait(&mutex_);
     closing_ = true;
     threads.swap(threads_);
   }
-  changed_.notify_all();
+  changed_.SignalAll();
   for (std::thread& thread : threads) thread.join();
 }
 
 void WorkerPool::Submit(absl::AnyInvocable<void()> task) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   CHECK(!closing_) << "a task for the pool \"" << name_ << "\", which is being destroyed";
   tasks_.push_back(std::move(task));
-  changed_.notify_one();
+  changed_.Signal();
   const int started = static_cast<int>(threads_.size());
   if (static_cast<int>(tasks_.size()) > idle_count_ && started < thread_count_) {
     try {
@@ -46,7 +46,7 @@ void WorkerPool::Submit(absl::AnyInvocable<void()> task) {
 }
 
 int WorkerPool::started_count() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return static_cast<int>(threads_.size());
 }
 
@@ -58,21 +58,21 @@ void WorkerPool::Work(int index) {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
 
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(&mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return !tasks_.empty() || closing_; });
+    while (tasks_.empty() && !closing_) changed_.Wait(&mutex_);
     if (tasks_.empty()) return;
     absl::AnyInvocable<void()> task = std::move(tasks_.front());
     tasks_.pop_front();
     --idle_count_;
     ++running_count_;
-    lock.unlock();
+    mutex_.Unlock();
     task();
     task = nullptr;  // what it captured goes before anyone may think it done
-    lock.lock();
+    mutex_.Lock();
     --running_count_;
     ++idle_count_;
-    if (tasks_.empty() && running_count_ == 0) quiet_.notify_all();
+    if (tasks_.empty() && running_count_ == 0) quiet_.SignalAll();
   }
 }
 

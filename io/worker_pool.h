@@ -1,9 +1,7 @@
 // Threads for what blocks: packet filter, Docker, processes. Results go back to a loop by EventLoop::Post.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
+#include "io/mutex.h"
 
 namespace weave {
 
@@ -37,9 +36,9 @@ class WorkerPool {
 
   const std::string name_;
   const int thread_count_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;  // of work waiting or the end coming
-  std::condition_variable quiet_;    // of the last task having ended
+  mutable Mutex mutex_;
+  CondVar changed_;  // of work waiting or the end coming
+  CondVar quiet_;    // of the last task having ended
   std::deque<absl::AnyInvocable<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
   int idle_count_ ABSL_GUARDED_BY(mutex_) = 0;

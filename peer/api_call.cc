@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "io/mutex.h"
 
 namespace weave {
 
 struct ApiCall::Gone {
-  absl::Mutex mutex;
+  Mutex mutex;
   bool gone ABSL_GUARDED_BY(mutex) = false;
   absl::AnyInvocable<void()> callback ABSL_GUARDED_BY(mutex);
 };
@@ -22,7 +22,7 @@ class ApiCall::Reactor final : public grpc::ServerUnaryReactor {
   void OnCancel() override {
     absl::AnyInvocable<void()> callback;
     {
-      absl::MutexLock lock(&gone_->mutex);
+      const MutexLock lock(&gone_->mutex);
       gone_->gone = true;
       callback = std::move(gone_->callback);
     }
@@ -47,7 +47,7 @@ void ApiCall::Finish(const absl::Status& status) {
 
 void ApiCall::OnGone(absl::AnyInvocable<void()> callback) {
   {
-    absl::MutexLock lock(&gone_->mutex);
+    const MutexLock lock(&gone_->mutex);
     if (!gone_->gone) {
       gone_->callback = std::move(callback);
       return;

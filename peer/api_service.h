@@ -8,9 +8,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "host/sandbox.h"
 #include "io/event_loop.h"
+#include "io/mutex.h"
 #include "io/worker_pool.h"
 #include "peer/api_call.h"
 #include "peer/core_driver.h"
@@ -78,7 +78,7 @@ class ApiService final : public v1::Peer::CallbackService {
   const ApiServiceOptions options_;
   const ApiHooks hooks_;
 
-  absl::Mutex mutex_;
+  Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::weak_ptr<ApiCall>> open_ ABSL_GUARDED_BY(mutex_);
   WorkerPool resolvers_;

@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "io/fd.h"
+#include "io/mutex.h"
 
 namespace weave {
 
@@ -48,7 +48,7 @@ class FakeDocker {
 
   // First lines of the requests so far.
   std::vector<std::string> requests() const {
-    absl::MutexLock lock(&mutex_);
+    const MutexLock lock(&mutex_);
     return requests_;
   }
 
@@ -66,7 +66,7 @@ class FakeDocker {
         request.append(buffer.data(), static_cast<std::size_t>(size));
       }
       {
-        absl::MutexLock lock(&mutex_);
+        const MutexLock lock(&mutex_);
         requests_.push_back(request.substr(0, request.find("\r\n")));
       }
       if (status_ == 0) {
@@ -84,7 +84,7 @@ class FakeDocker {
   std::string directory_;
   Fd listener_;
   std::thread thread_;
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::vector<std::string> requests_;
 };
 

@@ -25,10 +25,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "io/fd.h"
 #include "io/http_client.h"
 #include "io/http_server.h"
+#include "io/mutex.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -157,10 +157,10 @@ class TestRouter {
     router_->Add("GET", "/drop", [](HttpCall) {});
     router_->Add("GET", "/wait", [this](HttpCall call) {
       call.reply.OnGone([this] {
-        absl::MutexLock lock(&mutex_);
+        const MutexLock lock(&mutex_);
         ++gone_count_;
       });
-      absl::MutexLock lock(&mutex_);
+      const MutexLock lock(&mutex_);
       waiting_.push_back(std::move(call.reply));
     });
   }
@@ -168,11 +168,11 @@ class TestRouter {
   std::shared_ptr<const HttpRouter> get() const { return router_; }
 
   std::size_t waiting_count() const {
-    absl::MutexLock lock(&mutex_);
+    const MutexLock lock(&mutex_);
     return waiting_.size();
   }
   int gone_count() const {
-    absl::MutexLock lock(&mutex_);
+    const MutexLock lock(&mutex_);
     return gone_count_;
   }
 
@@ -180,7 +180,7 @@ class TestRouter {
   void AnswerWaiting(const std::string& text) {
     std::vector<HttpReply> replies;
     {
-      absl::MutexLock lock(&mutex_);
+      const MutexLock lock(&mutex_);
       replies = std::exchange(waiting_, {});
     }
     for (HttpReply& reply : replies) reply.Send(HttpError(200, text));
@@ -188,7 +188,7 @@ class TestRouter {
 
  private:
   const std::shared_ptr<HttpRouter> router_ = std::make_shared<HttpRouter>();
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::vector<HttpReply> waiting_;
   int gone_count_ = 0;
 };

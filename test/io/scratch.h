@@ -4,16 +4,16 @@
 #include <stdlib.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "io/mutex.h"
 
 namespace weave {
 
@@ -49,7 +49,7 @@ class RememberingLogger final : public Logger {
   RememberingLogger() : Logger(LogLevel::kDebug) {}
 
   std::vector<std::string> lines() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return lines_;
   }
 
@@ -61,24 +61,26 @@ class RememberingLogger final : public Logger {
 
   // Returns once a line contains `part`; the test's time limit bounds the wait.
   void WaitFor(absl::string_view part) const {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this, part] {
-      for (const std::string& line : lines_)
-        if (absl::StrContains(line, part)) return true;
-      return false;
-    });
+    const MutexLock lock(&mutex_);
+    while (!Contains(part)) changed_.Wait(&mutex_);
   }
 
  private:
   void Write(LogLevel level, absl::string_view message, absl::Span<const LogField> fields) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     lines_.push_back(absl::StrCat(ToString(level), ": ", message, " ", FormatFields(fields)));
-    changed_.notify_all();
+    changed_.SignalAll();
   }
 
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  std::vector<std::string> lines_;
+  bool Contains(absl::string_view part) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const std::string& line : lines_)
+      if (absl::StrContains(line, part)) return true;
+    return false;
+  }
+
+  mutable Mutex mutex_;
+  mutable CondVar changed_;
+  std::vector<std::string> lines_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace weave

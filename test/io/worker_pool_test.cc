@@ -3,10 +3,9 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <latch>
 #include <string>
 
-#include "absl/synchronization/barrier.h"
-#include "absl/synchronization/notification.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -26,23 +25,19 @@ TEST_CASE("Everything submitted runs before the pool is gone, also what tasks su
 }
 
 TEST_CASE("Threads are started when needed, up to the count, and run side by side", "[io]") {
+  std::latch one_done(1), both_run(2), met(2);
   WorkerPool pool("work", 2);
   CHECK(pool.started_count() == 0);
-  absl::Notification one_done;
-  pool.Submit([&] { one_done.Notify(); });
-  one_done.WaitForNotification();
+  pool.Submit([&] { one_done.count_down(); });
+  one_done.wait();
   CHECK(pool.started_count() == 1);
 
-  auto* both = new absl::Barrier(2);  // deleted by whoever leaves last, as absl::Barrier wants it
-  absl::Notification met;
   for (int i = 0; i < 2; ++i)
-    pool.Submit([&, both] {
-      if (both->Block()) {
-        delete both;
-        met.Notify();
-      }
+    pool.Submit([&] {
+      both_run.arrive_and_wait();
+      met.count_down();
     });
-  met.WaitForNotification();
+  met.wait();
   for (int i = 0; i < 20; ++i) pool.Submit([] {});
   CHECK(pool.started_count() == 2);
 }
