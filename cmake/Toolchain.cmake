@@ -26,6 +26,9 @@ endif()
 
 set(WEAVE_WARNINGS -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Wformat=2
   -Wimplicit-fallthrough -Wunused)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  list(APPEND WEAVE_WARNINGS -Wthread-safety)
+endif()
 add_compile_options(-fno-omit-frame-pointer -ffunction-sections -fdata-sections)
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_compile_definitions(_FORTIFY_SOURCE=2)

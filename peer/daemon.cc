@@ -27,6 +27,7 @@
 #include "io/lock_file.h"
 #include "io/record_store.h"
 #include "io/signals.h"
+#include "io/startup_pages.h"
 #include "io/watchdog.h"
 #include "peer/api_service.h"
 #include "peer/control_api.h"
@@ -212,6 +213,7 @@ class Daemon {
     notifier_.Ready();
     logger_.Info("ready");
     host_->RemoveForeignRules();
+    ReleaseStartupPages();
   }
 
   absl::Status WatchLinks() {

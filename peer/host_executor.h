@@ -40,7 +40,8 @@ class HostExecutor {
   // `done` is called once, on the loop, in a later turn.
   void Execute(HostAction action, Done done);
 
-  // Takes our rules out of the packet filter's other back end, which an earlier start or 2.8 may have used. Nobody waits.
+  // Takes our rules out of the packet filter's other back end, which an earlier start or 2.8 may have used. Nobody
+  // waits.
   void RemoveForeignRules();
 
   // Whether this process made the bridge: a start that fails takes it away again.
