@@ -145,7 +145,7 @@ absl::StatusOr<DockerContainer> InspectContainer(const DockerApiOptions& options
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::Create(options.address));
   absl::StatusOr<HttpResponse> response =
       client.Get(absl::StrCat("/containers/", name_or_id, "/json"), options.timeout);
-  if (!response.ok()) return Annotate(response.status(), "Docker daemon");
+  if (!response.ok()) return Annotate(response.status(), "the Docker daemon does not answer");
   if (response->status == 404) return absl::NotFoundError(absl::StrCat("no such container \"", name_or_id, "\""));
   if (response->status != 200)
     return absl::UnavailableError(absl::StrCat("Docker daemon at ", options.address, " answered with HTTP status ",

@@ -127,7 +127,7 @@ class Exchange {
 absl::Status ToStatus(const Exchange& exchange, absl::string_view what) {
   const beast::error_code error = exchange.error();
   if (!error) return absl::OkStatus();
-  if (!exchange.connected()) return absl::UnavailableError(absl::StrCat("connect to ", what, ": ", error.message()));
+  if (!exchange.connected()) return absl::UnavailableError(absl::StrCat(what, ": cannot connect: ", error.message()));
   if (error == http::error::body_limit) {
     return absl::ResourceExhaustedError(
         absl::StrCat(what, ": the answer is larger than ", HttpClient::kMaxBodySize, " bytes"));
