@@ -29,7 +29,7 @@ void HostSync::Restore(const std::vector<ExposureRecord>& records, const std::ve
     }
     logger_.Error("an exposed address is in use by a container",
                   {{"address", record.cidr.ToString()}, {"container", addresses_.HolderOf(address)->name}});
-    out.tidy.push_back({ExposureKey(address), std::nullopt});
+    out.persist.push_back({ExposureKey(address), std::nullopt});
   }
   for (const Cidr& found : bridge_addresses) {
     const auto known = desired_.find(found.address());

@@ -112,6 +112,7 @@ void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOu
   logger_.Error("records could not be written", {{"reason", status.message()}});
   for (const RecordChange& change : dropped.tidy) unsaved_.insert(change.key);
   for (const RecordChange& change : dropped.persist) unsaved_.insert(change.key);
+  doubtful_.insert(unsaved_.begin(), unsaved_.end());
   if (!save_at_.has_value()) save_at_ = now.monotonic + kSaveInterval;
   host_.OnPersistFailed(dropped.recorded, status, out);
   for (const HostCommand& command : dropped.commands)
@@ -119,10 +120,11 @@ void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOu
   ContinueReset(out);
   // The answer to a reset tells that the records are gone. No other answer tells of the records beside it: what it says
   // is as true as before.
-  const bool undone = reset_ == ResetState::kDone && !dropped.persist.empty();
-  if (undone) reset_ = ResetState::kDraining;
   for (Reply reply : dropped.replies) {
-    if (undone) reply.status = status;
+    if (std::find(dropped.recorded.begin(), dropped.recorded.end(), reply.request) != dropped.recorded.end()) {
+      reply.status = status;
+      reset_ = ResetState::kDraining;
+    }
     out.replies.push_back(std::move(reply));
   }
 }
@@ -151,6 +153,8 @@ std::optional<MonotonicTime> PeerCore::NextDeadline() const {
 
 void PeerCore::OnReset(RequestId id, PeerOutput& out) {
   if (reset_ == ResetState::kDone) {
+    for (const std::string& key : erased_) out.persist.push_back({key, std::nullopt});  // may not be on disk yet
+    out.recorded.push_back(id);
     out.replies.push_back({id, absl::OkStatus(), {}});
     return;
   }
@@ -165,21 +169,22 @@ void PeerCore::OnReset(RequestId id, PeerOutput& out) {
 }
 
 void PeerCore::ContinueReset(PeerOutput& out) {
-  if (reset_ != ResetState::kDraining || !endpoints_.idle() || !host_.idle()) return;
+  if (reset_ != ResetState::kDraining || reset_requests_.empty() || !endpoints_.idle() || !host_.idle()) return;
   reset_ = ResetState::kTearingDown;
   tear_down_ = command_ids_.Next();
   out.commands.push_back({tear_down_, TearDownHost{endpoints_.Records()}});
 }
 
 void PeerCore::FinishReset(const HostResult& result, PeerOutput& out) {
-  absl::btree_set<std::string> keys;
-  for (const auto& [key, record] : Records()) keys.insert(key);
+  erased_ = doubtful_;
+  for (const auto& [key, record] : Records()) erased_.insert(key);
   reset_ = result.status.ok() ? ResetState::kDone : ResetState::kDraining;
-  for (RequestId id : reset_requests_) out.replies.push_back({id, result.status, {}});
-  reset_requests_.clear();
+  const std::vector<RequestId> requests = std::exchange(reset_requests_, {});
+  for (const RequestId id : requests) out.replies.push_back({id, result.status, {}});
   if (!result.status.ok()) return;
-  keys.merge(std::exchange(unsaved_, {}));
-  for (const std::string& key : keys) out.persist.push_back({key, std::nullopt});
+  unsaved_.clear();
+  out.recorded = requests;
+  for (const std::string& key : erased_) out.persist.push_back({key, std::nullopt});
 }
 
 PeerSnapshot PeerCore::Snapshot() const {

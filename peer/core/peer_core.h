@@ -93,9 +93,11 @@ class PeerCore {
   ResetState reset_ = ResetState::kNone;
   std::vector<RequestId> reset_requests_;
   CommandId tear_down_ = 0;
+  absl::btree_set<std::string> erased_;  // keys that the last reset took off the disk
 
   // Records that could not be written and may differ from those on disk.
   absl::btree_set<std::string> unsaved_;
+  absl::btree_set<std::string> doubtful_;  // unsaved at any time: what a reset erases for certain
   std::optional<MonotonicTime> save_at_;
 };
 

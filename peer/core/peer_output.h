@@ -137,7 +137,7 @@ struct HostInventory {
 struct PeerOutput {
   std::vector<RecordChange> tidy;     // written first, but nothing waits for it: a start could do without
   std::vector<RecordChange> persist;  // where both name a key, this is what stays
-  std::vector<RequestId> recorded;    // expose and hide requests that `persist` records, for OnPersistFailed
+  std::vector<RequestId> recorded;    // expose, hide and reset requests that `persist` is for; see OnPersistFailed
   std::vector<HostCommand> commands;
   std::vector<Reply> replies;
 

@@ -95,7 +95,7 @@ TEST_CASE("An exposure found with another prefix length becomes what is on recor
 TEST_CASE("An exposure whose address a container really has is dropped", "[core]") {
   Transcript t;
   CHECK(t.Start({kIdentity, OnRecord(7, "10.0.0.1/24"), ExposureRecord{Net("10.0.0.1/24"), true}},
-                {{}, {Alive(7, "10.0.0.1/24")}}) == std::string("tidy exposure/10.0.0.1 = -\n#1 ") + kSync);
+                {{}, {Alive(7, "10.0.0.1/24")}}) == std::string("record exposure/10.0.0.1 = -\n#1 ") + kSync);
 }
 
 TEST_CASE("A start whose records cannot be written sets the host up all the same", "[core]") {
