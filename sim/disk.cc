@@ -28,6 +28,7 @@ void SimDisk::FinishCommit() {
     status = absl::UnavailableError("disk error");
   std::vector<PendingWrite> finished = std::exchange(committing_, {});
   trace_.Note(host_, "commit", finished.size(), static_cast<int>(status.code()));
+  if (options_.lie_about_sync) before_last_commit_ = durable_;
   if (status.ok())
     for (const PendingWrite& write : finished) Apply(write.changes);
   // The next commit is under way before anybody hears of this one: writes made by a callback belong to the one after.
@@ -47,14 +48,10 @@ void SimDisk::Apply(const std::vector<RecordChange>& changes) {
 void SimDisk::Crash() {
   ++incarnation_;
   const bool reached_disk = !committing_.empty() && !full_ && random_.Chance(1, 2);
-  std::size_t kept = reached_disk ? committing_.size() : 0;
-  if (options_.tear_commits) kept = committing_.size() / 2;
-  for (std::size_t i = 0; i < kept; ++i) {
-    std::vector<RecordChange> changes = committing_[i].changes;
-    if (options_.tear_commits) changes.resize(changes.size() / 2);
-    Apply(changes);
-  }
-  trace_.Note(host_, "disk crash", kept);
+  if (reached_disk)
+    for (const PendingWrite& write : committing_) Apply(write.changes);
+  if (options_.lie_about_sync) durable_ = before_last_commit_;
+  trace_.Note(host_, "disk crash", reached_disk);
   committing_.clear();
   waiting_.clear();
 }

@@ -21,7 +21,7 @@ struct DiskOptions {
   Duration max_latency = absl::Milliseconds(8);
   std::uint32_t error_permille = 0;  // commits that fail for no lasting reason
 
-  bool tear_commits = false;  // mutant: a crash leaves half of a commit
+  bool lie_about_sync = false;  // mutant: a crash loses the last commit that was reported as done
 };
 
 class SimDisk {
@@ -64,6 +64,7 @@ class SimDisk {
   Random random_;
   Trace& trace_;
   Records durable_;
+  Records before_last_commit_;  // kept for the mutant only
   std::vector<PendingWrite> committing_;
   std::vector<PendingWrite> waiting_;
   bool full_ = false;
