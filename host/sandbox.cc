@@ -1,7 +1,13 @@
 #include "host/sandbox.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -9,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 
 namespace weave {
@@ -60,6 +67,10 @@ absl::StatusOr<Sandbox> ResolvePid(const SandboxOptions& options, absl::string_v
 }
 
 absl::StatusOr<Sandbox> ResolveContainer(const SandboxOptions& options, absl::string_view text) {
+  if (options.docker.address.empty())
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot look up container \"", absl::Utf8SafeCHexEscape(text),
+                     "\": this peer runs without Docker (--docker-api is blank); want a pid or a namespace path"));
   ASSIGN_OR_RETURN(DockerContainer container, InspectContainer(options.docker, text));
   const std::string display = container.name.empty() ? std::string(text) : container.name;
   if (!container.running)
@@ -78,6 +89,39 @@ absl::StatusOr<Sandbox> ResolveContainer(const SandboxOptions& options, absl::st
   return Finish(std::move(sandbox), *ns);
 }
 
+std::optional<NetNs> OpenIf(absl::string_view path, std::uint64_t inode) {
+  absl::StatusOr<NetNs> ns = NetNs::Open(path);
+  if (!ns.ok() || ns->inode() != inode) return std::nullopt;
+  return *std::move(ns);
+}
+
+// What a link in /proc and the root of a mount say of a network namespace.
+std::string NsfsName(std::uint64_t inode) { return absl::StrCat("net:[", inode, "]"); }
+
+std::optional<NetNs> FindMounted(std::uint64_t inode) {
+  std::ifstream mounts("/proc/thread-self/mountinfo");
+  const std::string name = NsfsName(inode);
+  for (std::string line; std::getline(mounts, line);) {
+    const std::vector<std::string> fields = absl::StrSplit(line, ' ');
+    if (fields.size() < 5 || fields[3] != name) continue;
+    if (std::optional<NetNs> ns = OpenIf(fields[4], inode)) return ns;
+  }
+  return std::nullopt;
+}
+
+std::optional<NetNs> FindByProcess(std::uint64_t inode) {
+  const std::string name = NsfsName(inode);
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+    if (!IsPid(entry->path().filename().string())) continue;
+    const std::filesystem::path link = entry->path() / "ns/net";
+    std::error_code unreadable;  // it ended, or is about to
+    if (std::filesystem::read_symlink(link, unreadable) != name) continue;
+    if (std::optional<NetNs> ns = OpenIf(link.string(), inode)) return ns;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::string_view text) {
@@ -92,11 +136,11 @@ absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::stri
 
 absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode) {
   absl::StatusOr<NetNs> ns = NetNs::Open(path);
+  if (ns.ok() && ns->inode() == inode) return std::optional<NetNs>(*std::move(ns));
   // A `/run/netns` name whose namespace was unmounted is an empty file.
-  if (absl::IsNotFound(ns.status()) || absl::IsInvalidArgument(ns.status())) return std::optional<NetNs>();
-  RETURN_IF_ERROR(ns.status());
-  if (ns->inode() != inode) return std::optional<NetNs>();
-  return std::optional<NetNs>(*std::move(ns));
+  if (!ns.ok() && !absl::IsNotFound(ns.status()) && !absl::IsInvalidArgument(ns.status())) return ns.status();
+  if (std::optional<NetNs> mounted = FindMounted(inode)) return mounted;
+  return FindByProcess(inode);
 }
 
 }  // namespace weave

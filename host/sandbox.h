@@ -28,7 +28,7 @@ struct Sandbox {
 };
 
 struct SandboxOptions {
-  DockerApiOptions docker;
+  DockerApiOptions docker;  // with an empty address, containers of Docker are refused
   std::string proc_path = "/proc";
 };
 
@@ -37,13 +37,14 @@ struct SandboxOptions {
 // - all digits, and not 12 or 64 of them: a pid, which must exist;
 // - anything else: the name or id of a Docker container.
 // InvalidArgument: malformed, or the file is no network namespace. NotFound: no such file, process or container.
-// FailedPrecondition: the container is not running, or the namespace is the one we are in ourselves (`docker run
-// --net=host`, pid 1). Unavailable and DeadlineExceeded: the Docker daemon is absent or hangs (within 3 s).
-// Blocks: not for the loop's thread.
+// FailedPrecondition: the container is not running, Docker is not to be asked, or the namespace is the one we are in
+// ourselves (`docker run --net=host`, pid 1). Unavailable and DeadlineExceeded: the Docker daemon is absent or hangs
+// (within 3 s). Blocks: not for the loop's thread.
 absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::string_view text);
 
-// The namespace `path` leads to now, if it is still the one with `inode`; nullopt: gone. InvalidArgument and others:
-// could not tell.
+// The namespace with `inode`: the one `path` leads to, or, where that leads elsewhere by now, one that is mounted or that
+// a process is in. (The process or the sharing container by which it was attached may have ended before the namespace
+// did.) nullopt: gone. Errors: could not tell. Reads all of /proc when the path fails: not for the loop's thread.
 absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode);
 
 }  // namespace weave

@@ -135,16 +135,37 @@ TEST_CASE("Paths and pids that lead nowhere, or to no network of their own, are 
   CHECK(absl::IsFailedPrecondition(Refusal(NoDocker(), absl::StrCat(::getpid()))));
 }
 
+TEST_CASE("Without a Docker daemon to ask, names are refused and say what to give instead", "[host][sandbox]") {
+  SandboxOptions options;
+  options.docker.address = "";
+  const absl::Status refusal = Refusal(options, "web");
+  CHECK(absl::IsFailedPrecondition(refusal));
+  CHECK(std::string(refusal.message()).find("--docker-api is blank") != std::string::npos);
+}
+
 TEST_CASE("A remembered namespace is recognised by its inode", "[host][sandbox]") {
   if (!HostWorld::Possible()) return;
   IdleProcess process;
   const std::string path = absl::StrCat("/proc/", process.pid(), "/ns/net");
   const std::uint64_t inode = NetNs::Open(path)->inode();
   CHECK(OpenSandbox(path, inode).value().has_value());
-  CHECK_FALSE(OpenSandbox(path, inode + 1).value().has_value());
-  CHECK_FALSE(OpenSandbox("/etc/passwd", inode).value().has_value());  // the empty file an unmounted name leaves
+  CHECK_FALSE(OpenSandbox(path, 1).value().has_value());  // the pid is another process's by now
   process.End();
   CHECK_FALSE(OpenSandbox(path, inode).value().has_value());
+}
+
+TEST_CASE("A remembered namespace is found as long as a process is in it", "[host][sandbox]") {
+  if (!HostWorld::Possible()) return;
+  IdleProcess process;
+  const std::uint64_t inode = NetNs::OfPid(process.pid())->inode();
+  for (const char* stale : {"/proc/4999999/ns/net", "/proc/self/ns/net", "/etc/passwd"}) {  // the last: an unmounted name
+    INFO(stale);
+    const std::optional<NetNs> ns = OpenSandbox(stale, inode).value();
+    REQUIRE(ns.has_value());
+    CHECK(ns->inode() == inode);
+  }
+  process.End();
+  CHECK_FALSE(OpenSandbox("/etc/passwd", inode).value().has_value());
 }
 
 }  // namespace
