@@ -58,7 +58,9 @@ void ApiCall::OnGone(absl::AnyInvocable<void()> callback) {
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+  const grpc::StatusCode code = absl::IsDeadlineExceeded(status) ? grpc::StatusCode::UNAVAILABLE
+                                                                 : static_cast<grpc::StatusCode>(status.code());
+  return grpc::Status(code, std::string(status.message()));
 }
 
 }  // namespace weave
