@@ -36,32 +36,30 @@ Reply Refusal(RequestId id, absl::Status status) { return {id, std::move(status)
 EndpointTable::EndpointTable(std::string boot_id, AddressIndex& addresses, CommandIds& command_ids, Logger& logger)
     : boot_id_(std::move(boot_id)), addresses_(addresses), command_ids_(command_ids), logger_(logger) {}
 
-void EndpointTable::Restore(const std::vector<EndpointRecord>& records, const HostInventory& inventory,
-                            PeerOutput& out) {
-  std::vector<std::pair<const EndpointRecord*, const LiveEndpoint*>> alive;
+void EndpointTable::Hold(const std::vector<EndpointRecord>& records, const HostInventory& inventory, PeerOutput& out) {
   for (const EndpointRecord& record : records) {
     const LiveEndpoint* live = FindLive(record, inventory);
-    if (live != nullptr) {
-      alive.emplace_back(&record, live);
+    if (live == nullptr) {
+      logger_.Info("forgetting an endpoint whose container is gone", {{"container", record.sandbox.ident}});
+      PersistRecord(record.sandbox.netns_inode, std::nullopt, out.tidy);
       continue;
     }
-    logger_.Info("forgetting an endpoint whose container is gone", {{"container", record.sandbox.ident}});
-    PersistRecord(record.sandbox.netns_inode, std::nullopt, out.tidy);
-  }
-  // First what is in use, for all; only then what was promised but is not there.
-  for (const auto& [record, live] : alive) {
-    Endpoint& endpoint = endpoints_[record->sandbox.netns_inode];
+    Endpoint& endpoint = endpoints_[record.sandbox.netns_inode];
     endpoint.link = live->link;
-    endpoint.record = EndpointRecord{record->sandbox, boot_id_, {}, record->multicast_route};
+    endpoint.record = EndpointRecord{record.sandbox, boot_id_, {}, record.multicast_route};
     for (const Cidr& address : live->addresses) AdoptAddress(endpoint, address);
   }
-  for (const auto& [record, live] : alive) {
-    const std::uint64_t inode = record->sandbox.netns_inode;
+}
+
+void EndpointTable::Restore(const std::vector<EndpointRecord>& records, const HostInventory& inventory,
+                            PeerOutput& out) {
+  for (const EndpointRecord& record : records) {
+    if (FindLive(record, inventory) == nullptr) continue;
+    const std::uint64_t inode = record.sandbox.netns_inode;
     Endpoint& endpoint = endpoints_.at(inode);
     const std::size_t present = endpoint.record->addresses.size();
-    for (const Cidr& address : record->addresses)
-      if (!Holds(endpoint.record->addresses, address.address())) AdoptAddress(endpoint, address);
-    if (*endpoint.record != *record) PersistRecord(inode, endpoint.record, out.persist);
+    for (const Cidr& address : record.addresses) AdoptAddress(endpoint, address);
+    if (*endpoint.record != record) PersistRecord(inode, endpoint.record, out.persist);
     // Addresses are missing, or the interface of a detach that a crash cut short has none left and shall go.
     endpoint.incomplete = endpoint.record->addresses.size() > present || endpoint.record->addresses.empty();
     StartNext(inode, out);

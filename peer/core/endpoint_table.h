@@ -37,8 +37,11 @@ class EndpointTable {
   // Everything passed by reference outlives the table.
   EndpointTable(std::string boot_id, AddressIndex& addresses, CommandIds& command_ids, Logger& logger);
 
-  // At start, before any request: takes over what is alive, forgets what is gone, and repairs what differs. What is
-  // really on an interface counts as held, whatever the record says.
+  // At start, before any request. What is really on an interface counts as held, whatever the record says: so first,
+  // for the whole host, what is there (Hold), and only then what was promised but is missing (Restore).
+  // Takes over what is alive, forgets what is gone.
+  void Hold(const std::vector<EndpointRecord>& records, const HostInventory& inventory, PeerOutput& out);
+  // Repairs what differs. The same arguments.
   void Restore(const std::vector<EndpointRecord>& records, const HostInventory& inventory, PeerOutput& out);
 
   void OnAttach(RequestId id, AttachRequest request, PeerOutput& out);

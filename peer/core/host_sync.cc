@@ -19,6 +19,10 @@ HostSync::HostSync(AddressIndex& addresses, CommandIds& command_ids, std::functi
                    Logger& logger)
     : addresses_(addresses), command_ids_(command_ids), ports_(std::move(ports)), logger_(logger) {}
 
+void HostSync::Hold(const std::vector<Cidr>& bridge_addresses) {
+  for (const Cidr& found : bridge_addresses) addresses_.Take(found.address(), ExposeHolder(found.address()));
+}
+
 void HostSync::Restore(const std::vector<ExposureRecord>& records, const std::vector<Cidr>& bridge_addresses,
                        PeerOutput& out) {
   for (const ExposureRecord& record : records) {

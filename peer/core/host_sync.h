@@ -25,8 +25,11 @@ class HostSync {
   HostSync(AddressIndex& addresses, CommandIds& command_ids, std::function<std::vector<std::string>()> ports,
            Logger& logger);
 
-  // At start: exposures on record, and addresses found on the bridge, which count as exposed (spec/overlay.md section
-  // 7).
+  // At start: what is on the bridge is in use, whatever else was promised.
+  void Hold(const std::vector<Cidr>& bridge_addresses);
+
+  // At start, after Hold: exposures on record, and addresses found on the bridge, which count as exposed
+  // (spec/overlay.md section 7).
   void Restore(const std::vector<ExposureRecord>& records, const std::vector<Cidr>& bridge_addresses, PeerOutput& out);
 
   // Asks for a sync with nothing changed: at start and when the bridge was lost.

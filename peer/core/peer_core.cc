@@ -73,6 +73,8 @@ void PeerCore::OnStart(Now, const std::vector<Record>& records, const HostInvent
     if (const auto* identity = std::get_if<IdentityRecord>(&record)) former_name = identity->name;
   }
   if (former_name != config_.name) out.persist.push_back({IdentityKey(), IdentityRecord{config_.name}});
+  endpoints_.Hold(endpoints, inventory, out);
+  host_.Hold(inventory.bridge_addresses);
   endpoints_.Restore(endpoints, inventory, out);
   host_.Restore(exposures, inventory.bridge_addresses, out);
   host_.Refresh(out);

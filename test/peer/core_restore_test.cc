@@ -72,6 +72,14 @@ TEST_CASE("An address in use outweighs one that is only on record", "[core]") {
         "#1 sync [] without [] ports vethwepl7,vethwepl8\n");
 }
 
+TEST_CASE("An address on the bridge outweighs one that a container only has on record", "[core]") {
+  Transcript t;
+  CHECK(
+      t.Start({kIdentity, OnRecord(7, "10.0.0.1/24 10.0.0.9/24")}, {Nets("10.0.0.9/24"), {Alive(7, "10.0.0.1/24")}}) ==
+      "record endpoint/7 = [10.0.0.1/24]\nrecord exposure/10.0.0.9 = 10.0.0.9/24\n"
+      "#1 sync [10.0.0.9/24] without [] ports vethwepl7\n");
+}
+
 TEST_CASE("An address found twice stays with the first and is not given to a third", "[core]") {
   Transcript t;
   t.Start({kIdentity, OnRecord(7, "10.0.0.1/24"), OnRecord(8, "10.0.0.2/24")},
