@@ -34,6 +34,8 @@ target_link_libraries(weave_deps_protobuf INTERFACE z)
 weave_static_dependency(grpc MODULES grpc++ SHARED pthread rt dl m z ssl crypto atomic)
 target_link_libraries(weave_deps_grpc INTERFACE weave_deps_protobuf ssl crypto z dl)
 
+weave_static_dependency(re2 MODULES re2 SHARED pthread rt dl m)
+
 function(weave_shared_dependency name)
   cmake_parse_arguments(ARG "" "" "MODULES;LIBRARIES" ${ARGN})
   add_library(weave_deps_${name} INTERFACE)

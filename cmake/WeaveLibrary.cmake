@@ -3,8 +3,9 @@
 #   weave_library(host SOURCES netlink.cc DEPS base io LINK weave_deps::nl)
 #   weave_library(peer_core PURE SOURCES peer_core.cc DEPS base)
 #
-# DEPS are rooms, checked against the table below; LINK are third-party targets. PURE promises: no operating system,
-# no thread, no clock (docs/architecture.md). A pure room may depend on pure rooms only and link nothing but abseil.
+# DEPS are rooms, checked against the table below; LINK are third-party targets; PCH are headers to precompile beyond the
+# usual ones. PURE promises: no operating system, no thread, no clock (docs/architecture.md). A pure room may depend on
+# pure rooms only and link nothing but abseil.
 
 # room -> rooms it may use, as in docs/architecture.md. `base` is open to all.
 set(WEAVE_MAY_USE_base "")
@@ -41,7 +42,7 @@ function(weave_common_properties target)
 endfunction()
 
 function(weave_library room)
-  cmake_parse_arguments(ARG "PURE" "PCH" "SOURCES;DEPS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "PURE" "" "SOURCES;DEPS;LINK;PCH" ${ARGN})
   weave_check_edges(${room} "${ARG_DEPS}" "${ARG_PURE}")
   if(ARG_PURE AND ARG_LINK)
     message(FATAL_ERROR "weave: ${room} is pure and may not link ${ARG_LINK}")
@@ -52,8 +53,10 @@ function(weave_library room)
   weave_common_properties(weave_${room})
   list(TRANSFORM ARG_DEPS PREPEND weave::)
   target_link_libraries(weave_${room} PUBLIC ${ARG_DEPS} ${ARG_LINK} weave_deps::absl)
-  if(ARG_PCH)
-    target_precompile_headers(weave_${room} PRIVATE ${ARG_PCH})
+  # Pure rooms go without: what they include must stand in their files, where test/tidy looks.
+  if(NOT ARG_PURE AND NOT room STREQUAL "proto")
+    target_precompile_headers(weave_${room} PRIVATE <memory> <optional> <string> <vector> [["absl/status/statusor.h"]]
+      [["absl/strings/str_cat.h"]] [["absl/functional/any_invocable.h"]] ${ARG_PCH})
   endif()
 endfunction()
 
