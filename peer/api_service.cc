@@ -166,17 +166,22 @@ grpc::ServerUnaryReactor* ApiService::Detach(grpc::CallbackServerContext*, const
 grpc::ServerUnaryReactor* ApiService::ListEndpoints(grpc::CallbackServerContext*,
                                                     const v1::ListEndpointsRequest* request, v1::EndpointList* list) {
   auto [reactor, call] = Open();
-  const std::vector<std::string> containers(request->containers().begin(), request->containers().end());
-  Resolve(std::move(call), containers, {}, [this, list, all = containers.empty()](const CallPtr& c, Resolved wanted) {
-    FillEndpoints(hooks_.snapshot(), all ? nullptr : &wanted.sandboxes, list);
+  std::vector<std::string> containers(request->containers().begin(), request->containers().end());
+  const bool all = containers.empty();
+  // The host's own row is no container to look for (contract A2-25).
+  const auto host = std::remove(containers.begin(), containers.end(), kExposeName);
+  const bool with_host = all || host != containers.end();
+  containers.erase(host, containers.end());
+  Resolve(std::move(call), containers, {}, [this, list, all, with_host](const CallPtr& c, Resolved wanted) {
+    FillEndpoints(hooks_.snapshot(), with_host, all ? nullptr : &wanted.sandboxes, list);
     c->Finish(absl::OkStatus());
   });
   return reactor;
 }
 
-void ApiService::FillEndpoints(const PeerSnapshot& snapshot, const std::vector<SandboxRef>* wanted,
+void ApiService::FillEndpoints(const PeerSnapshot& snapshot, bool with_host, const std::vector<SandboxRef>* wanted,
                                v1::EndpointList* list) const {
-  if (wanted == nullptr && !snapshot.exposures.empty()) {
+  if (with_host && !snapshot.exposures.empty()) {
     v1::EndpointList::Endpoint* host = list->add_endpoints();
     host->set_id(kExposeName);
     host->set_mac(hooks_.bridge_mac());

@@ -70,8 +70,9 @@ class ApiService final : public v1::Peer::CallbackService {
                absl::AnyInvocable<void(const CallPtr&, Resolved)> then);
   // On the loop: asks the core; cancels when the caller goes; fills `list`.
   void Submit(const CallPtr& call, ApiRequest request, v1::AddressList* list);
-  // The host's own addresses and all endpoints, or with `wanted` only the endpoints of these sandboxes.
-  void FillEndpoints(const PeerSnapshot& snapshot, const std::vector<SandboxRef>* wanted, v1::EndpointList* list) const;
+  // The host's own addresses, if asked for, and all endpoints or with `wanted` only those of these sandboxes.
+  void FillEndpoints(const PeerSnapshot& snapshot, bool with_host, const std::vector<SandboxRef>* wanted,
+                     v1::EndpointList* list) const;
 
   EventLoop& loop_;
   CoreDriver& driver_;
