@@ -208,13 +208,13 @@ absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view 
         InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface);
     if (!inspection.ok()) return Annotate(inspection.status(), absl::StrCat("container ", sandbox.ident));
     if (inspection->state != SandboxState::kAttached) continue;
-    const auto end = std::find_if(ends.begin(), ends.end(),
-                                  [&](const HostEnd& e) { return e.host_index == inspection->host_index; });
-    std::string host_ifname;
-    if (end != ends.end()) {
-      host_ifname = end->host_ifname;
-      ends.erase(end);
-    }
+    // Not only among the bridge's ports: the bridge may be gone, and this end with it out of any.
+    ASSIGN_OR_RETURN(const std::optional<LinkInfo> end, netlink.FindLink(inspection->host_index));
+    const bool ours = end.has_value() && IsHostIfname(end->name) && end->peer_index == inspection->container_index;
+    const std::string host_ifname = ours ? end->name : "";
+    ends.erase(std::remove_if(ends.begin(), ends.end(),
+                              [&](const HostEnd& e) { return e.host_ifname == host_ifname; }),
+               ends.end());
     inventory.endpoints.push_back({sandbox.netns_inode, {inspection->mac, host_ifname}, inspection->addresses});
   }
   for (const HostEnd& end : ends)
