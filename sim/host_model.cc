@@ -97,7 +97,7 @@ HostResult HostModel::Attach(const AttachEndpoint& attach, Extent extent) {
   if (sandbox == nullptr) return {absl::NotFoundError("the sandbox is gone"), {}, false};
   if (!bridge_.has_value()) return {absl::NotFoundError("there is no bridge"), {}, false};
   if (!sandbox->interface.has_value()) {
-    sandbox->interface.emplace();
+    sandbox->interface = Interface{};
     const std::uint64_t mac = next_mac_++;
     sandbox->interface->link.mac = PeerName(0x0200'0000'0000 | mac).ToMac();
     sandbox->interface->link.host_ifname = absl::StrCat("vethwepl", attach.endpoint.sandbox.ident.substr(0, 7));
@@ -136,7 +136,7 @@ HostResult HostModel::Inspect(const InspectEndpoint& inspect) const {
 }
 
 HostResult HostModel::Sync(const SyncHost& sync, Extent extent) {
-  if (!bridge_.has_value()) bridge_.emplace();
+  if (!bridge_.has_value()) bridge_ = Bridge{};
   for (const Cidr& retired : sync.retired)
     if (std::erase(bridge_->addresses, retired) > 0) {
       trace_.Note(host_, "bridge address off", retired.ToString());
