@@ -4,7 +4,7 @@
 # Needs WEAVE_BIN (where weave and weaver are). Everything made here carries the tag of this process.
 set -euo pipefail
 
-TAG=wt$$
+TAG=${WEAVE_TEST_TAG:-wt$$}
 BIN=${WEAVE_BIN:?set WEAVE_BIN to the directory of weave and weaver}
 WORK=$(mktemp -d "/tmp/$TAG.XXXXXX")
 export PATH="$BIN:$PATH"
@@ -57,6 +57,13 @@ inside() {
     ip netns exec "$TAG-$name" "$@"
 }
 
+# in_background CONTAINER COMMAND...: $! is the command itself, so that a signal reaches it, and not a shell that waits.
+in_background() {
+    local name=$1
+    shift
+    exec ip netns exec "$TAG-$name" "$@"
+}
+
 can_ping() { inside "$1" ping -c 1 -W 2 "$2" >/dev/null 2>&1; }
 # The first packet may wait for ARP on a busy machine: a state, not a moment.
 expect_ping() { eventually 10 can_ping "$1" "$2" || fail "$1 does not reach $2"; }
@@ -80,6 +87,27 @@ expect() {
     [[ $OUT == *"$text"* ]] || fail "$* printed \"$OUT\", want \"$text\""
 }
 
+# has TEXT COMMAND...: the text is in the output. Not `COMMAND | grep -q`: grep leaves at the first hit, and pipefail takes
+# the broken pipe of COMMAND for a failure.
+has() {
+    local text=$1 output
+    shift
+    output=$("$@" 2>&1) || true
+    [[ $output == *"$text"* ]]
+}
+lacks() { ! has "$@"; }
+logged() { grep -F -- "$2" "$(log_of "$1")" >/dev/null; } # logged HOST TEXT
+alive() { # alive PID: a zombie is not
+    local state
+    state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) && [ -n "$state" ] && [ "$state" != Z ]
+}
+dead() { ! alive "$1"; }
+
+# The pid of the peer of HOST, that of its supervisor, and whether the peer answers.
+weaver_of() { fuser_lock "$(run_dir "$1")/weaver.lock"; }
+supervisor_of() { fuser_lock "$(run_dir "$1")/supervisor.lock"; }
+answers() { on "$1" weave status >/dev/null 2>&1; }
+
 launch() { # launch HOST FLAGS...: remembers the peer's pid
     local host=$1 pid
     shift
@@ -99,6 +127,43 @@ fuser_lock() { # the holder of a POSIX lock on FILE
 
 rules() { on "$1" iptables-save 2>/dev/null | { grep -E "^-A|^:WEAVE" || true; } | sort; }
 links() { on "$1" ip -o link show | awk -F': ' '{print $2}' | sed 's/@.*//' | sort; }
+
+# What a refused command must leave as it was: links with addresses and routes of all hosts and containers made so far,
+# rules, processes and files of the hosts. Not the log, which tells why.
+state() {
+    local name
+    for name in "${HOSTS[@]}" "${CONTAINERS[@]}"; do
+        echo "[$name]"
+        # Neither carrier nor IPv6, which the kernel settles in its own time.
+        inside "$name" ip -o link show | sed -E 's/^[0-9]+: //; s/(NO-CARRIER,|,LOWER_UP)//; s/ qdisc.*//' | sort
+        inside "$name" ip -o -4 addr show | sort
+        inside "$name" ip -4 route show table all | sed 's/ linkdown//' | sort
+    done
+    for name in "${HOSTS[@]}"; do
+        echo "[$name: rules, processes, files]"
+        rules "$name"
+        ip netns pids "$TAG-$name" | while read -r pid; do tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || true; echo; done | sort
+        find "$(run_dir "$name")" "/var/lib/$(instance "$name")" 2>/dev/null | sort || true
+    done
+}
+remember_state() { state >"$WORK/state.before"; }
+state_is_as_before() { state >"$WORK/state.now" && cmp -s "$WORK/state.before" "$WORK/state.now"; }
+expect_state_as_before() { # expect_state_as_before WHAT: a process that has been told to end may take a moment
+    eventually 5 state_is_as_before || fail "$* changed the system: $(diff "$WORK/state.before" "$WORK/state.now")"
+}
+
+# refuses STATUS TEXT COMMAND...: as expect, and the text is one line, and all is as when remember_state was called
+refuses() {
+    expect "$@"
+    [ "$(wc -l <<<"$OUT")" = 1 ] || fail "${*:3} printed more than a line: $OUT"
+    expect_state_as_before "${*:3}"
+}
+# refuses_with_usage STATUS TEXT COMMAND...: the same, but how the command is used follows the line or takes its place
+refuses_with_usage() {
+    expect "$@"
+    [[ $OUT == *"Usage:"* ]] || fail "${*:3} printed no usage: $OUT"
+    expect_state_as_before "${*:3}"
+}
 
 clean_up() {
     local status=$? name pid
