@@ -36,8 +36,8 @@ expect 0 "10.2.1.1/24" on host1 weave attach 10.2.1.1/24 "$(path_of web)"
 expect 0 "10.2.1.2/24" on host1 weave attach ip:10.2.1.2/24 "$(path_of db)"
 expect_ping web 10.2.1.2
 expect 0 "10.2.1.1/24" on host1 weave attach 10.2.1.1/24 "$(path_of web)"
-inside web ip -o addr show dev ethwe | grep -q 'inet 10.2.1.1/24' || fail "no ethwe with the address"
-inside web ip route show 224.0.0.0/4 | grep -q ethwe || fail "no multicast route"
+has 'inet 10.2.1.1/24' inside web ip -o addr show dev ethwe || fail "no ethwe with the address"
+has ethwe inside web ip route show 224.0.0.0/4 || fail "no multicast route"
 [ "$(on host1 weave ps | grep -cE '^[0-9a-f]{12} ([0-9a-f]{2}:){5}[0-9a-f]{2}( [0-9./]+)+$')" = 2 ] ||
     fail "weave ps: $(on host1 weave ps)"
 
