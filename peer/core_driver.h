@@ -32,6 +32,9 @@ class CoreDriver {
   void Cancel(RequestId id);
   void HostChanged(const HostChange& change);
 
+  // Requests that have not been answered.
+  std::size_t waiting_count() const { return waiting_.size(); }
+
   // Runs on the loop after every change of the core's state.
   void SetObserver(absl::AnyInvocable<void(const PeerSnapshot&)> observer) { observer_ = std::move(observer); }
 

@@ -100,7 +100,7 @@ class Daemon {
       notifier_.Stopping();
     }
     Close();
-    if (built.ok() && !failure_.ok()) UndoHost();
+    if (!built.ok() || !failure_.ok() || take_back_) Undo();
     RETURN_IF_ERROR(built);
     return failure_;
   }
@@ -108,16 +108,20 @@ class Daemon {
  private:
   // Nothing here changes the host beyond our own files: what fails, fails before.
   absl::Status Build() {
-    ASSIGN_OR_RETURN(signals_, SignalWatch::Create(loop_, {SIGTERM, SIGINT, SIGQUIT}, [this](int) { Stop(); }));
+    ASSIGN_OR_RETURN(signals_, SignalWatch::Create(loop_, {SIGTERM, SIGINT, SIGQUIT, kTakeBackSignal},
+                                                   [this](int signal) { OnSignal(signal); }));
     ASSIGN_OR_RETURN(LockFile lock, TakePeerLock(options_));
     lock_.emplace(std::move(lock));
 
     ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
     netlink_.emplace(std::move(netlink));
     RETURN_IF_ERROR(CheckBridgeKind(options_, *netlink_));
+    ASSIGN_OR_RETURN(const std::optional<MacAddress> bridge_mac, FindBridgeMac(*netlink_, options_.weave_bridge));
+    bridge_is_new_ = !bridge_mac.has_value();
     ASSIGN_OR_RETURN(FirewallConfig firewall, MakeFirewallConfig(options_, *netlink_));
     ASSIGN_OR_RETURN(const PacketFilter filter, DetectPacketFilter());
 
+    store_is_new_ = ::access(StorePath(options_).c_str(), F_OK) != 0;
     ASSIGN_OR_RETURN(RecordStore::OpenResult store, RecordStore::Open(StorePath(options_), logger_));
     store_ = std::move(store.store);
     ASSIGN_OR_RETURN(const auto stored, store_->ReadAll());
@@ -236,6 +240,31 @@ class Daemon {
     return absl::OkStatus();
   }
 
+  // SIGQUIT: what the peer knows goes to the log, and it carries on (contract A3-36).
+  void DumpState() {
+    if (driver_ == nullptr) return;
+    const PeerSnapshot snapshot = core_->Snapshot();
+    logger_.Info("state", {{"ready", snapshot.ready ? "yes" : "no"},
+                           {"resetting", snapshot.resetting ? "yes" : "no"},
+                           {"host", snapshot.host_error.ToString()},
+                           {"waiting_requests", driver_->waiting_count()},
+                           {"slow_turns", watchdog_->long_turn_count()},
+                           {"store_commits", store_->stats().commit_count},
+                           {"firewall_reapplied", host_->firewall_reapplied_count()}});
+    for (const EndpointTable::View& view : snapshot.endpoints)
+      logger_.Info("state of an endpoint", {{"container", view.record.sandbox.ident},
+                                            {"interface", view.link->host_ifname},
+                                            {"addresses", view.record.addresses.size()}});
+    for (const ExposureRecord& exposure : snapshot.exposures)
+      logger_.Info("state of an exposure", {{"address", exposure.cidr.ToString()}});
+  }
+
+  void OnSignal(int signal) {
+    if (signal == SIGQUIT) return DumpState();
+    take_back_ = signal == kTakeBackSignal;
+    Stop();
+  }
+
   void Stop() {
     stopping_ = true;
     loop_.Stop();
@@ -299,13 +328,17 @@ class Daemon {
     if (api_server_ != nullptr) ::unlink(options_.api_socket.c_str());
   }
 
-  // A first start that failed: what it made goes again.
-  void UndoHost() {
-    if (!host_->bridge_created()) return;
-    logger_.Info("undoing the failed start");
-    host_.reset();
-    if (absl::Status undone = CleanUpHost(options_); !undone.ok())
-      logger_.Warning("not all could be undone", {{"reason", undone.message()}});
+  // A start that failed, or that nobody waited for: what it made goes again.
+  void Undo() {
+    if (host_ != nullptr && bridge_is_new_) {
+      logger_.Info("undoing this start");
+      host_.reset();  // waits for what it is doing
+      if (absl::Status undone = CleanUpHost(options_); !undone.ok())
+        logger_.Warning("not all could be undone", {{"reason", undone.message()}});
+    }
+    if (!store_is_new_) return;
+    if (absl::Status undone = RecordStore::Remove(StorePath(options_)); !undone.ok())
+      logger_.Warning("the new store stays", {{"reason", undone.message()}});
   }
 
   const WeaverOptions& options_;
@@ -313,12 +346,15 @@ class Daemon {
   ServiceNotifier& notifier_;
   bool started_ = false;
   bool stopping_ = false;
+  bool take_back_ = false;
   absl::Status failure_;
 
   EventLoop loop_;
   std::unique_ptr<SignalWatch> signals_;
   std::optional<LockFile> lock_;
   std::optional<Netlink> netlink_;
+  bool bridge_is_new_ = false;  // what is there now was made by this start
+  bool store_is_new_ = false;   // the same
   std::unique_ptr<RecordStore> store_;
   std::vector<Record> records_;
   HostInventory inventory_;

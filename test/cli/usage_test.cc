@@ -82,7 +82,6 @@ TEST_CASE("Every command of the table runs, is removed or is for later", "[cli]"
 TEST_CASE("Wrong arguments are the command's usage with failure", "[cli]") {
   for (const std::vector<std::string>& args : {std::vector<std::string>{"attach"},
                                                {"attach", "10.2.1.1/24"},
-                                               {"attach", "10.2.1.1/24", "a", "b"},
                                                {"attach", "10.2.1.1/24", "--fly", "a"},
                                                {"detach"},
                                                {"detach", "a", "10.2.1.1/24"},

@@ -31,6 +31,11 @@ expect 0 "" on host1 curl -sf http://127.0.0.1:6782/status
 expect 0 "404 page not found" on host1 curl -s http://127.0.0.1:6784/nothing
 expect 0 "weave_endpoints 0" on host1 curl -sf http://127.0.0.1:6782/metrics
 
+step "SIGQUIT writes what the peer knows to the log, and the peer carries on"
+kill -QUIT "$(cat "$WORK/pid.host1")"
+eventually 10 grep -q 'state ready=yes' "$(log_of host1)" || fail "no state in the log"
+expect 0 "Service: router" on host1 weave status
+
 step "two containers talk"
 expect 0 "10.2.1.1/24" on host1 weave attach 10.2.1.1/24 "$(path_of web)"
 expect 0 "10.2.1.2/24" on host1 weave attach ip:10.2.1.2/24 "$(path_of db)"

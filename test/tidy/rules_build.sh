@@ -60,7 +60,7 @@ rule_shellcheck() {
     echo "scripts/packages:1: shellcheck is missing: run scripts/install-packages test"
     return
   }
-  shell_files | xargs -r -d '\n' shellcheck -x -P SCRIPTDIR -e SC2015 -f gcc 2>&1 | sed -E 's/^([^:]+:[0-9]+):[0-9]+: /\1: /'
+  shell_files | xargs -r -d '\n' shellcheck -x -P SCRIPTDIR -e SC2015,SC2016 -f gcc 2>&1 | sed -E 's/^([^:]+:[0-9]+):[0-9]+: /\1: /'
 }
 
 # A link to a file of the repository leads somewhere.
