@@ -73,7 +73,7 @@ class Supervisor {
   void OnDeadline();
   void OnEnd(int wait_status);
   void Start();
-  void End();
+  void End(int signal);
   absl::StatusOr<pid_t> Spawn() const;
 
   const SupervisorOptions& options_;
@@ -107,7 +107,7 @@ void Supervisor::OnSignals() {
       let_end_ = true;
       finished_ = finished_ || weaver_ == 0;
     } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-      End();
+      End(SIGTERM);
     }
   }
   int wait_status = 0;
@@ -126,7 +126,7 @@ void Supervisor::OnLaunch() {
     abandoned_ = true;
     LogLine(LogLevel::kWarning, "weave launch gave up or was killed; ending the peer");
     if (!options_.launch_socket.empty()) (void)RemoveIfExists(options_.launch_socket);
-    End();
+    End(kTakeBackSignal);
   }
 }
 
@@ -172,13 +172,13 @@ void Supervisor::Start() {
   }
 }
 
-void Supervisor::End() {
+void Supervisor::End(int signal) {
   let_end_ = true;
   if (weaver_ == 0) {
     finished_ = true;
     return;
   }
-  ::kill(weaver_, SIGTERM);
+  ::kill(weaver_, signal);
   if (!deadline_) deadline_ = SampleClocks().monotonic + kStopPatience;
 }
 

@@ -2,6 +2,8 @@
 // launch` (WEAVE_LAUNCH_SOCKET), which get the same datagrams. And the receiving end for `weave launch`.
 #pragma once
 
+#include <signal.h>
+
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +17,9 @@
 namespace weave {
 
 inline constexpr char kLaunchSocketVariable[] = "WEAVE_LAUNCH_SOCKET";  // path of a unix datagram socket
+
+// Sent to a daemon when nobody waits for its start any more: it ends, as on SIGTERM, and undoes what this start made.
+inline constexpr int kTakeBackSignal = SIGUSR1;
 
 // Any thread. Nothing blocks; a receiver that is absent, gone or full is ignored.
 class ServiceNotifier {

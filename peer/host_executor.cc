@@ -115,7 +115,6 @@ void HostExecutor::Sync(SyncHost action, Done done) {
 HostResult HostExecutor::SyncBridge(const SyncHost& action) {
   absl::StatusOr<BridgeState> bridge = EnsureBridge(netlink_, options_.bridge);
   if (!bridge.ok()) return Failure(bridge.status());
-  if (bridge->created) bridge_created_ = true;
   const std::string& name = options_.bridge.name;
   for (const Cidr& retired : action.retired)
     if (absl::StatusOr<bool> removed = RemoveBridgeAddress(netlink_, name, retired); !removed.ok())

@@ -44,8 +44,6 @@ class HostExecutor {
   // waits.
   void RemoveForeignRules();
 
-  // Whether this process made the bridge: a start that fails takes it away again.
-  bool bridge_created() const { return bridge_created_; }
   std::uint64_t firewall_reapplied_count() const { return keeper_ == nullptr ? 0 : keeper_->reapplied_count(); }
 
  private:
@@ -66,7 +64,6 @@ class HostExecutor {
   const HostExecutorOptions options_;
   Logger& logger_;
   std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
-  std::atomic<bool> bridge_created_ = false;
   std::unique_ptr<FirewallKeeper> keeper_;
   WorkerPool firewall_workers_;
   WorkerPool workers_;  // last member: joined first

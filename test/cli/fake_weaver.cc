@@ -143,6 +143,7 @@ void OnTerm(int) {
 // Accepts nobody, as a process that hangs.
 int BeDeaf(const std::string& socket, ServiceNotifier& notifier) {
   ::signal(SIGTERM, SIG_IGN);
+  ::signal(kTakeBackSignal, SIG_IGN);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, socket.c_str(), sizeof address.sun_path - 1);
@@ -183,6 +184,7 @@ int Main(const Flags& flags) {
   Note(flags, "args " + flags.Text());
   if (::pipe(end_pipe) != 0) return 96;
   ::signal(SIGTERM, OnTerm);
+  ::signal(kTakeBackSignal, OnTerm);
 
   ServiceNotifier notifier = ServiceNotifier::FromEnvironment();
   const int exit_status = std::atoi(flags.Get("--fake-exit", "1").c_str());
