@@ -197,7 +197,7 @@ void Launch::Undo() {
   }
   // A peer that was killed could not take its socket away.
   if (!LookAt(context_.instance).weaver) {
-    (void)RemoveIfExists(context_.instance.api_socket);
+    (void)RemoveApiSocket(context_.instance);
     (void)RemoveIfExists(context_.instance.weaver_lock());
   }
 }

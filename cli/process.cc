@@ -2,12 +2,14 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "io/clock.h"
+#include "io/file.h"
 #include "io/lock_file.h"
 
 namespace weave {
@@ -46,6 +48,12 @@ void Process::Signal(int signal) const { ::syscall(SYS_pidfd_send_signal, fd_.ge
 
 Presence LookAt(const Instance& instance) {
   return {.supervisor = LockHolder(instance.supervisor_lock()), .weaver = LockHolder(instance.weaver_lock())};
+}
+
+absl::Status RemoveApiSocket(const Instance& instance) {
+  struct stat found;
+  if (::lstat(instance.api_socket.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return absl::OkStatus();
+  return RemoveIfExists(instance.api_socket);
 }
 
 }  // namespace weave

@@ -47,4 +47,7 @@ struct Presence {
 // Locks that cannot be looked at (not root) count as free.
 Presence LookAt(const Instance& instance);
 
+// Removes what a dead peer could not take away itself; a file of another kind at that path is not ours and stays.
+absl::Status RemoveApiSocket(const Instance& instance);
+
 }  // namespace weave

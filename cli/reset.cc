@@ -68,9 +68,10 @@ absl::Status RemoveStore(const LaunchState& state) {
 // Files and the directories they leave empty, but for the lock that is held.
 absl::Status RemoveFiles(const Instance& instance, const LaunchState& state) {
   RETURN_IF_ERROR(RemoveStore(state));
-  for (const std::string& path : {state.log_path, instance.api_socket, instance.weaver_lock(),
-                                  instance.supervisor_lock(), instance.launch_state()})
+  for (const std::string& path :
+       {state.log_path, instance.weaver_lock(), instance.supervisor_lock(), instance.launch_state()})
     RETURN_IF_ERROR(RemoveIfExists(path));
+  RETURN_IF_ERROR(RemoveApiSocket(instance));
   for (const std::string& directory : {DirectoryOf(state.store_path()), DirectoryOf(state.log_path)})
     ::rmdir(directory.c_str());  // stays if somebody else has something in it
   return absl::OkStatus();

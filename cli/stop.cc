@@ -6,7 +6,6 @@
 #include "cli/commands.h"
 #include "cli/process.h"
 #include "cli/supervisor.h"
-#include "io/file.h"
 
 namespace weave {
 namespace {
@@ -49,7 +48,7 @@ absl::Status EndPeer(const Instance& instance, std::ostream& warnings) {
     supervisor->Signal(SIGTERM);
     if (!EndsOrIsKilled(*supervisor, "the supervisor", warnings)) return StillRuns("the supervisor", *supervisor);
   }
-  if (!LookAt(instance).any()) (void)RemoveIfExists(instance.api_socket);  // of a peer that could not do so itself
+  if (!LookAt(instance).any()) (void)RemoveApiSocket(instance);  // of a peer that could not do so itself
   return absl::OkStatus();
 }
 
