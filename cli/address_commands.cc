@@ -39,17 +39,10 @@ struct Target {
 
 // Nothing when the arguments are no such thing.
 std::optional<Target> SplitTarget(const CommandContext& context) {
-  Target target;
-  for (const std::string& arg : context.args) {
-    if (target.container.empty() && LooksLikeAddress(arg)) {
-      target.addresses.push_back(arg);
-    } else if (target.container.empty() && !arg.empty()) {
-      target.container = arg;
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (target.container.empty()) return std::nullopt;
+  if (context.args.empty() || context.args.back().empty() || LooksLikeAddress(context.args.back())) return std::nullopt;
+  // Whatever comes before the last is meant as an address: "10.2.1.1" is named as a bad one, though a container may be
+  // called so.
+  Target target = {{context.args.begin(), context.args.end() - 1}, context.args.back()};
   // A relative path means something here, not where the peer runs.
   std::error_code error;
   if (absl::StrContains(target.container, '/'))

@@ -27,7 +27,8 @@ int Fail(CommandContext& context, const absl::Status& status) { return Fail(cont
 int FailUsage(CommandContext& context) { return Say(context, UsageOf(context.name), kExitFailure); }
 
 int FailUnreachable(CommandContext& context, const absl::Status& status) {
-  if (absl::IsPermissionDenied(status)) return Say(context, kNotRoot, kExitFailure);
+  // Without root nobody can see whether there is a peer, so that is not what is said.
+  if (absl::IsPermissionDenied(status) || ::geteuid() != 0) return Say(context, kNotRoot, kExitFailure);
   const Presence presence = LookAt(context.instance);
   if (presence.weaver || absl::IsDeadlineExceeded(status))
     return Fail(context,
