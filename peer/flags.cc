@@ -192,7 +192,8 @@ std::string HelpLine(const FlagSpec& flag) {
 
 }  // namespace
 
-absl::StatusOr<WeaverOptions> ParseWeaverOptions(absl::Span<const std::string> args, const Environment& environment) {
+absl::StatusOr<WeaverOptions> ParseWeaverOptions(absl::Span<const std::string> args, const Environment& environment,
+                                                 const HostCheck& host_check) {
   WeaverOptions options;
   Parser parser(args, options);
   RETURN_IF_ERROR(parser.Run());
@@ -202,6 +203,7 @@ absl::StatusOr<WeaverOptions> ParseWeaverOptions(absl::Span<const std::string> a
   RETURN_IF_ERROR(ApplyEnvironment(environment, parser, options, sources));
   if (options.action != WeaverAction::kRun) return options;
   RETURN_IF_ERROR(CheckCombinations(options));
+  if (host_check != nullptr) RETURN_IF_ERROR(host_check(options));
   RETURN_IF_ERROR(CheckSupported(options, sources));
   return options;
 }

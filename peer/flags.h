@@ -123,13 +123,18 @@ struct WeaverOptions {
 // The value of an environment variable, or null; ::getenv is one.
 using Environment = std::function<const char*(const char* name)>;
 
+// Whether this host has room for what the options ask for.
+using HostCheck = std::function<absl::Status(const WeaverOptions& options)>;
+
 // `args` is the command line without the program's name. WEAVE_PASSWORD, WEAVE_MTU, DOCKER_HOST and WEAVE_API_SOCKET
 // stand in for flags that are not given. Errors are one line that names the flag or variable and what is accepted,
 // never a password:
 //   InvalidArgument  unknown flag, bad value, values that contradict each other
 //   Unimplemented    all is well formed, but asks for a part that this build does not have
-// The second kind, and contradictions, are looked for only when the action is kRun.
-absl::StatusOr<WeaverOptions> ParseWeaverOptions(absl::Span<const std::string> args, const Environment& environment);
+// The second kind, and contradictions, are looked for only when the action is kRun. Between the two comes `host_check`,
+// if any, whose error is returned: what is wrong with a value is said before that this build cannot use it.
+absl::StatusOr<WeaverOptions> ParseWeaverOptions(absl::Span<const std::string> args, const Environment& environment,
+                                                 const HostCheck& host_check = nullptr);
 
 // What `--help` prints, with a final newline.
 std::string WeaverHelp();

@@ -82,14 +82,15 @@ absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, 
   return config;
 }
 
-absl::Status CheckRangeOverlap(const WeaverOptions& options, Netlink& netlink) {
+absl::Status CheckRangeOverlap(const WeaverOptions& options) {
   if (!options.ipalloc_range.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
   ASSIGN_OR_RETURN(const std::optional<RouteOverlap> overlap,
                    FindRouteOverlap(netlink, *options.ipalloc_range, options.weave_bridge));
   if (!overlap.has_value()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("Network ", options.ipalloc_range->ToString(),
+  return absl::FailedPreconditionError(absl::StrCat("--ipalloc-range: network ", options.ipalloc_range->ToString(),
                                                     " overlaps with existing route ", overlap->ToString(),
-                                                    " on host: choose another with --ipalloc-range"));
+                                                    " of this host"));
 }
 
 }  // namespace weave

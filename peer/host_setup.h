@@ -29,6 +29,6 @@ absl::Status CheckBridgeKind(const WeaverOptions& options, Netlink& netlink);
 absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, Netlink& netlink);
 
 // FailedPrecondition when --ipalloc-range collides with a route of this host (contract A1-12).
-absl::Status CheckRangeOverlap(const WeaverOptions& options, Netlink& netlink);
+absl::Status CheckRangeOverlap(const WeaverOptions& options);
 
 }  // namespace weave

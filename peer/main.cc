@@ -13,6 +13,7 @@
 #include "io/service_notify.h"
 #include "peer/daemon.h"
 #include "peer/flags.h"
+#include "peer/host_setup.h"
 
 namespace {
 
@@ -50,7 +51,8 @@ int RunAsRoot(weave::ServiceNotifier& notifier, const weave::WeaverOptions& opti
 }
 
 int Run(weave::ServiceNotifier& notifier, const std::vector<std::string>& args) {
-  const absl::StatusOr<weave::WeaverOptions> options = weave::ParseWeaverOptions(args, ::getenv);
+  const absl::StatusOr<weave::WeaverOptions> options =
+      weave::ParseWeaverOptions(args, ::getenv, weave::CheckRangeOverlap);
   if (!options.ok()) return Fail(notifier, options.status());
   switch (options->action) {
     case WeaverAction::kPrintHelp:
