@@ -24,8 +24,8 @@ StoreBatch EncodeChanges(const std::vector<RecordChange>& changes) {
 
 }  // namespace
 
-CoreDriver::CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host, Logger& logger)
-    : loop_(loop), core_(core), store_(store), host_(host), logger_(logger), timer_(loop.MakeTimer([this] {
+CoreDriver::CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host)
+    : loop_(loop), core_(core), store_(store), host_(host), timer_(loop.MakeTimer([this] {
         PeerOutput output;
         core_.OnTimer(loop_.now(), output);
         Take(std::move(output));
@@ -63,10 +63,7 @@ void CoreDriver::Take(PeerOutput output) {
   if (std::optional<PendingWrite> write = gate_.Push(std::move(output))) {
     store_.Commit(EncodeChanges(write->changes), [this, sequence = write->sequence](absl::Status status) {
       loop_.Post([this, sequence, status = std::move(status)] {
-        if (sequence.has_value())
-          gate_.OnDurable(*sequence, status);
-        else if (!status.ok())
-          logger_.Warning("a record could not be tidied up", {{"reason", status.message()}});
+        gate_.OnDurable(sequence, status);
         Release();
       });
     });

@@ -5,7 +5,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
-#include "base/log.h"
 #include "io/event_loop.h"
 #include "io/record_store.h"
 #include "peer/core/output_gate.h"
@@ -20,7 +19,7 @@ class CoreDriver {
   using Done = absl::AnyInvocable<void(const Reply&)>;
 
   // Everything passed by reference outlives the driver.
-  CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host, Logger& logger);
+  CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host);
   CoreDriver(const CoreDriver&) = delete;
   CoreDriver& operator=(const CoreDriver&) = delete;
 
@@ -48,7 +47,6 @@ class CoreDriver {
   PeerCore& core_;
   RecordStore& store_;
   HostExecutor& host_;
-  Logger& logger_;
   OutputGate gate_;
   std::unique_ptr<Timer> timer_;
   RequestId last_request_ = 0;

@@ -146,7 +146,7 @@ class Daemon {
     host.bridge.proc_path = options_.proc_path;
     host.firewall = std::move(firewall);
     host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
-    driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_, logger_);
+    driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_);
     driver_->SetObserver([this](const PeerSnapshot& snapshot) { OnCoreChanged(snapshot); });
 
     RETURN_IF_ERROR(Listen());

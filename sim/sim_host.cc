@@ -105,15 +105,15 @@ void SimHost::Take(PeerOutput output) {
   if (const absl::Status invariants = core_->CheckInvariants(); !invariants.ok())
     trace_.Violation(id_, absl::StrCat("the core contradicts itself: ", invariants.message()));
   if (std::optional<PendingWrite> write = gate_.Push(std::move(output))) {
-    const std::optional<std::uint64_t> sequence = write->sequence;
-    const bool early = options_.perform_before_durable && sequence.has_value();
+    const std::uint64_t sequence = write->sequence;
+    const bool early = options_.perform_before_durable;
     disk_.Write(std::move(write->changes), [this, sequence, early](absl::Status status) {
-      if (early || !sequence.has_value()) return;
+      if (early) return;
       if (options_.forget_persist_failure) status = absl::OkStatus();
-      gate_.OnDurable(*sequence, std::move(status));
+      gate_.OnDurable(sequence, std::move(status));
       Release();
     });
-    if (early) gate_.OnDurable(*sequence, absl::OkStatus());
+    if (early) gate_.OnDurable(sequence, absl::OkStatus());
   }
   Release();
   ArmTimer();

@@ -11,10 +11,12 @@ std::optional<PendingWrite> OutputGate::Push(PeerOutput output) {
   if (waits || !output.tidy.empty()) {
     write = PendingWrite{next_sequence_++, output.tidy};
     write->changes.insert(write->changes.end(), output.persist.begin(), output.persist.end());
-    writing_.push_back({*write->sequence, waits ? std::vector<RecordChange>{} : std::move(output.tidy)});
+    writing_.push_back({write->sequence, waits ? std::vector<RecordChange>{} : std::move(output.tidy)});
     if (!waits) output.tidy.clear();
   }
-  if (!output.empty()) held_.push_back({waits ? write->sequence : std::nullopt, absl::OkStatus(), std::move(output)});
+  std::optional<std::uint64_t> waits_for;
+  if (waits) waits_for = write->sequence;
+  if (!output.empty()) held_.push_back({waits_for, absl::OkStatus(), std::move(output)});
   return write;
 }
 

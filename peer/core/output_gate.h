@@ -13,10 +13,9 @@
 
 namespace weave {
 
-// A write the driver hands to its disk, in order.
+// A write the driver hands to its disk, in order. It answers each with OutputGate::OnDurable.
 struct PendingWrite {
-  // Set: the driver answers with OutputGate::OnDurable.
-  std::optional<std::uint64_t> sequence;
+  std::uint64_t sequence = 0;
   std::vector<RecordChange> changes;
 };
 

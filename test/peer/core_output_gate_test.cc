@@ -34,7 +34,7 @@ TEST_CASE("Nothing leaves before its records are durable", "[core]") {
   REQUIRE(write.has_value());
   CHECK(write->changes[0].key == "a");
   CHECK_FALSE(gate.Pop().has_value());
-  gate.OnDurable(*write->sequence, absl::OkStatus());
+  gate.OnDurable(write->sequence, absl::OkStatus());
   CHECK(PopAnswer(gate) == 1);
   CHECK_FALSE(gate.Pop().has_value());
 }
@@ -45,11 +45,11 @@ TEST_CASE("Outputs leave in the order they came", "[core]") {
   CHECK_FALSE(gate.Push(Answer(2)).has_value());
   const auto third = gate.Push(RecordedAnswer(3, "c"));
   CHECK_FALSE(gate.Pop().has_value());
-  gate.OnDurable(*first->sequence, absl::OkStatus());
+  gate.OnDurable(first->sequence, absl::OkStatus());
   CHECK(PopAnswer(gate) == 1);
   CHECK(PopAnswer(gate) == 2);
   CHECK_FALSE(gate.Pop().has_value());
-  gate.OnDurable(*third->sequence, absl::OkStatus());
+  gate.OnDurable(third->sequence, absl::OkStatus());
   CHECK(PopAnswer(gate) == 3);
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("What failed is handed back in its place", "[core]") {
   OutputGate gate;
   const auto first = gate.Push(RecordedAnswer(1, "a"));
   gate.Push(Answer(2));
-  gate.OnDurable(*first->sequence, absl::ResourceExhaustedError("disk full"));
+  gate.OnDurable(first->sequence, absl::ResourceExhaustedError("disk full"));
   const auto released = gate.Pop();
   REQUIRE(released.has_value());
   CHECK(released->status.message() == "disk full");
@@ -72,7 +72,7 @@ TEST_CASE("Nothing waits for what is tidied, but its failure is reported", "[cor
   CHECK_FALSE(gate.Pop().has_value());
   gate.Push(Answer(2));
   CHECK(PopAnswer(gate) == 2);
-  gate.OnDurable(*write->sequence, absl::ResourceExhaustedError("disk full"));
+  gate.OnDurable(write->sequence, absl::ResourceExhaustedError("disk full"));
   const auto released = gate.Pop();
   REQUIRE(released.has_value());
   CHECK_FALSE(released->status.ok());
