@@ -39,6 +39,23 @@ on() {
     ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" ${W_ENV:-} "$@"
 }
 
+# start HOST COMMAND...: in the background; $! is the command's own process, which `on ... &` would hide behind a shell.
+start() {
+    local host=$1
+    shift
+    # shellcheck disable=SC2086
+    ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" ${W_ENV:-} "$@" &
+}
+
+# hung_docker SOCKET: a Docker that accepts and says nothing; for each who asks, a line in SOCKET.asked. Its pid: $HUNG_DOCKER.
+hung_docker() {
+    perl -MSocket -e '$| = 1; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])) or die $!; listen(S, 16);
+        alarm 600; while (accept(my $c, S)) { push @all, $c; print "asked\n" }' "$1" >"$1.asked" &
+    HUNG_DOCKER=$!
+    disown
+    eventually 10 test -S "$1" || fail "no socket at $1"
+}
+
 make_host() { # make_host NAME
     ip netns add "$TAG-$1"
     HOSTS+=("$1")
@@ -135,9 +152,9 @@ state() {
     for name in "${HOSTS[@]}" "${CONTAINERS[@]}"; do
         echo "[$name]"
         # Neither carrier nor IPv6, which the kernel settles in its own time.
-        inside "$name" ip -o link show | sed -E 's/^[0-9]+: //; s/(NO-CARRIER,|,LOWER_UP)//; s/ qdisc.*//' | sort
-        inside "$name" ip -o -4 addr show | sort
-        inside "$name" ip -4 route show table all | sed 's/ linkdown//' | sort
+        ip -n "$TAG-$name" -o link show | sed -E 's/^[0-9]+: //; s/(NO-CARRIER,|,LOWER_UP)//; s/ qdisc.*//' | sort
+        ip -n "$TAG-$name" -o -4 addr show | sort
+        ip -n "$TAG-$name" -4 route show table all | sed 's/ linkdown//' | sort
     done
     for name in "${HOSTS[@]}"; do
         echo "[$name: rules, processes, files]"
@@ -152,10 +169,14 @@ expect_state_as_before() { # expect_state_as_before WHAT: a process that has bee
     eventually 5 state_is_as_before || fail "$* changed the system: $(diff "$WORK/state.before" "$WORK/state.now")"
 }
 
-# refuses STATUS TEXT COMMAND...: as expect, and the text is one line, and all is as when remember_state was called
-refuses() {
+# says STATUS TEXT COMMAND...: as expect, and the text is one line
+says() {
     expect "$@"
-    [ "$(wc -l <<<"$OUT")" = 1 ] || fail "${*:3} printed more than a line: $OUT"
+    [[ $OUT != *$'\n'* ]] || fail "${*:3} printed more than a line: $OUT"
+}
+# refuses STATUS TEXT COMMAND...: as says, and all is as when remember_state was called
+refuses() {
+    says "$@"
     expect_state_as_before "${*:3}"
 }
 # refuses_with_usage STATUS TEXT COMMAND...: the same, but how the command is used follows the line or takes its place
