@@ -58,7 +58,7 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
   // Watches before the first Apply: a change in between is seen.
   void Begin() {
     check_timer_ = loop_.MakeTimer([this] { Work(); });
-    auto watch = PacketFilterWatch::Start(loop_, filter_.backend(), [this] { OnChange(); });
+    auto watch = PacketFilterWatch::Start(loop_, workers_, filter_.backend(), [this] { OnChange(); });
     if (watch.ok()) {
       watch_ = *std::move(watch);
       return;

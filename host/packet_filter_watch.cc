@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -98,11 +99,12 @@ using TableState = std::array<ipt_getinfo, 3>;
 
 class LegacyWatch final : public PacketFilterWatch {
  public:
-  LegacyWatch(EventLoop& loop, Fd socket, absl::AnyInvocable<void()> on_change)
+  LegacyWatch(EventLoop& loop, WorkerPool& workers, Fd socket, absl::AnyInvocable<void()> on_change)
       : loop_(loop),
-        socket_(std::move(socket)),
+        workers_(workers),
+        socket_(std::make_shared<const Fd>(std::move(socket))),
         on_change_(std::move(on_change)),
-        state_(Look()),
+        alive_(std::make_shared<bool>(true)),
         timer_(loop.MakeTimer([this] { OnTimer(); })) {
     timer_->Arm(loop_.now().monotonic + kPoll);
   }
@@ -114,7 +116,7 @@ class LegacyWatch final : public PacketFilterWatch {
   }
 
  private:
-  TableState Look() const {
+  static TableState Look(int socket) {
     constexpr std::array<const char*, 3> kTables = {"filter", "mangle", "nat"};
     TableState state;
     std::memset(&state, 0, sizeof(state));
@@ -124,36 +126,47 @@ class LegacyWatch final : public PacketFilterWatch {
       std::strncpy(info.name, kTables[i], sizeof(info.name) - 1);
       socklen_t size = sizeof(info);
       // A table that is not there reads as zeros.
-      if (::getsockopt(socket_.get(), IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) == 0) state[i] = info;
+      if (::getsockopt(socket, IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) == 0) state[i] = info;
     }
     return state;
   }
 
   void OnTimer() {
+    workers_.Submit([this, &loop = loop_, socket = socket_, alive = std::weak_ptr<const bool>(alive_)] {
+      loop.Post([this, alive, state = Look(socket->get())] {
+        if (!alive.expired()) OnLook(state);
+      });
+    });
+  }
+
+  // The first look has nothing to compare with and speaks: something may have changed before it.
+  void OnLook(const TableState& state) {
     timer_->Arm(loop_.now().monotonic + kPoll);
-    const TableState state = Look();
-    if (std::memcmp(&state, &state_, sizeof(state)) == 0) return;
+    if (state_.has_value() && std::memcmp(&state, &*state_, sizeof(state)) == 0) return;
     state_ = state;
     on_change_();
   }
 
   EventLoop& loop_;
-  const Fd socket_;
+  WorkerPool& workers_;
+  const std::shared_ptr<const Fd> socket_;  // a look may outlive us
   absl::AnyInvocable<void()> on_change_;
-  TableState state_;
+  std::optional<TableState> state_;
+  const std::shared_ptr<const bool> alive_;
   std::unique_ptr<Timer> timer_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PacketFilterWatch>> PacketFilterWatch::Start(EventLoop& loop, FirewallBackend backend,
+absl::StatusOr<std::unique_ptr<PacketFilterWatch>> PacketFilterWatch::Start(EventLoop& loop, WorkerPool& workers,
+                                                                            FirewallBackend backend,
                                                                             absl::AnyInvocable<void()> on_change) {
   if (backend == FirewallBackend::kNft) {
     ASSIGN_OR_RETURN(Fd socket, NftWatch::Open());
     return std::make_unique<NftWatch>(loop, std::move(socket), std::move(on_change));
   }
   ASSIGN_OR_RETURN(Fd socket, LegacyWatch::Open());
-  return std::make_unique<LegacyWatch>(loop, std::move(socket), std::move(on_change));
+  return std::make_unique<LegacyWatch>(loop, workers, std::move(socket), std::move(on_change));
 }
 
 }  // namespace weave
