@@ -66,7 +66,8 @@ for backend in "${BACKENDS[@]}"; do
     ip -n "$TAG-$host" link add dkr0 type bridge
     ip -n "$TAG-$host" addr add 172.30.0.1/24 dev dkr0
     ip -n "$TAG-$host" link set dkr0 up
-    if ! ipt -S >/dev/null 2>&1; then
+    # Listing says yes where a chain cannot be made.
+    if ! { ipt -t nat -N PROBE && ipt -t nat -X PROBE; } >/dev/null 2>&1; then
         echo "   this kernel has no iptables-$backend"
         continue
     fi
