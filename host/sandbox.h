@@ -42,9 +42,10 @@ struct SandboxOptions {
 // (within 3 s). Blocks: not for the loop's thread.
 absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::string_view text);
 
-// The namespace with `inode`: the one `path` leads to, or, where that leads elsewhere by now, one that is mounted or that
-// a process is in. (The process or the sharing container by which it was attached may have ended before the namespace
-// did.) nullopt: gone. Errors: could not tell. Reads all of /proc when the path fails: not for the loop's thread.
+// The namespace with `inode`: the one `path` leads to, or, where that leads elsewhere by now, one that is mounted or
+// that a process is in. (The process or the sharing container by which it was attached may have ended before the
+// namespace did.) nullopt: gone. Errors: could not tell. Reads all of /proc when the path fails: not for the loop's
+// thread.
 absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode);
 
 }  // namespace weave

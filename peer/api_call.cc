@@ -58,8 +58,8 @@ void ApiCall::OnGone(absl::AnyInvocable<void()> callback) {
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  const grpc::StatusCode code = absl::IsDeadlineExceeded(status) ? grpc::StatusCode::UNAVAILABLE
-                                                                 : static_cast<grpc::StatusCode>(status.code());
+  const grpc::StatusCode code =
+      absl::IsDeadlineExceeded(status) ? grpc::StatusCode::UNAVAILABLE : static_cast<grpc::StatusCode>(status.code());
   return grpc::Status(code, std::string(status.message()));
 }
 

@@ -41,8 +41,8 @@ class ApiCall {
   std::shared_ptr<Gone> gone_;
 };
 
-// absl and gRPC number their codes alike. DeadlineExceeded becomes UNAVAILABLE: on the wire the former is the client's own
-// word for a peer that does not answer, and here it is the peer that waited, say for Docker.
+// absl and gRPC number their codes alike. DeadlineExceeded becomes UNAVAILABLE: on the wire the former is the client's
+// own word for a peer that does not answer, and here it is the peer that waited, say for Docker.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace weave

@@ -211,8 +211,7 @@ absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view 
     ASSIGN_OR_RETURN(const std::optional<LinkInfo> end, netlink.FindLink(inspection->host_index));
     const bool ours = end.has_value() && IsHostIfname(end->name) && end->peer_index == inspection->container_index;
     const std::string host_ifname = ours ? end->name : "";
-    ends.erase(std::remove_if(ends.begin(), ends.end(),
-                              [&](const HostEnd& e) { return e.host_ifname == host_ifname; }),
+    ends.erase(std::remove_if(ends.begin(), ends.end(), [&](const HostEnd& e) { return e.host_ifname == host_ifname; }),
                ends.end());
     inventory.endpoints.push_back({sandbox.netns_inode, {inspection->mac, host_ifname}, inspection->addresses});
   }

@@ -158,7 +158,8 @@ TEST_CASE("A remembered namespace is found as long as a process is in it", "[hos
   if (!HostWorld::Possible()) return;
   IdleProcess process;
   const std::uint64_t inode = NetNs::OfPid(process.pid())->inode();
-  for (const char* stale : {"/proc/4999999/ns/net", "/proc/self/ns/net", "/etc/passwd"}) {  // the last: an unmounted name
+  for (const char* stale :
+       {"/proc/4999999/ns/net", "/proc/self/ns/net", "/etc/passwd"}) {  // the last: an unmounted name
     INFO(stale);
     const std::optional<NetNs> ns = OpenSandbox(stale, inode).value();
     REQUIRE(ns.has_value());
