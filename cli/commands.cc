@@ -84,13 +84,12 @@ std::string UsageLines(const Command& command) {
 bool TakeApiSocket(std::vector<std::string>& args, std::string& socket) {
   for (auto arg = args.begin(); arg != args.end() && *arg != "--";) {
     absl::string_view value = *arg;
-    if (!absl::ConsumePrefix(&value, "--api-socket")) {
+    const bool ours = absl::ConsumePrefix(&value, "--api-socket") && (value.empty() || value.front() == '=');
+    if (!ours) {
       ++arg;
     } else if (absl::ConsumePrefix(&value, "=")) {
       socket = std::string(value);
       arg = args.erase(arg);
-    } else if (!value.empty()) {
-      ++arg;
     } else {
       if (arg + 1 == args.end()) return false;
       socket = arg[1];

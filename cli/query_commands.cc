@@ -15,8 +15,8 @@ namespace weave {
 namespace {
 
 const std::set<std::string>& StatusPages() {
-  static const std::set<std::string> pages = {"targets", "connections", "peers", "dns", "ipam"};
-  return pages;
+  static const std::set<std::string> kPages = {"targets", "connections", "peers", "dns", "ipam"};
+  return kPages;
 }
 
 // The version of the peer that runs; of the program that would be launched when none does or it does not say.

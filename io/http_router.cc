@@ -65,7 +65,7 @@ void HttpExchange::OnGone(absl::AnyInvocable<void() &&> callback) {
   std::move(callback)();
 }
 
-HttpReply& HttpReply::operator=(HttpReply&& other) {
+HttpReply& HttpReply::operator=(HttpReply&& other) noexcept {
   if (this != &other) {
     HttpReply dropped(std::move(*this));
     exchange_ = std::move(other.exchange_);

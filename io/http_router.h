@@ -48,7 +48,7 @@ class HttpReply {
  public:
   explicit HttpReply(std::shared_ptr<HttpExchange> exchange) : exchange_(std::move(exchange)) {}
   HttpReply(HttpReply&&) = default;
-  HttpReply& operator=(HttpReply&& other);
+  HttpReply& operator=(HttpReply&& other) noexcept;
   ~HttpReply();
 
   // Once: a second answer is our bug. Harmless when the client or even the server has gone.

@@ -131,9 +131,9 @@ void EndpointTable::StartFront(std::uint64_t netns_inode, Endpoint& endpoint, Pe
   Waiting next = std::move(front);
   endpoint.waiting.pop_front();
   if (attach != nullptr)
-    StartAttach(endpoint, next.id, std::move(std::get<AttachRequest>(next.operation)), out);
+    StartAttach(endpoint, next.id, std::get<AttachRequest>(next.operation), out);
   else
-    StartDetach(endpoint, next.id, std::move(std::get<DetachRequest>(next.operation)), out);
+    StartDetach(endpoint, next.id, std::get<DetachRequest>(next.operation), out);
 }
 
 void EndpointTable::StartChore(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
@@ -159,7 +159,7 @@ bool EndpointTable::Blocked(std::uint64_t netns_inode, Waiting& waiting) {
   return true;
 }
 
-void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, AttachRequest request, PeerOutput& out) {
+void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, const AttachRequest& request, PeerOutput& out) {
   const std::optional<EndpointRecord> before = endpoint.record;
   EndpointRecord target = before.value_or(EndpointRecord{request.sandbox, boot_id_, {}, request.multicast_route});
   std::vector<Cidr> added;
@@ -195,7 +195,7 @@ void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, AttachRequest 
         AttachEndpoint{target}, out);
 }
 
-void EndpointTable::StartDetach(Endpoint& endpoint, RequestId id, DetachRequest request, PeerOutput& out) {
+void EndpointTable::StartDetach(Endpoint& endpoint, RequestId id, const DetachRequest& request, PeerOutput& out) {
   if (!endpoint.record.has_value()) {
     out.replies.push_back({id, absl::OkStatus(), {}});
     return;

@@ -126,8 +126,8 @@ class EndpointTable {
   void StartFront(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
   void StartChore(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
   bool Blocked(std::uint64_t netns_inode, Waiting& waiting);
-  void StartAttach(Endpoint& endpoint, RequestId id, AttachRequest request, PeerOutput& out);
-  void StartDetach(Endpoint& endpoint, RequestId id, DetachRequest request, PeerOutput& out);
+  void StartAttach(Endpoint& endpoint, RequestId id, const AttachRequest& request, PeerOutput& out);
+  void StartDetach(Endpoint& endpoint, RequestId id, const DetachRequest& request, PeerOutput& out);
   void Issue(Endpoint& endpoint, InFlight in_flight, HostAction action, PeerOutput& out);
 
   void Inspect(std::uint64_t netns_inode, Endpoint& endpoint, std::optional<RequestId> request,
