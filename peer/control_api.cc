@@ -4,12 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "io/http_message.h"
+#include "peer/metrics.h"
 
 namespace weave {
 namespace {
-
-// Text format 0.0.4 of Prometheus.
-constexpr char kMetricsContentType[] = "text/plain; version=0.0.4; charset=utf-8";
 
 int HttpCodeOf(const absl::Status& status) {
   switch (status.code()) {
