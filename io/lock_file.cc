@@ -65,7 +65,7 @@ absl::StatusOr<LockFile> LockFile::Acquire(absl::string_view path) {
 }
 
 absl::Status LockFile::ReleaseAndRemove() {
-  const absl::Status status = RemoveIfExists(path_);
+  absl::Status status = RemoveIfExists(path_);
   fd_.reset();
   return status;
 }

@@ -258,7 +258,7 @@ absl::StatusOr<std::map<std::string, std::string>> RecordFile::ReadAll() {
 
 absl::Status RecordFile::Apply(absl::Span<const StoreBatch* const> batches) {
   RETURN_IF_ERROR(Execute("BEGIN IMMEDIATE"));
-  const absl::Status status = ApplyInTransaction(batches);
+  absl::Status status = ApplyInTransaction(batches);
   if (!status.ok() && sqlite3_get_autocommit(db_) == 0) (void)Execute("ROLLBACK");
   return status;
 }

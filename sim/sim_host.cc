@@ -133,7 +133,8 @@ void SimHost::Release() {
 
 void SimHost::Perform(PeerOutput output) {
   for (HostCommand& command : output.commands) {
-    model_.Execute(std::move(command), [this, id = command.id](HostResult result) {
+    const CommandId id = command.id;
+    model_.Execute(std::move(command), [this, id](const HostResult& result) {
       PeerOutput next;
       core_->OnCommandDone(queue_.now(), id, result, next);
       Take(std::move(next));
