@@ -70,7 +70,7 @@ void CoreDriver::Take(PeerOutput output) {
   }
   Release();
   ArmTimer();
-  if (observer_) observer_(core_.Snapshot());
+  if (observer_) observer_();
 }
 
 void CoreDriver::Release() {

@@ -34,8 +34,8 @@ class CoreDriver {
   // Requests that have not been answered.
   std::size_t waiting_count() const { return waiting_.size(); }
 
-  // Runs on the loop after every change of the core's state.
-  void SetObserver(absl::AnyInvocable<void(const PeerSnapshot&)> observer) { observer_ = std::move(observer); }
+  // Runs on the loop after every event, whether or not it changed the core's state.
+  void SetObserver(absl::AnyInvocable<void()> observer) { observer_ = std::move(observer); }
 
  private:
   void Take(PeerOutput output);
@@ -51,7 +51,7 @@ class CoreDriver {
   std::unique_ptr<Timer> timer_;
   RequestId last_request_ = 0;
   absl::flat_hash_map<RequestId, Done> waiting_;
-  absl::AnyInvocable<void(const PeerSnapshot&)> observer_;
+  absl::AnyInvocable<void()> observer_;
 };
 
 }  // namespace weave

@@ -147,7 +147,7 @@ class Daemon {
     host.firewall = std::move(firewall);
     host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
     driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_);
-    driver_->SetObserver([this](const PeerSnapshot& snapshot) { OnCoreChanged(snapshot); });
+    driver_->SetObserver([this] { OnCoreChanged(); });
 
     RETURN_IF_ERROR(Listen());
     StartWatchdog();
@@ -180,8 +180,8 @@ class Daemon {
 
     const ControlRouters routers =
         MakeControlRouters(loop_, *driver_,
-                           {[this](const std::string& page) { return Page(page); },
-                            [this] { return core_->Snapshot().ready; }, [this] { return Metrics(); }});
+                           {[this](const std::string& page) { return Page(page); }, [this] { return core_->ready(); },
+                            [this] { return Metrics(); }});
     const std::vector<std::tuple<const char*, std::string, std::shared_ptr<const HttpRouter>>> listeners = {
         {"--http-addr", options_.http_addr, routers.control},
         {"--status-addr", options_.status_addr, routers.status},
@@ -204,13 +204,13 @@ class Daemon {
     watchdog_ = std::make_unique<Watchdog>(loop_, logger_, std::move(watchdog));
   }
 
-  void OnCoreChanged(const PeerSnapshot& snapshot) {
+  void OnCoreChanged() {
     if (started_ || stopping_) return;
-    if (!snapshot.host_error.ok()) {
-      failure_ = snapshot.host_error;
+    if (!core_->host_error().ok()) {
+      failure_ = core_->host_error();
       return Stop();
     }
-    if (!snapshot.ready) return;
+    if (!core_->ready()) return;
     started_ = true;
     absl::Status watching = WatchLinks();
     if (!watching.ok()) logger_.Error("cannot watch the host's links", {{"reason", watching.message()}});
@@ -226,7 +226,7 @@ class Daemon {
     LinkMonitorCallbacks callbacks;
     callbacks.on_host_end_gone = [this](const std::string& name) { driver_->HostChanged(EndpointGone{name}); };
     callbacks.on_bridge_gone = [this] {
-      if (core_->Snapshot().resetting) return;
+      if (core_->resetting()) return;
       logger_.Error("the bridge is gone, making it again", {{"bridge", options_.weave_bridge}});
       driver_->HostChanged(BridgeLost{});
     };
@@ -271,15 +271,14 @@ class Daemon {
   }
 
   v1::PeerInfo Info() const {
-    const PeerSnapshot snapshot = core_->Snapshot();
     v1::PeerInfo info;
     info.set_version(kVersion);
-    info.set_name(snapshot.name.ToString());
-    info.set_nickname(snapshot.nickname);
-    info.set_ready(snapshot.ready);
-    if (!snapshot.ready)
-      info.set_not_ready_reason(snapshot.host_error.ok() ? "still setting up the host"
-                                                         : std::string(snapshot.host_error.message()));
+    info.set_name(core_->name().ToString());
+    info.set_nickname(core_->nickname());
+    info.set_ready(core_->ready());
+    if (!core_->ready())
+      info.set_not_ready_reason(core_->host_error().ok() ? "still setting up the host"
+                                                         : std::string(core_->host_error().message()));
     info.set_pid(::getpid());
     info.set_store_path(StorePath(options_));
     info.set_bridge(options_.weave_bridge);

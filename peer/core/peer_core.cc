@@ -82,7 +82,7 @@ void PeerCore::OnStart(Now, const std::vector<Record>& records, const HostInvent
 
 void PeerCore::OnRequest(Now, RequestId id, ApiRequest request, PeerOutput& out) {
   if (std::holds_alternative<ResetRequest>(request)) return OnReset(id, out);
-  absl::Status refusal = reset_ == ResetState::kNone ? CheckRequest(request) : ResettingError();
+  absl::Status refusal = resetting() ? ResettingError() : CheckRequest(request);
   if (!refusal.ok()) {
     out.replies.push_back({id, std::move(refusal), {}});
     return;
@@ -104,7 +104,7 @@ void PeerCore::OnCommandDone(Now now, CommandId id, const HostResult& result, Pe
 }
 
 void PeerCore::OnHostChange(Now, const HostChange& change, PeerOutput& out) {
-  if (reset_ != ResetState::kNone) return;
+  if (resetting()) return;
   if (const auto* gone = std::get_if<EndpointGone>(&change)) return endpoints_.OnEndpointGone(*gone, out);
   endpoints_.OnBridgeLost();
   host_.Refresh(out);
@@ -193,9 +193,9 @@ PeerSnapshot PeerCore::Snapshot() const {
   PeerSnapshot snapshot;
   snapshot.name = config_.name;
   snapshot.nickname = config_.nickname;
-  snapshot.resetting = reset_ != ResetState::kNone;
-  snapshot.ready = host_.synced() && !snapshot.resetting;
-  snapshot.host_error = host_.last_error();
+  snapshot.ready = ready();
+  snapshot.host_error = host_error();
+  snapshot.resetting = resetting();
   snapshot.endpoints = endpoints_.List();
   snapshot.exposures = host_.List();
   return snapshot;

@@ -33,8 +33,8 @@ struct PeerConfig {
 struct PeerSnapshot {
   PeerName name;
   std::string nickname;
-  bool ready = false;       // the host is set up and requests are taken
-  absl::Status host_error;  // why the host is not as desired; OK when it is
+  bool ready = false;
+  absl::Status host_error;
   bool resetting = false;
   std::vector<EndpointTable::View> endpoints;
   std::vector<ExposureRecord> exposures;
@@ -67,6 +67,15 @@ class PeerCore {
   // When OnTimer wants to be called next; none: never.
   std::optional<MonotonicTime> NextDeadline() const;
 
+  const PeerName& name() const { return config_.name; }
+  const std::string& nickname() const { return config_.nickname; }
+  // The host is set up and requests are taken.
+  bool ready() const { return host_.synced() && !resetting(); }
+  bool resetting() const { return reset_ != ResetState::kNone; }
+  // Why the host is not as desired; OK when it is.
+  const absl::Status& host_error() const { return host_.last_error(); }
+
+  // Copies every table: for pages and checkers. Who wants one of the values above asks for that.
   PeerSnapshot Snapshot() const;
 
   // What the core wants on disk, by key. Between two writes the disk has it.
