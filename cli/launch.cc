@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -39,6 +40,7 @@ struct Outcome {
   pid_t pid = 0;      // of the peer that is ready; 0: it is not
   std::string error;  // else why, one line
   int exit_status = kExitFailure;
+  std::vector<std::string> warnings;  // what the peer found on this host that needs a person, one line each
 };
 
 // One launch under way: everything it made, to be taken back if the peer does not become ready.
@@ -139,6 +141,7 @@ Outcome Launch::AwaitReady() {
 
 void Launch::OnNotification(std::map<std::string, std::string> message, Outcome& outcome) {
   if (message.count("STATUS") > 0) last_status_ = message["STATUS"];
+  if (message.count("WEAVE_WARNING") > 0) outcome.warnings.push_back(message["WEAVE_WARNING"]);
   if (message.count("WEAVE_ERROR") > 0) {
     outcome.error = message["WEAVE_ERROR"];
     int exit_status = 0;
@@ -295,6 +298,7 @@ int RunLaunch(CommandContext& context) {
     return outcome->exit_status;
   }
   run_directory.Keep();
+  for (const std::string& warning : outcome->warnings) context.err << "WARNING: " << warning << "\n";
   context.out << outcome->pid << "\n";
   if (!supervised)
     if (const absl::Status status = NotifySystemd(context.environment, outcome->pid); !status.ok())

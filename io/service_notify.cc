@@ -57,9 +57,9 @@ std::string OneLine(absl::string_view text) { return absl::StrReplaceAll(text, {
 
 ServiceNotifier ServiceNotifier::FromEnvironment() {
   ServiceNotifier notifier;
-  for (const char* variable : {"NOTIFY_SOCKET", kLaunchSocketVariable})
-    if (const absl::string_view name = Variable(variable); !name.empty()) notifier.receivers_.emplace_back(name);
-  if (!notifier.receivers_.empty())
+  notifier.manager_ = std::string(Variable("NOTIFY_SOCKET"));
+  notifier.launcher_ = std::string(Variable(kLaunchSocketVariable));
+  if (!notifier.manager_.empty() || !notifier.launcher_.empty())
     notifier.socket_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
   // sd_watchdog_enabled(3): for us if WATCHDOG_PID is absent or ours.
@@ -71,10 +71,13 @@ ServiceNotifier ServiceNotifier::FromEnvironment() {
   return notifier;
 }
 
-void ServiceNotifier::Ready() { Send(absl::StrCat("READY=1\nMAINPID=", ::getpid())); }
+void ServiceNotifier::Ready() {
+  SendTo(launcher_.empty() ? manager_ : launcher_, absl::StrCat("READY=1\nMAINPID=", ::getpid()));
+}
 void ServiceNotifier::Stopping() { Send("STOPPING=1"); }
 void ServiceNotifier::Status(absl::string_view text) { Send(absl::StrCat("STATUS=", OneLine(text))); }
 void ServiceNotifier::Watchdog() { Send("WATCHDOG=1"); }
+void ServiceNotifier::Warning(absl::string_view text) { Send(absl::StrCat("WEAVE_WARNING=", OneLine(text))); }
 
 void ServiceNotifier::Failed(absl::string_view error, int exit_status) {
   const std::string line = OneLine(error);
@@ -82,12 +85,14 @@ void ServiceNotifier::Failed(absl::string_view error, int exit_status) {
 }
 
 void ServiceNotifier::Send(absl::string_view datagram) const {
-  for (const std::string& receiver : receivers_) {
-    const absl::StatusOr<UnixAddress> to = ToUnixAddress(receiver);
-    if (!to.ok()) continue;
-    ::sendto(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
-             reinterpret_cast<const sockaddr*>(&to->address), to->size);
-  }
+  for (const std::string& receiver : {manager_, launcher_}) SendTo(receiver, datagram);
+}
+
+void ServiceNotifier::SendTo(const std::string& receiver, absl::string_view datagram) const {
+  const absl::StatusOr<UnixAddress> to = ToUnixAddress(receiver);
+  if (!to.ok()) return;
+  ::sendto(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
+           reinterpret_cast<const sockaddr*>(&to->address), to->size);
 }
 
 absl::StatusOr<LaunchSocket> LaunchSocket::Bind(absl::string_view directory) {

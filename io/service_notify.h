@@ -1,5 +1,5 @@
 // Telling whoever started a daemon that it is ready or why it is not: systemd (NOTIFY_SOCKET, sd_notify(3)) and `weave
-// launch` (WEAVE_LAUNCH_SOCKET), which get the same datagrams. And the receiving end for `weave launch`.
+// launch` (WEAVE_LAUNCH_SOCKET), which get the same datagrams but for READY. And the receiving end for `weave launch`.
 #pragma once
 
 #include <signal.h>
@@ -27,10 +27,15 @@ class ServiceNotifier {
   // Reads NOTIFY_SOCKET, WEAVE_LAUNCH_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
   static ServiceNotifier FromEnvironment();
 
+  // To `weave launch` alone while that waits: it tells systemd once it has decided that the daemon may stay.
   void Ready();
   void Stopping();
   void Status(absl::string_view text);
   void Watchdog();
+
+  // The daemon runs, but something on this host needs a person: `weave launch` prints `text` (made one line) when the
+  // daemon is ready, so this comes before Ready().
+  void Warning(absl::string_view text);
 
   // The daemon cannot start: `error` (made one line) is what `weave launch` prints before it exits with `exit_status`.
   void Failed(absl::string_view error, int exit_status);
@@ -40,8 +45,11 @@ class ServiceNotifier {
 
  private:
   void Send(absl::string_view datagram) const;
+  void SendTo(const std::string& receiver, absl::string_view datagram) const;
 
-  std::vector<std::string> receivers_;  // socket names; '@' first: abstract
+  // Socket names; '@' first: abstract; empty: none.
+  std::string manager_;
+  std::string launcher_;
   Fd socket_;
   std::optional<Duration> watchdog_interval_;
 };

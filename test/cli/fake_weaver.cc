@@ -4,6 +4,7 @@
 //
 //   --fake-journal=FILE   append a line to FILE: "start PID MILLISECONDS" (monotonic), "args ...", "cleanup ..."
 //   --fake-fail=TEXT      report TEXT as the reason for not starting and exit with --fake-exit
+//   --fake-warn=TEXT      warn of TEXT before it is ready, or fails
 //   --fake-die            print a line and exit with --fake-exit without reporting
 //   --fake-crash-if=FILE  exit with --fake-exit as soon as it is ready and FILE exists
 //   --fake-exit=N         that exit status (1)
@@ -188,6 +189,7 @@ int Main(const Flags& flags) {
 
   ServiceNotifier notifier = ServiceNotifier::FromEnvironment();
   const int exit_status = std::atoi(flags.Get("--fake-exit", "1").c_str());
+  if (const std::string text = flags.Get("--fake-warn"); !text.empty()) notifier.Warning(text);
   if (const std::string text = flags.Get("--fake-fail"); !text.empty()) {
     notifier.Failed(text, exit_status);
     return exit_status;

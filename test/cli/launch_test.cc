@@ -53,6 +53,16 @@ TEST_CASE("A launch prints the peer's pid alone and leaves peer and supervisor d
   CHECK(world.Weave({"stop"}).exit_status == 0);
 }
 
+TEST_CASE("What the peer warns of is shown beside the pid; where it fails, only why", "[cli]") {
+  const World world;
+  const Result result = world.Launch({"--fake-warn=a rule of this host is in the way"});
+  CHECK(result.exit_status == 0);
+  CHECK(result.out == absl::StrCat(world.WeaverPid(), "\n"));
+  CHECK(result.err == "WARNING: a rule of this host is in the way\n");
+  REQUIRE(world.Weave({"stop"}).exit_status == 0);
+  CHECK(world.Launch({"--fake-warn=a rule", "--fake-fail=no"}).err == "no\n");
+}
+
 TEST_CASE("A second launch is refused while the peer runs", "[cli]") {
   const World world;
   REQUIRE(world.Launch().exit_status == 0);

@@ -29,7 +29,7 @@ Message ReceiveNow(LaunchSocket& socket) {
   return *message;
 }
 
-TEST_CASE("Launcher and service manager both hear that the daemon is ready", "[io]") {
+TEST_CASE("Launcher and service manager hear the same, but only the one who waits hears of ready", "[io]") {
   const ScratchDirectory scratch;
   auto launcher = LaunchSocket::Bind(scratch.path());
   auto manager = LaunchSocket::Bind(scratch.path());
@@ -39,15 +39,26 @@ TEST_CASE("Launcher and service manager both hear that the daemon is ready", "[i
 
   ServiceNotifier notifier = ServiceNotifier::FromEnvironment();
   notifier.Ready();
+  CHECK(ReceiveNow(*launcher) == Message{{"READY", "1"}, {"MAINPID", absl::StrCat(::getpid())}});
+  notifier.Warning("a rule\nblocks");
   notifier.Status("2 peers\nconnected");
   notifier.Watchdog();
   notifier.Stopping();
   for (LaunchSocket* socket : {&*launcher, &*manager}) {
-    CHECK(ReceiveNow(*socket) == Message{{"READY", "1"}, {"MAINPID", absl::StrCat(::getpid())}});
+    CHECK(ReceiveNow(*socket) == Message{{"WEAVE_WARNING", "a rule blocks"}});
     CHECK(ReceiveNow(*socket) == Message{{"STATUS", "2 peers connected"}});
     CHECK(ReceiveNow(*socket) == Message{{"WATCHDOG", "1"}});
     CHECK(ReceiveNow(*socket) == Message{{"STOPPING", "1"}});
   }
+}
+
+TEST_CASE("Without a launcher the service manager hears that the daemon is ready", "[io]") {
+  const ScratchDirectory scratch;
+  auto manager = LaunchSocket::Bind(scratch.path());
+  REQUIRE(manager.ok());
+  const ScopedVariable notify("NOTIFY_SOCKET", manager->path());
+  ServiceNotifier::FromEnvironment().Ready();
+  CHECK(ReceiveNow(*manager) == Message{{"READY", "1"}, {"MAINPID", absl::StrCat(::getpid())}});
 }
 
 TEST_CASE("A daemon that cannot start says why in one line, with its exit status", "[io]") {
