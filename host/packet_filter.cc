@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -157,7 +158,7 @@ absl::Status PacketFilter::RemoveFromOther(const FirewallOwner& owner, const Pac
 
 absl::StatusOr<FirewallDiff> PacketFilter::Apply(const RuleSet& rules) const {
   const auto find = [&](const FirewallDump& dump) { return FindOurs(dump, rules.owner, OwnedScope::kRuleSet); };
-  return Reconcile(rules, find, kOwnNamespace);
+  return Reconcile(rules, find, kOwnNamespace, true);
 }
 
 absl::StatusOr<FirewallDiff> PacketFilter::Verify(const RuleSet& rules) const {
@@ -167,7 +168,7 @@ absl::StatusOr<FirewallDiff> PacketFilter::Verify(const RuleSet& rules) const {
 
 absl::Status PacketFilter::Remove(const FirewallOwner& owner) const {
   const auto find = [&](const FirewallDump& dump) { return FindOurs(dump, owner, OwnedScope::kEverything); };
-  const absl::Status status = Reconcile(RuleSet{}, find, kOwnNamespace).status();
+  const absl::Status status = Reconcile(RuleSet{}, find, kOwnNamespace, true).status();
   // What the kernel has no tables for holds no rules of ours.
   return absl::IsUnimplemented(status) ? absl::OkStatus() : status;
 }
@@ -176,17 +177,19 @@ absl::Status PacketFilter::ApplyInSandbox(int netns_fd, absl::string_view interf
                                           const std::vector<Cidr>& subnets) const {
   ASSIGN_OR_RETURN(const RuleSet rules, BuildSandboxRuleSet(interface, subnets));
   const auto find = [&](const FirewallDump& dump) { return FindOursInSandbox(dump, interface); };
-  return Annotate(Reconcile(rules, find, netns_fd).status(), absl::StrCat("multicast rules of ", interface));
+  // Nobody watches over these rules: they are written once, and once is enough.
+  return Annotate(Reconcile(rules, find, netns_fd, false).status(), absl::StrCat("multicast rules of ", interface));
 }
 
 absl::Status PacketFilter::RemoveInSandbox(int netns_fd, absl::string_view interface) const {
   return ApplyInSandbox(netns_fd, interface, {});
 }
 
-absl::StatusOr<FirewallDiff> PacketFilter::Reconcile(const RuleSet& rules, FindOwned find_owned, int netns_fd) const {
+absl::StatusOr<FirewallDiff> PacketFilter::Reconcile(const RuleSet& rules, FindOwned find_owned, int netns_fd,
+                                                     bool confirm) const {
   std::optional<FirewallDiff> first;
   absl::Status last;
-  // The round after a restore confirms it: a rule that does not read back as written would be mended for ever.
+  // The round after a restore confirms it, or tries again when somebody else was quicker.
   for (int attempt = 0; attempt <= kAttempts; ++attempt) {
     ASSIGN_OR_RETURN(const FirewallDump dump, Dump(netns_fd));
     FirewallDiff diff = DiffFirewall(dump, rules, find_owned(dump));
@@ -197,9 +200,20 @@ absl::StatusOr<FirewallDiff> PacketFilter::Reconcile(const RuleSet& rules, FindO
                                              last.ok() ? "" : "; ", last.message()));
     }
     last = Restore(diff.restore_text, netns_fd);
+    if (last.ok() && !confirm) return *std::move(first);
     if (!last.ok() && !absl::IsAborted(last)) return last;
   }
   return last;
+}
+
+absl::StatusOr<bool> PacketFilter::RejectsForwarding() const {
+  ASSIGN_OR_RETURN(const FirewallDump dump, Dump(kOwnNamespace));
+  const auto filter = dump.find(FirewallTable::kFilter);
+  const DumpedChain* forward = filter == dump.end() ? nullptr : filter->second.Find("FORWARD");
+  if (forward == nullptr) return false;
+  const RuleParts reject(kForwardReject);
+  return std::any_of(forward->rules.begin(), forward->rules.end(),
+                     [&](const std::string& rule) { return RuleParts(rule) == reject; });
 }
 
 absl::StatusOr<std::size_t> PacketFilter::CountForeignRules() const {

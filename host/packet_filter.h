@@ -23,6 +23,9 @@ absl::string_view ToString(FirewallBackend backend);  // "nft", "legacy"
 // The value of IPTABLES_BACKEND (contract A4-13l): "nft", "legacy"; "auto" or empty is nullopt. Else InvalidArgument.
 absl::StatusOr<std::optional<FirewallBackend>> ParseFirewallBackend(absl::string_view text);
 
+// In the chain FORWARD of the table filter.
+inline constexpr char kForwardReject[] = "-j REJECT --reject-with icmp-host-prohibited";
+
 struct PacketFilterOptions {
   std::optional<FirewallBackend> backend;  // nullopt: what the host uses
   // Directories searched for the programs. Empty: those of PATH, then /usr/local/sbin, /usr/sbin, /sbin.
@@ -62,6 +65,10 @@ class PacketFilter {
   // Takes out everything of ours. OK when nothing is left to take out.
   absl::Status Remove(const FirewallOwner& owner) const;
 
+  // Whether FORWARD refuses whatever reaches its end with kForwardReject, as some distributions set it up: our rules
+  // come before, but what they leave to others does not get through (contract A2-04).
+  absl::StatusOr<bool> RejectsForwarding() const;
+
   // The multicast rules of a container's interface, in the network namespace `netns_fd` (borrowed). `subnets` are all
   // subnets of the interface: others from an earlier call are taken out. Same rules: nothing changes.
   absl::Status ApplyInSandbox(int netns_fd, absl::string_view interface, const std::vector<Cidr>& subnets) const;
@@ -82,7 +89,8 @@ class PacketFilter {
   absl::StatusOr<std::string> Save(int netns_fd) const;
   absl::StatusOr<FirewallDump> Dump(int netns_fd) const;
   absl::Status Restore(const std::string& text, int netns_fd) const;
-  absl::StatusOr<FirewallDiff> Reconcile(const RuleSet& rules, FindOwned find_owned, int netns_fd) const;
+  // With `confirm` the result is read back: what does not read as it was written would be mended for ever.
+  absl::StatusOr<FirewallDiff> Reconcile(const RuleSet& rules, FindOwned find_owned, int netns_fd, bool confirm) const;
 
   FirewallBackend backend_;
   std::string save_;  // paths of programs

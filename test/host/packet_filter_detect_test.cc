@@ -1,4 +1,4 @@
-// Which back end is chosen, with programs that only pretend: no root and no kernel needed.
+// Which back end is chosen, and what is run how often, with programs that only pretend.
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -6,7 +6,9 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "host/netns.h"
 #include "host/packet_filter.h"
+#include "io/file.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -23,9 +25,9 @@ class Programs {
   ~Programs() { std::filesystem::remove_all(directory_); }
 
   Programs& Add(const std::string& name, const std::string& script) {
-    const std::string path = absl::StrCat(directory_, "/", name);
-    std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
-    REQUIRE(::chmod(path.c_str(), 0755) == 0);
+    const std::string file = path(name);
+    std::ofstream(file) << "#!/bin/sh\n" << script << "\n";
+    REQUIRE(::chmod(file.c_str(), 0755) == 0);
     return *this;
   }
 
@@ -42,6 +44,7 @@ class Programs {
   }
 
   PacketFilterOptions& options() { return options_; }
+  std::string path(absl::string_view name) const { return absl::StrCat(directory_, "/", name); }
 
  private:
   std::string directory_;
@@ -63,6 +66,20 @@ TEST_CASE("The back end is the one whose rules the host uses", "[host][firewall]
     CHECK(programs.Detect(FirewallBackend::kLegacy).value().backend() == FirewallBackend::kLegacy);
     CHECK(programs.Detect(FirewallBackend::kNft).value().backend() == FirewallBackend::kNft);
   }
+}
+
+TEST_CASE("A container's rules are read once and written once", "[host][firewall][root]") {
+  Programs programs;
+  const std::string log = programs.path("log");
+  programs
+      .Add("iptables-nft-save",
+           absl::StrCat("echo read >>", log, "; echo '*filter'; echo ':INPUT ACCEPT'; echo COMMIT"))
+      .Add("iptables-nft-restore", absl::StrCat("echo written >>", log));
+  const PacketFilter filter = programs.Detect(FirewallBackend::kNft).value();
+  const absl::StatusOr<NetNs> here = NetNs::Current();
+  REQUIRE(here.ok());
+  REQUIRE(filter.ApplyInSandbox(here->fd(), "ethwe", {Cidr::Parse("10.32.0.0/12").value()}) == absl::OkStatus());
+  CHECK(ReadSmallFile(log).value() == "read\nwritten\n");
 }
 
 TEST_CASE("With equal counts plain iptables decides", "[host][firewall]") {

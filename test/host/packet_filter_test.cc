@@ -127,6 +127,24 @@ TEST_CASE("Rules of 2.8 with its spelling are taken over, not doubled", "[host][
   }
 }
 
+TEST_CASE("A rule that refuses all forwarding is found, its narrower relatives are not", "[host][root]") {
+  if (!MayMakeNamespaces()) return;
+  for (FirewallBackend backend : kBackends) {
+    const World world;
+    if (!World::Has(backend)) continue;
+    const std::string ipt = "iptables-" + std::string(ToString(backend));
+    const PacketFilter filter = World::Filter(backend);
+    CHECK_FALSE(filter.RejectsForwarding().value());
+    World::Run(ipt + " -A FORWARD -s 192.0.2.0/24 -j REJECT --reject-with icmp-host-prohibited");
+    World::Run(ipt + " -A FORWARD -j REJECT --reject-with icmp-port-unreachable");
+    World::Run(ipt + " -A INPUT " + kForwardReject);
+    CHECK_FALSE(filter.RejectsForwarding().value());
+    World::Run(ipt + " -A FORWARD " + kForwardReject);
+    REQUIRE(filter.Apply(ExampleRules()).ok());
+    CHECK(filter.RejectsForwarding().value());
+  }
+}
+
 TEST_CASE("Reset cleans both back ends", "[host][root]") {
   if (!MayMakeNamespaces()) return;
   const World world;
