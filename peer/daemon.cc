@@ -146,6 +146,7 @@ class Daemon {
     host.bridge.proc_path = options_.proc_path;
     host.firewall = std::move(firewall);
     host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
+    host_->LookForForwardReject([this] { WarnOfForwardReject(); });
     driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_);
     driver_->SetObserver([this] { OnCoreChanged(); });
 
@@ -218,6 +219,15 @@ class Daemon {
     logger_.Info("ready");
     host_->RemoveForeignRules();
     ReleaseStartupPages();
+  }
+
+  void WarnOfForwardReject() {
+    const std::string warning =
+        absl::StrCat("the iptables rule '-A FORWARD ", kForwardReject,
+                     "' of this host may block name resolution via weaveDNS and what containers exchange with other "
+                     "networks: please reconfigure the firewall");
+    logger_.Warning(warning);
+    notifier_.Warning(warning);
   }
 
   absl::Status WatchLinks() {

@@ -92,6 +92,16 @@ void HostExecutor::RemoveForeignRules() {
   });
 }
 
+// The worker that will bring in the rules, so this is over before.
+void HostExecutor::LookForForwardReject(absl::AnyInvocable<void()> found) {
+  firewall_workers_.Submit([this, found = std::move(found), alive = std::weak_ptr<Alive>(alive_)]() mutable {
+    if (!filter_.RejectsForwarding().value_or(false)) return;  // a filter that cannot be read fails SyncHost
+    loop_.Post([alive, found = std::move(found)]() mutable {
+      if (!alive.expired()) found();
+    });
+  });
+}
+
 FirewallOwner HostExecutor::Owner() const {
   return {options_.firewall.bridge, options_.firewall.docker_bridge, options_.firewall.port};
 }

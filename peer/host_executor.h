@@ -44,6 +44,10 @@ class HostExecutor {
   // waits.
   void RemoveForeignRules();
 
+  // Calls `found`, on the loop and before the first SyncHost is answered, when the host's packet filter has
+  // kForwardReject. To be asked before anything is executed.
+  void LookForForwardReject(absl::AnyInvocable<void()> found);
+
   std::uint64_t firewall_reapplied_count() const { return keeper_ == nullptr ? 0 : keeper_->reapplied_count(); }
 
  private:

@@ -86,6 +86,7 @@ for backend in "${BACKENDS[@]}"; do
     launch "$host" --name ::1 --docker-bridge dkr0
     expect 0 "" on "$host" weave expose 10.32.0.1/16
     expect 0 "" on "$host" weave expose --without-masquerade 10.33.0.1/16
+    lacks "may block" cat "$(log_of "$host")" || fail "$backend: warned of a rule that is not there"
     launched=$(ours)
     [ "$launched" = "$(expected_rules)" ] || fail "$backend: rules: $(diff <(expected_rules) <(ours))"
     [ "$(theirs)" = "$foreign" ] || fail "$backend: foreign rules: $(diff <(echo "$foreign") <(theirs))"
@@ -120,7 +121,11 @@ for backend in "${BACKENDS[@]}"; do
     expect 0 "" on "$host" weave stop
     same_as_launched || fail "$backend: stop changed rules: $(diff <(echo "$launched") <(ours))"
     ipt -F FORWARD
-    launch "$host" --name ::1 --docker-bridge dkr0
+    ipt -A FORWARD -j REJECT --reject-with icmp-host-prohibited
+    foreign=$(theirs)
+    expect 0 "WARNING: the iptables rule '-A FORWARD -j REJECT --reject-with icmp-host-prohibited'" \
+        on "$host" weave launch --name ::1 --docker-bridge dkr0
+    logged "$host" "'-A FORWARD -j REJECT --reject-with icmp-host-prohibited'" || fail "$backend: not in the log"
     same_as_launched || fail "$backend: launch again: $(diff <(echo "$launched") <(ours))"
     [ "$(theirs)" = "$foreign" ] || fail "$backend: foreign rules: $(diff <(echo "$foreign") <(theirs))"
 
