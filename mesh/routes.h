@@ -1,35 +1,38 @@
-// How a message reaches one, some or all peers: next hops and fan-outs, equal to those of any peer with the same topology
-// (spec/mesh.md section 7). Recomputed when asked for after a change.
+// How a message reaches one, some or all peers: next hops and fan-outs, equal to those of any peer with the same
+// topology (spec/mesh.md section 7). Recomputed when asked for after a change.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/peer_name.h"
 #include "base/random.h"
 #include "mesh/topology.h"
+#include "mesh/topology_view.h"
 
 namespace weave {
 
-// Which links a walk takes.
-enum class Links : std::uint8_t {
-  kEstablished,  // established on both sides: data frames
-  kAll,          // any connection record: gossip
-};
-
+// Answers are of one moment and consistent with each other. The walks are made when first asked for, one for each kind
+// of links and, for broadcasts, each source; their results are kept until the topology differs: some bytes per peer.
+// One thread, also for const calls.
 class RouteTable {
  public:
   // `topology` outlives the table.
   explicit RouteTable(const Topology& topology);
-  ~RouteTable();
   RouteTable(const RouteTable&) = delete;
   RouteTable& operator=(const RouteTable&) = delete;
 
-  // Takes the topology as it is now; until then all answers are those of the last call. Cheap when nothing changed.
+  // Takes the topology as it is now; until then all answers are those of the last call, or of the construction. Cheap
+  // when nothing changed.
   void Update();
 
-  // The neighbour to which a message for `destination` goes; none when it is unreachable. The unknown name for ourselves.
+  // The neighbour to which a message for `destination` goes; none when it is unreachable. The unknown name for
+  // ourselves.
   std::optional<PeerName> NextHop(Links links, PeerName destination) const;
 
   // Reachable peers with their next hop, ourselves with the unknown name; in order of names.
@@ -39,15 +42,39 @@ class RouteTable {
   };
   std::vector<UnicastRoute> UnicastRoutes(Links links) const;
 
-  // The neighbours to which we pass on what `source` broadcasts; in order of names.
+  // The neighbours to which we pass on what `source` broadcasts; in order of names. None when the source is unknown or
+  // its messages cannot come to us by its own record (spec/mesh.md section 7.2, trap). Valid until the next Update.
   const std::vector<PeerName>& Broadcast(Links links, PeerName source) const;
 
-  // Neighbours for one round of gossip, `except` left out (section 7.3).
+  // Neighbours for one round of gossip, `except` left out: about twice the logarithm of the network's size, at random,
+  // those through which more peers are reached with greater probability (section 7.3). In order of names.
   std::vector<PeerName> RandomNeighbours(PeerName except, Random& random) const;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  struct Neighbour {
+    PeerName name;
+    std::uint64_t reaches = 0;  // peers whose next hop it is, itself included
+  };
+
+  // What is known so far of one kind of links.
+  struct Table {
+    std::vector<PeerIndex> via;                         // by destination; kNoPeer: unreachable. Empty: not computed yet
+    std::vector<Neighbour> neighbours;                  // in order of names
+    std::size_t reachable_count = 0;                    // ourselves included
+    std::vector<const std::vector<PeerName>*> fan_out;  // by source, into `fan_outs_`; null: not computed yet
+  };
+
+  Table& TableOf(Links links) const { return tables_[links == Links::kAll ? 1 : 0]; }
+  const Table& Unicast(Links links) const;
+  std::vector<PeerName> FanOut(Links links, PeerIndex source) const;
+
+  const Topology& topology_;
+  std::shared_ptr<const TopologyView> view_;
+  PeerIndex self_ = 0;
+  mutable std::array<Table, 2> tables_;
+  mutable std::set<std::vector<PeerName>> fan_outs_;  // distinct ones: most sources share a few
+  const std::vector<PeerName> nobody_;
+  mutable TopologyWalk walk_;
 };
 
 }  // namespace weave

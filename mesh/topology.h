@@ -1,7 +1,8 @@
 // Who is in the network and how they say they are connected: our copy of every peer's record, merged from gossip, and
-// our own record (spec/mesh.md section 6). Peers have a dense index for the routes.
+// our own record (spec/mesh.md section 6). Routes read it as a graph (mesh/topology_view.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,92 +11,134 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/bytes.h"
 #include "base/peer_name.h"
 #include "base/random.h"
+#include "mesh/peer_record.h"
+#include "mesh/short_ids.h"
+#include "mesh/topology_view.h"
 #include "wire/topology.h"
 
 namespace weave {
 
-// What changed by one call, for whoever acts on it.
+// What changed by one call, for whoever acts on it. Calls add to it.
 struct TopologyChange {
   std::vector<PeerName> improved;  // records that were new to us: what an epidemic passes on; in order, each once
   bool self_changed = false;       // our own record has a new version: it must be gossiped
   bool short_ids_changed = false;  // an id that was in use means another peer, or none: datapath flows are stale
-  bool topology_changed = false;   // peers or connections differ: routes are stale
-  std::vector<PeerName> removed;   // by garbage collection
+  bool topology_changed = false;   // peers or what they say of their connections: routes and targets are stale
+  std::vector<PeerName> removed;   // by garbage collection; in order
 };
 
+// The rules are those of a 2.8 peer, for routes must be equal. We differ where nobody else can see it:
+//  * A peer that only an outdated record names does not become known for the second until the next garbage collection.
+//  * A peer that an update names twice gets the better of both records, not a mixture.
+//  * The unknown name, a connection of a peer to itself and a second connection to the same peer are left out.
+//  * A record of us with our own uid that outdoes ours, which only a broken peer makes, is outdone in turn.
+// One thread. Work of an update: proportional to its size, and little for records that are known.
 class Topology {
  public:
-  // `uid` is not 0.
-  Topology(PeerName self, std::string nickname, PeerUid uid, Random random);
-  ~Topology();
+  // `uid` is not 0. `pool`, if there is one, outlives the topology: simulated peers share their records in it.
+  Topology(PeerName self, std::string nickname, PeerUid uid, Random random, PeerRecordPool* pool = nullptr);
   Topology(const Topology&) = delete;
   Topology& operator=(const Topology&) = delete;
 
   // ---- our own record ----
 
-  // A live connection of ours to `remote`, pending at first. At most one per remote: CHECK.
+  // Each gives our record the next version. The last one is 2^64-1, which only somebody who forges records of us can
+  // make us reach; others do not hear of changes after it.
+
+  // A live connection to `remote`, pending at first. CHECK: `remote` is known and referenced, another peer than we, and
+  // not connected yet.
   void AddConnection(PeerName remote, const std::string& remote_address, bool outbound, TopologyChange& change);
+  // CHECK: connected. Changes nothing when established already.
   void SetEstablished(PeerName remote, TopologyChange& change);
-  // Also collects garbage.
+  // CHECK: connected. Also collects garbage, at once: an update that names peers we cannot reach could circle for ever.
   void RemoveConnection(PeerName remote, TopologyChange& change);
 
   // ---- others ----
 
   // A peer that introduced itself on a connection: made if unknown, and kept while referenced, whatever others say.
-  // Its record stays the old one when the uid differs: gossip will replace it. Returns whether the name was known with
-  // another uid ("restarted").
+  // If known, the record stays as it is: gossip will replace it. Returns whether the name was known with another uid
+  // ("restarted"), as it is of a placeholder.
   bool Reference(const PeerSummary& introduced, TopologyChange& change);
+  // Once for each Reference: CHECK. The peer stays until the next garbage collection.
   void Unreference(PeerName name);
 
   // A received update (spec/mesh.md section 6.3). InvalidArgument when it cannot be decoded; nothing changed then.
+  // Connections in records that are outdated are not looked at. Memory stays proportional to the update, and what does
+  // not connect to us goes with the next garbage collection.
   absl::StatusOr<TopologyChange> Apply(ByteView update);
 
-  // Drops peers that no connection records lead to from us, and that nobody references. Tries again for a short id when
-  // there was none free (section 6.6).
+  // Drops peers that no connection records lead to from us, and that nobody references.
   void CollectGarbage(TopologyChange& change);
 
   // ---- reading ----
 
-  PeerName self() const;
+  PeerName self() const { return self_; }
   ShortId self_short_id() const;
   // Null when unknown. Valid until the next change.
   const PeerSummary* Find(PeerName name) const;
   bool Knows(PeerName name) const { return Find(name) != nullptr; }
-  std::size_t peer_count() const;
+  std::size_t peer_count() const { return peers_.size(); }  // placeholders and ourselves included
   // In order of names.
   std::vector<const PeerSummary*> Peers() const;
   std::vector<PeerName> Names() const;
-  std::optional<PeerName> OwnerOf(ShortId short_id) const;
+  std::optional<PeerName> OwnerOf(ShortId short_id) const { return short_ids_.OwnerOf(short_id); }
 
   // The current records of those `names` that are known, encoded as an update.
   Bytes Encode(const absl::btree_set<PeerName>& names) const;
+  // Everyone's.
+  Bytes EncodeAll() const;
 
-  // ---- dense view for the routes: indices 0..index_count()-1, sorted by name, valid until the next change ----
+  // ---- as a graph ----
 
-  using PeerIndex = std::uint32_t;
-  struct Link {
-    PeerIndex to = 0;
-    bool symmetric = false;  // established, and so says the record of the other end
-  };
+  // The peers and links of now, made when first asked for after they changed. The same object until they change again.
+  std::shared_ptr<const TopologyView> View() const;
+
   // Bumped whenever peers or links differ.
-  std::uint64_t generation() const;
-  std::size_t index_count() const;
-  PeerName NameOf(PeerIndex index) const;
-  std::optional<PeerIndex> IndexOf(PeerName name) const;
-  // Sorted by `to`; connections to peers we do not know do not exist (they are placeholders as soon as they are named).
-  absl::Span<const Link> LinksOf(PeerIndex index) const;
+  std::uint64_t generation() const { return generation_; }
 
-  // What must hold between any two calls; for tests.
+  // The view's, for one look; valid until the next change. Indices 0..index_count()-1, in order of names.
+  using PeerIndex = weave::PeerIndex;
+  using Link = TopologyView::Link;
+  std::size_t index_count() const { return View()->size(); }
+  PeerName NameOf(PeerIndex index) const { return View()->NameOf(index); }
+  std::optional<PeerIndex> IndexOf(PeerName name) const { return View()->IndexOf(name); }
+  absl::Span<const Link> LinksOf(PeerIndex index) const { return View()->LinksOf(index); }
+
+  // What must hold between any two calls; for tests. Internal naming the first violation.
   absl::Status CheckInvariants() const;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  struct Peer {
+    PeerRecordPtr record;
+    std::uint32_t references = 0;
+  };
+  using PeerMap = absl::btree_map<PeerName, Peer>;
+
+  const PeerSummary& Self() const;
+  void Store(PeerSummary summary, TopologyChange& change);
+  void StoreSelf(PeerSummary summary, TopologyChange& change);
+  void StorePlaceholders(PeerName named_by, TopologyChange& change);
+  void Outdo(std::uint64_t version, TopologyChange& change);
+  void KeepOwnShortId(TopologyChange& change);
+  absl::Status CheckRecord(const PeerSummary& summary) const;
+  absl::Status CheckView() const;
+
+  const PeerName self_;
+  Random random_;
+  PeerRecordPool* const pool_;
+  PeerMap peers_;  // always with us
+  ShortIdTable short_ids_;
+  std::uint64_t generation_ = 0;
+  TopologyWalk walk_;
+
+  mutable std::shared_ptr<const TopologyView> view_;  // of `view_generation_`
+  mutable std::uint64_t view_generation_ = 0;
 };
 
 }  // namespace weave

@@ -1,0 +1,116 @@
+#include "mesh/routes.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/check.h"
+
+namespace weave {
+namespace {
+
+// 2 * log2(n), rounded down: the logarithm of the square. `n` is a count of peers, so the square fits.
+std::size_t TwiceLog2(std::uint64_t n) { return static_cast<std::size_t>(std::bit_width(n * n)) - 1; }
+
+}  // namespace
+
+RouteTable::RouteTable(const Topology& topology) : topology_(topology) { Update(); }
+
+void RouteTable::Update() {
+  std::shared_ptr<const TopologyView> now = topology_.View();
+  if (now == view_) return;
+  view_ = std::move(now);
+  self_ = *view_->IndexOf(topology_.self());
+  for (Table& table : tables_) {
+    table.via.clear();
+    table.neighbours.clear();
+    table.fan_out.clear();
+  }
+  fan_outs_.clear();
+}
+
+std::optional<PeerName> RouteTable::NextHop(Links links, PeerName destination) const {
+  const std::optional<PeerIndex> index = view_->IndexOf(destination);
+  if (!index.has_value()) return std::nullopt;
+  if (*index == self_) return PeerName();
+  const PeerIndex via = Unicast(links).via[*index];
+  if (via == kNoPeer) return std::nullopt;
+  return view_->NameOf(via);
+}
+
+std::vector<RouteTable::UnicastRoute> RouteTable::UnicastRoutes(Links links) const {
+  const Table& table = Unicast(links);
+  std::vector<UnicastRoute> routes;
+  routes.reserve(table.reachable_count);
+  for (PeerIndex i = 0; i < table.via.size(); ++i) {
+    if (table.via[i] == kNoPeer) continue;
+    routes.push_back({.destination = view_->NameOf(i), .via = i == self_ ? PeerName() : view_->NameOf(table.via[i])});
+  }
+  return routes;
+}
+
+const std::vector<PeerName>& RouteTable::Broadcast(Links links, PeerName source) const {
+  const std::optional<PeerIndex> index = view_->IndexOf(source);
+  if (!index.has_value()) return nobody_;
+  Table& table = TableOf(links);
+  table.fan_out.resize(view_->size(), nullptr);
+  const std::vector<PeerName>*& known = table.fan_out[*index];
+  if (known == nullptr) known = &*fan_outs_.insert(FanOut(links, *index)).first;
+  return *known;
+}
+
+std::vector<PeerName> RouteTable::RandomNeighbours(PeerName except, Random& random) const {
+  const Table& table = Unicast(Links::kAll);
+  std::vector<Neighbour> candidates;
+  candidates.reserve(table.neighbours.size());
+  std::uint64_t total = 0;
+  for (const Neighbour& neighbour : table.neighbours) {
+    if (neighbour.name == except) continue;
+    candidates.push_back(neighbour);
+    total += neighbour.reaches;
+  }
+  const std::size_t count = std::min(TwiceLog2(table.reachable_count), candidates.size());
+  std::vector<PeerName> chosen;
+  chosen.reserve(count);
+  while (chosen.size() < count) {
+    std::uint64_t point = random.Below(total);
+    auto drawn = candidates.begin();
+    for (; point >= drawn->reaches; ++drawn) point -= drawn->reaches;
+    chosen.push_back(drawn->name);
+    total -= drawn->reaches;
+    drawn->reaches = 0;  // not drawn again
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+const RouteTable::Table& RouteTable::Unicast(Links links) const {
+  Table& table = TableOf(links);
+  if (!table.via.empty()) return table;
+  walk_.Run(*view_, self_, kNoPeer, links);
+  table.reachable_count = walk_.reached_count();
+  table.via.assign(view_->size(), kNoPeer);
+  std::vector<std::uint64_t> reaches(view_->size(), 0);
+  for (PeerIndex i = 0; i < view_->size(); ++i) {
+    if (!walk_.Reached(i)) continue;
+    table.via[i] = walk_.Via(i);
+    if (i != self_) ++reaches[walk_.Via(i)];
+  }
+  // Every neighbour we have a link to is its own next hop.
+  for (const TopologyView::Link& link : view_->LinksOf(self_)) {
+    if (reaches[link.to] > 0) table.neighbours.push_back({.name = view_->NameOf(link.to), .reaches = reaches[link.to]});
+  }
+  return table;
+}
+
+std::vector<PeerName> RouteTable::FanOut(Links links, PeerIndex source) const {
+  std::vector<PeerName> neighbours;
+  if (!walk_.Run(*view_, source, self_, links)) return neighbours;
+  for (const TopologyView::Link& link : view_->LinksOf(self_)) {
+    if (links == Links::kEstablished && !link.symmetric) continue;
+    if (!walk_.Reached(link.to)) neighbours.push_back(view_->NameOf(link.to));
+  }
+  return neighbours;
+}
+
+}  // namespace weave

@@ -1,0 +1,48 @@
+#include "mesh/short_ids.h"
+
+#include <vector>
+
+namespace weave {
+namespace {
+
+constexpr int kRandomTries = 10;  // spec/mesh.md section 6.6
+
+}  // namespace
+
+bool ShortIdTable::Add(ShortId short_id, PeerName peer) {
+  if (short_id > kMaxShortId) return false;
+  const std::optional<PeerName> owner = OwnerOf(short_id);
+  const bool reused = !owner.has_value() && used_[short_id];
+  holders_.insert({short_id, peer});
+  used_.set(short_id);
+  if (!owner.has_value()) ++taken_count_;
+  return reused || (owner.has_value() && peer < *owner);
+}
+
+bool ShortIdTable::Remove(ShortId short_id, PeerName peer) {
+  const std::optional<PeerName> owner = OwnerOf(short_id);
+  holders_.erase({short_id, peer});
+  if (owner.has_value() && !OwnerOf(short_id).has_value()) --taken_count_;
+  return owner == peer;
+}
+
+std::optional<PeerName> ShortIdTable::OwnerOf(ShortId short_id) const {
+  const auto it = holders_.lower_bound({short_id, PeerName()});
+  if (it == holders_.end() || it->first != short_id) return std::nullopt;
+  return it->second;
+}
+
+std::optional<ShortId> ShortIdTable::PickFree(Random& random) const {
+  if (taken_count_ == kShortIdCount) return std::nullopt;
+  for (int i = 0; i < kRandomTries; ++i) {
+    const auto short_id = static_cast<ShortId>(random.Below(kShortIdCount));
+    if (!OwnerOf(short_id).has_value()) return short_id;
+  }
+  std::vector<ShortId> free;
+  for (ShortId short_id = 0; short_id < kShortIdCount; ++short_id) {
+    if (!OwnerOf(short_id).has_value()) free.push_back(short_id);
+  }
+  return free[random.Below(free.size())];
+}
+
+}  // namespace weave

@@ -1,0 +1,89 @@
+// The topology as a graph at one moment: peers have indices in order of their names, links are arrays of indices.
+// Routes and garbage collection walk it; it stays as it is while the topology goes on changing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "base/peer_name.h"
+#include "mesh/peer_record.h"
+
+namespace weave {
+
+using PeerIndex = std::uint32_t;
+inline constexpr PeerIndex kNoPeer = std::numeric_limits<PeerIndex>::max();
+
+// Which links a walk takes.
+enum class Links : std::uint8_t {
+  kEstablished,  // established on both sides: data frames
+  kAll,          // any connection record: gossip
+};
+
+// Connections to peers that are not part of the view are left out.
+class TopologyView {
+ public:
+  struct Link {
+    PeerIndex to = 0;
+    bool established = false;  // says the record that has the link
+    bool symmetric = false;    // established, and so says the record of the other end
+  };
+
+  // `records` in order of names. What did not change since `previous` (may be null) is taken from there instead of
+  // being looked up again: the cost is a copy plus some work per record that differs.
+  TopologyView(std::vector<PeerRecordPtr> records, const TopologyView* previous);
+  TopologyView(const TopologyView&) = delete;
+  TopologyView& operator=(const TopologyView&) = delete;
+
+  std::size_t size() const { return names_.size(); }
+  PeerName NameOf(PeerIndex index) const { return names_[index]; }
+  std::optional<PeerIndex> IndexOf(PeerName name) const;
+
+  // Sorted by `to`.
+  absl::Span<const Link> LinksOf(PeerIndex index) const {
+    return absl::MakeConstSpan(links_).subspan(first_link_[index], first_link_[index + 1] - first_link_[index]);
+  }
+
+ private:
+  bool Resolved(PeerIndex index) const;  // there is a link for each connection of the record
+  void CopyLinks(absl::Span<const Link> links, absl::Span<const PeerIndex> stands_at);
+  void ResolveLinks(const PeerSummary& summary);
+  void MarkSymmetric(const std::vector<bool>& fresh);
+  bool SaysEstablished(PeerIndex from, PeerIndex to) const;
+
+  std::vector<PeerRecordPtr> records_;  // kept so that an equal pointer means an equal record
+  std::vector<PeerName> names_;
+  std::vector<std::uint32_t> first_link_;  // by index, and one more: where the links of a peer start
+  std::vector<Link> links_;
+};
+
+// A breadth-first walk (spec/mesh.md section 7.1): level by level, each in order of names, so that all peers with the
+// same topology walk alike. Keeps its buffers from one run to the next.
+class TopologyWalk {
+ public:
+  // Starts at `start`, over `links`, until it comes to `stop` (kNoPeer: until everything is reached). Returns whether
+  // it came to `stop`.
+  bool Run(const TopologyView& view, PeerIndex start, PeerIndex stop, Links links);
+
+  // Of the last run. Reached are also the neighbours of those whose turn had come.
+  bool Reached(PeerIndex index) const { return (reached_[index / 64] >> (index % 64) & 1) != 0; }
+  std::size_t reached_count() const { return reached_count_; }
+  // The neighbour of `start` over which `index` was reached; `start` itself for `start`. Undefined if not reached.
+  PeerIndex Via(PeerIndex index) const { return via_[index]; }
+
+ private:
+  void Reach(PeerIndex index, PeerIndex via);
+  void SortNextLevel();
+
+  std::vector<std::uint64_t> reached_;  // a bit per index
+  std::vector<PeerIndex> via_;
+  std::vector<PeerIndex> level_;
+  std::vector<PeerIndex> next_level_;
+  std::vector<std::uint64_t> sorting_;  // a bit per index, all zero between uses
+  std::size_t reached_count_ = 0;
+};
+
+}  // namespace weave
