@@ -1,5 +1,5 @@
-// Protocol messages on a connection whose handshake is done (spec/mesh.md section 4). Decoded messages are views into the
-// bytes they came in.
+// Protocol messages on a connection whose handshake is done (spec/mesh.md section 4). Decoded messages are views into
+// the bytes they came in.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Keys and sealed messages of one connection (spec/mesh.md section 3). Deterministic: whoever makes a key pair brings the
-// random bytes.
+// Keys and sealed messages of one connection (spec/mesh.md section 3). Deterministic: whoever makes a key pair brings
+// the random bytes.
 #pragma once
 
 #include <array>
@@ -18,8 +18,8 @@ using SessionKey = std::array<std::uint8_t, 32>;
 // Curve25519: the public key that goes with 32 random bytes.
 PublicKey PublicKeyOf(const PrivateKey& key);
 
-// What both ends compute from their own private key, the other's public key and the common password. InvalidArgument for
-// a public key that gives no secret (a point of low order).
+// What both ends compute from their own private key, the other's public key and the common password. InvalidArgument
+// for a public key that gives no secret (a point of low order).
 absl::StatusOr<SessionKey> MakeSessionKey(const PrivateKey& own, const PublicKey& remote, absl::string_view password);
 
 // NaCl secretbox: 16 bytes of tag, then the ciphertext.

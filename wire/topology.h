@@ -1,4 +1,5 @@
-// The payload of the channel "topology": what peers say about themselves and their connections (spec/mesh.md section 6).
+// The payload of the channel "topology": what peers say about themselves and their connections (spec/mesh.md
+// section 6).
 #pragma once
 
 #include <cstdint>

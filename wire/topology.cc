@@ -1,0 +1,209 @@
+#include "wire/topology.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "wire/gob.h"
+
+namespace weave {
+
+// As they stand on the wire; views into the bytes they came in or go out from.
+struct WirePeer {
+  ByteView name;
+  absl::string_view nickname;
+  std::uint64_t uid = 0;
+  std::uint64_t version = 0;
+  std::uint16_t short_id = 0;
+  bool has_short_id = false;
+};
+
+struct WireConnection {
+  ByteView name;
+  absl::string_view remote_address;
+  bool outbound = false;
+  bool established = false;
+};
+
+template <>
+struct GobDescription<WirePeer>
+    : GobStruct<"peerSummary",  //
+                GobField<"NameByte", &WirePeer::name>, GobField<"NickName", &WirePeer::nickname>,
+                GobField<"UID", &WirePeer::uid>, GobField<"Version", &WirePeer::version>,
+                GobField<"ShortID", &WirePeer::short_id>, GobField<"HasShortID", &WirePeer::has_short_id>> {};
+
+template <>
+struct GobDescription<WireConnection>
+    : GobStruct<"connectionSummary",  //
+                GobField<"NameByte", &WireConnection::name>, GobField<"RemoteTCPAddr", &WireConnection::remote_address>,
+                GobField<"Outbound", &WireConnection::outbound>,
+                GobField<"Established", &WireConnection::established>> {};
+
+namespace {
+
+constexpr std::size_t kNameSize = 6;
+
+// The ids that a fresh encoder gives; EncodeSummary depends on them.
+constexpr GobTypeId kPeerTypeId = 65;
+constexpr GobTypeId kConnectionsTypeId = 67;
+
+// Before the first peer, and between it and its connections.
+struct Definitions {
+  Bytes peer;
+  Bytes connections;
+};
+
+const Definitions& OwnDefinitions() {
+  static const Definitions* const definitions = [] {
+    GobWriter writer;
+    auto* made = new Definitions;
+    CHECK(writer.Define<WirePeer>() == kPeerTypeId);
+    made->peer = writer.Take();
+    CHECK(writer.Define<std::vector<WireConnection>>() == kConnectionsTypeId);
+    made->connections = writer.Take();
+    return made;
+  }();
+  return *definitions;
+}
+
+absl::StatusOr<PeerName> NameOf(ByteView bytes) {
+  if (bytes.size() != kNameSize)
+    return absl::InvalidArgumentError(absl::StrCat("peer name of ", bytes.size(), " bytes, want ", kNameSize));
+  std::uint64_t value = 0;
+  for (const std::uint8_t byte : bytes) value = value << 8 | byte;
+  return PeerName(value);
+}
+
+absl::StatusOr<PeerSummary> SummaryOf(const WirePeer& peer) {
+  PeerSummary summary;
+  ASSIGN_OR_RETURN(summary.name, NameOf(peer.name));
+  if (peer.short_id > kMaxShortId)
+    return absl::InvalidArgumentError(
+        absl::StrCat("short id ", peer.short_id, " of ", summary.name.ToString(), ", want at most ", kMaxShortId));
+  summary.nickname = std::string(peer.nickname);
+  summary.uid = peer.uid;
+  summary.version = peer.version;
+  if (peer.has_short_id) summary.short_id = peer.short_id;
+  return summary;
+}
+
+}  // namespace
+
+// One element at a time into what is asked for: nothing of the list is held twice, and a list of empty elements ends at
+// the first.
+template <>
+struct GobCodec<std::vector<ConnectionSummary>> {
+  static constexpr const GobType& kType = GobCodec<std::vector<WireConnection>>::kType;
+
+  static absl::Status Decode(GobInput& in, const GobDefinitions& definitions, GobTypeId id,
+                             std::vector<ConnectionSummary>& connections) {
+    std::size_t count = 0;
+    RETURN_IF_ERROR(in.Count(count));
+    connections.reserve(std::min(count, in.rest().size() / kMinElementSize));
+    const GobTypeId element = definitions.Find(id)->element;
+    for (std::size_t i = 0; i < count; ++i) {
+      WireConnection wire;
+      RETURN_IF_ERROR(GobCodec<WireConnection>::Decode(in, definitions, element, wire));
+      ASSIGN_OR_RETURN(const PeerName peer, NameOf(wire.name));
+      connections.push_back({peer, std::string(wire.remote_address), wire.outbound, wire.established});
+    }
+    return absl::OkStatus();
+  }
+
+  // Field number, name, end.
+  static constexpr std::size_t kMinElementSize = 1 + 1 + kNameSize + 1;
+};
+
+EncodedSummary EncodeSummary(const PeerSummary& summary) {
+  const auto name = summary.name.ToMac().bytes();
+  const WirePeer peer{.name = name,
+                      .nickname = summary.nickname,
+                      .uid = summary.uid,
+                      .version = summary.version,
+                      .short_id = summary.short_id.value_or(0),
+                      .has_short_id = summary.short_id.has_value()};
+  EncodedSummary encoded;
+  AppendGobMessage(kPeerTypeId, peer, encoded.summary);
+
+  std::vector<std::array<std::uint8_t, kNameSize>> names;
+  std::vector<WireConnection> connections;
+  names.reserve(summary.connections.size());
+  connections.reserve(summary.connections.size());
+  for (const ConnectionSummary& connection : summary.connections) {
+    names.push_back(connection.peer.ToMac().bytes());
+    connections.push_back({.name = names.back(),
+                           .remote_address = connection.remote_address,
+                           .outbound = connection.outbound,
+                           .established = connection.established});
+  }
+  AppendGobMessage(kConnectionsTypeId, connections, encoded.connections);
+  encoded.summary.shrink_to_fit();  // they live as long as the record
+  encoded.connections.shrink_to_fit();
+  return encoded;
+}
+
+Bytes EncodeTopology(absl::Span<const EncodedSummary* const> summaries) {
+  Bytes update;
+  if (summaries.empty()) return update;
+  const Definitions& definitions = OwnDefinitions();
+  std::size_t size = definitions.peer.size() + definitions.connections.size();
+  for (const EncodedSummary* summary : summaries) size += summary->summary.size() + summary->connections.size();
+  update.reserve(size);
+  const auto append = [&update](const Bytes& bytes) { update.insert(update.end(), bytes.begin(), bytes.end()); };
+  append(definitions.peer);
+  for (const EncodedSummary* summary : summaries) {
+    append(summary->summary);
+    if (summary == summaries.front()) append(definitions.connections);
+    append(summary->connections);
+  }
+  return update;
+}
+
+class TopologyReader::Impl {
+ public:
+  explicit Impl(ByteView update) : reader_(update) {}
+
+  absl::StatusOr<std::optional<PeerSummary>> Next() {
+    if (connections_pending_) RETURN_IF_ERROR(reader_.Skip<std::vector<ConnectionSummary>>());
+    connections_pending_ = false;
+    ASSIGN_OR_RETURN(const bool more, reader_.HasValue());
+    if (!more) return std::nullopt;
+    WirePeer peer;
+    RETURN_IF_ERROR(reader_.Read(peer));
+    connections_pending_ = true;
+    ASSIGN_OR_RETURN(PeerSummary summary, SummaryOf(peer));
+    return summary;
+  }
+
+  absl::StatusOr<std::vector<ConnectionSummary>> Connections() {
+    CHECK(connections_pending_) << "connections of a peer are read once, after the peer";
+    connections_pending_ = false;
+    std::vector<ConnectionSummary> connections;
+    RETURN_IF_ERROR(reader_.Read(connections));
+    return connections;
+  }
+
+ private:
+  GobReader reader_;
+  bool connections_pending_ = false;
+};
+
+TopologyReader::TopologyReader(ByteView update) : impl_(std::make_unique<Impl>(update)) {}
+TopologyReader::~TopologyReader() = default;
+
+absl::StatusOr<std::optional<PeerSummary>> TopologyReader::Next() {
+  absl::StatusOr<std::optional<PeerSummary>> peer = impl_->Next();
+  if (!peer.ok()) return Annotate(peer.status(), "topology");
+  return peer;
+}
+
+absl::StatusOr<std::vector<ConnectionSummary>> TopologyReader::Connections() {
+  absl::StatusOr<std::vector<ConnectionSummary>> connections = impl_->Connections();
+  if (!connections.ok()) return Annotate(connections.status(), "topology");
+  return connections;
+}
+
+}  // namespace weave
