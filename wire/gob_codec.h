@@ -37,7 +37,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/bytes.h"
-#include "base/check.h"
 #include "base/peer_name.h"
 #include "base/status.h"
 #include "wire/gob_definitions.h"
