@@ -1,5 +1,6 @@
 #include "io/event_loop.h"
 
+#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -32,14 +33,25 @@ class EventLoop::Impl {
   class TimerImpl;
   class WatchImpl;
 
-  // What the asio handler of a watch and the watch itself share: either may go first.
-  struct WatchState {
-    WatchState(boost::asio::io_context& context, absl::AnyInvocable<void()> on_readable)
-        : descriptor(context), callback(std::move(on_readable)) {}
+  enum Direction : std::uint8_t { kRead, kWrite };
 
-    boost::asio::posix::stream_descriptor descriptor;
+  // What a watch shares with the asio handler that is calling it: either may go first.
+  struct WatchState {
     absl::AnyInvocable<void()> callback;
     bool alive = true;
+  };
+
+  // A descriptor with the watches on it: epoll takes it once. Shared with the asio handlers.
+  struct WatchedFd {
+    explicit WatchedFd(boost::asio::io_context& context) : descriptor(context) {}
+
+    struct Side {
+      std::shared_ptr<WatchState> watch;  // null: none
+      bool waiting = false;               // asio holds a handler; there is no taking it back for one side alone
+    };
+
+    boost::asio::posix::stream_descriptor descriptor;
+    std::array<Side, 2> sides;  // by Direction
   };
 
   // Timers of equal deadline fire in the order they were armed.
@@ -55,7 +67,7 @@ class EventLoop::Impl {
       posted_.clear();
     }
     CHECK(timers_.empty()) << timers_.size() << " timers outlive their loop";
-    CHECK(watch_count_ == 0) << watch_count_ << " watches outlive their loop";
+    CHECK(watched_.empty()) << "watches of " << watched_.size() << " descriptors outlive their loop";
   }
 
   void Run() {
@@ -90,9 +102,32 @@ class EventLoop::Impl {
 
   void CheckThread() const { CHECK(OnLoopThread()) << "not the thread of this loop"; }
 
-  void StartWait(const std::shared_ptr<WatchState>& state) {
-    state->descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                                 [this, state](const error_code& error) { OnReadable(state, error); });
+  void Watch(int fd, Direction direction, absl::AnyInvocable<void()> callback) {
+    std::shared_ptr<WatchedFd>& watched = watched_[fd];
+    if (watched == nullptr) {
+      watched = std::make_shared<WatchedFd>(context_);
+      error_code error;
+      watched->descriptor.assign(fd, error);
+      CHECK(!error) << "watch descriptor " << fd << ": " << error.message();
+    }
+    WatchedFd::Side& side = watched->sides[direction];
+    CHECK(side.watch == nullptr) << "descriptor " << fd << " is watched already";
+    side.watch = std::make_shared<WatchState>(WatchState{std::move(callback)});
+    if (in_turn_) {
+      to_rearm_.emplace_back(watched, direction);
+    } else {
+      StartWait(watched, direction);
+    }
+  }
+
+  void Unwatch(int fd, Direction direction) {
+    const auto found = watched_.find(fd);
+    WatchedFd& watched = *found->second;
+    watched.sides[direction].watch->alive = false;
+    watched.sides[direction].watch = nullptr;
+    if (watched.sides[kRead].watch != nullptr || watched.sides[kWrite].watch != nullptr) return;
+    watched.descriptor.release();  // the owner closes it
+    watched_.erase(found);
   }
 
   Now now_value() const { return now_; }
@@ -109,8 +144,7 @@ class EventLoop::Impl {
     RunTimers();
     RunPosted();
     if (end_of_turn_) end_of_turn_();
-    for (const std::shared_ptr<WatchState>& state : std::exchange(to_rearm_, {}))
-      if (state->alive) StartWait(state);
+    for (const auto& [watched, direction] : std::exchange(to_rearm_, {})) StartWait(watched, direction);
     ArmWakeup();
     in_turn_ = false;
     if (observer_ != nullptr) observer_->OnTurnEnd();
@@ -122,12 +156,24 @@ class EventLoop::Impl {
     if (observer_ != nullptr) observer_->OnTurnBegin(now_);
   }
 
-  void OnReadable(const std::shared_ptr<WatchState>& state, const error_code& error) {
-    if (!state->alive) return;
+  void StartWait(const std::shared_ptr<WatchedFd>& watched, Direction direction) {
+    WatchedFd::Side& side = watched->sides[direction];
+    if (side.watch == nullptr || std::exchange(side.waiting, true)) return;
+    watched->descriptor.async_wait(direction == kRead ? boost::asio::posix::stream_descriptor::wait_read
+                                                      : boost::asio::posix::stream_descriptor::wait_write,
+                                   [this, watched, direction](const error_code& error) {
+                                     watched->sides[direction].waiting = false;
+                                     OnReady(watched, direction, error);
+                                   });
+  }
+
+  void OnReady(const std::shared_ptr<WatchedFd>& watched, Direction direction, const error_code& error) {
+    const std::shared_ptr<WatchState> watch = watched->sides[direction].watch;
+    if (watch == nullptr) return;
     CHECK(!error) << "wait for a descriptor: " << error.message();
     EnsureTurn();
-    state->callback();
-    if (state->alive) to_rearm_.push_back(state);
+    watch->callback();
+    if (watch->alive) to_rearm_.emplace_back(watched, direction);
   }
 
   // Only those due at the start: a timer armed by another's callback waits for the next turn.
@@ -186,8 +232,8 @@ class EventLoop::Impl {
   absl::AnyInvocable<void()> end_of_turn_;
   std::map<TimerKey, TimerImpl*> timers_;  // the armed ones
   std::uint64_t next_sequence_ = 0;
-  std::vector<std::shared_ptr<WatchState>> to_rearm_;
-  int watch_count_ = 0;
+  std::map<int, std::shared_ptr<WatchedFd>> watched_;  // by descriptor
+  std::vector<std::pair<std::shared_ptr<WatchedFd>, Direction>> to_rearm_;
 
   Mutex mutex_;
   std::deque<absl::AnyInvocable<void()>> posted_ ABSL_GUARDED_BY(mutex_);
@@ -235,25 +281,20 @@ void EventLoop::Impl::Fire(std::map<TimerKey, TimerImpl*>::iterator due) { due->
 
 class EventLoop::Impl::WatchImpl final : public FdWatch {
  public:
-  WatchImpl(Impl& loop, int fd, absl::AnyInvocable<void()> callback)
-      : loop_(loop), state_(std::make_shared<WatchState>(loop.context_, std::move(callback))) {
-    error_code error;
-    state_->descriptor.assign(fd, error);
-    CHECK(!error) << "watch descriptor " << fd << ": " << error.message();
-    ++loop_.watch_count_;
-    loop_.StartWait(state_);
+  WatchImpl(Impl& loop, int fd, Direction direction, absl::AnyInvocable<void()> callback)
+      : loop_(loop), fd_(fd), direction_(direction) {
+    loop_.Watch(fd, direction, std::move(callback));
   }
 
   ~WatchImpl() override {
     loop_.CheckThread();
-    state_->alive = false;
-    state_->descriptor.release();  // the owner closes it
-    --loop_.watch_count_;
+    loop_.Unwatch(fd_, direction_);
   }
 
  private:
   Impl& loop_;
-  std::shared_ptr<WatchState> state_;
+  const int fd_;
+  const Direction direction_;
 };
 
 EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {}
@@ -276,7 +317,12 @@ std::unique_ptr<Timer> EventLoop::MakeTimer(absl::AnyInvocable<void()> callback)
 
 std::unique_ptr<FdWatch> EventLoop::WatchReadable(int fd, absl::AnyInvocable<void()> callback) {
   impl_->CheckThread();
-  return std::make_unique<Impl::WatchImpl>(*impl_, fd, std::move(callback));
+  return std::make_unique<Impl::WatchImpl>(*impl_, fd, Impl::kRead, std::move(callback));
+}
+
+std::unique_ptr<FdWatch> EventLoop::WatchWritable(int fd, absl::AnyInvocable<void()> callback) {
+  impl_->CheckThread();
+  return std::make_unique<Impl::WatchImpl>(*impl_, fd, Impl::kWrite, std::move(callback));
 }
 
 void EventLoop::SetEndOfTurn(absl::AnyInvocable<void()> callback) {

@@ -1,7 +1,7 @@
 // The event loop on which one thread owns the core and its sockets (docs/architecture.md, "Threads"). Boost.Asio stays
 // in event_loop.cc.
 //
-// A turn: sleep until something is ready, sample both clocks once, run the callbacks of every readable descriptor, then
+// A turn: sleep until something is ready, sample both clocks once, run the callbacks of every ready descriptor, then
 // of every timer that is due (by deadline, equal ones in the order they were armed), then every task posted so far (in
 // order), then the end-of-turn callback. What such a callback causes for its own kind (a task posted by a task, a timer
 // armed by a timer, a descriptor still readable) belongs to the next turn, so that every turn ends.
@@ -25,9 +25,9 @@ class Timer {
   virtual bool armed() const = 0;
 };
 
-// Calls back once a turn while a descriptor is readable (or at its end, or in error); destroying it ends that. It does
-// not own the descriptor, which must stay open for as long. Made by EventLoop, destroyed before it, on its thread only;
-// the callback may destroy it.
+// Calls back once a turn while a descriptor is readable (or at its end) or writable, and either way while it is in
+// error; destroying it ends that. It does not own the descriptor, which must stay open for as long. Made by EventLoop,
+// destroyed before it, on its thread only; the callback may destroy it.
 class FdWatch {
  public:
   virtual ~FdWatch() = default;
@@ -66,8 +66,10 @@ class EventLoop {
 
   std::unique_ptr<Timer> MakeTimer(absl::AnyInvocable<void()> callback);
 
-  // `fd` must be one that epoll accepts: socket, pipe, eventfd, signalfd, ...; not a regular file (CHECK).
+  // `fd` must be one that epoll accepts: socket, pipe, eventfd, signalfd, ...; not a regular file (CHECK). At most one
+  // watch of each kind for a descriptor at a time (CHECK); one made in a turn calls back in the next at the earliest.
   std::unique_ptr<FdWatch> WatchReadable(int fd, absl::AnyInvocable<void()> callback);
+  std::unique_ptr<FdWatch> WatchWritable(int fd, absl::AnyInvocable<void()> callback);
 
   // Replaces the callback that ends each turn.
   void SetEndOfTurn(absl::AnyInvocable<void()> callback);
