@@ -216,6 +216,7 @@ absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view 
     absl::StatusOr<SandboxInspection> inspection =
         InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface);
     if (!inspection.ok()) return Annotate(inspection.status(), absl::StrCat("container ", sandbox.ident));
+    if (inspection->state == SandboxState::kNoInterface) inventory.unattached.push_back(sandbox.netns_inode);
     if (inspection->state != SandboxState::kAttached) continue;
     // Not only among the bridge's ports: the bridge may be gone, and this end with it out of any.
     ASSIGN_OR_RETURN(const std::optional<LinkInfo> end, netlink.FindLink(inspection->host_index));

@@ -40,7 +40,7 @@ void EndpointTable::Hold(const std::vector<EndpointRecord>& records, const HostI
   for (const EndpointRecord& record : records) {
     const LiveEndpoint* live = FindLive(record, inventory);
     if (live == nullptr) {
-      logger_.Info("forgetting an endpoint whose container is gone", {{"container", record.sandbox.ident}});
+      logger_.Info(WhyForgotten(record, inventory), {{"container", record.sandbox.ident}});
       PersistRecord(record.sandbox.netns_inode, std::nullopt, out.tidy);
       continue;
     }
@@ -64,6 +64,15 @@ void EndpointTable::Restore(const std::vector<EndpointRecord>& records, const Ho
     endpoint.incomplete = endpoint.record->addresses.size() > present || endpoint.record->addresses.empty();
     StartNext(inode, out);
   }
+}
+
+absl::string_view EndpointTable::WhyForgotten(const EndpointRecord& record, const HostInventory& inventory) const {
+  if (record.boot_id != boot_id_) return "forgetting an endpoint of an earlier boot of this machine";
+  const auto& unattached = inventory.unattached;
+  if (std::find(unattached.begin(), unattached.end(), record.sandbox.netns_inode) == unattached.end())
+    return "forgetting an endpoint whose container is gone";
+  // The record is written before the interface is made and erased after it is removed.
+  return "forgetting an endpoint without interface: the peer ended within an attach or detach, or somebody removed it";
 }
 
 const LiveEndpoint* EndpointTable::FindLive(const EndpointRecord& record, const HostInventory& inventory) const {
@@ -297,7 +306,8 @@ void EndpointTable::FinishInspect(Now now, Endpoint& endpoint, const InFlight& d
   }
   endpoint.backoff = absl::ZeroDuration();
   if (result.present) return;
-  logger_.Info("container is gone", {{"container", endpoint.record->sandbox.ident}});
+  logger_.Info("forgetting an endpoint: its container ended, or its interface was removed",
+               {{"container", endpoint.record->sandbox.ident}});
   Forget(endpoint, out);
 }
 

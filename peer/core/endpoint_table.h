@@ -19,6 +19,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "peer/core/address_index.h"
@@ -117,6 +118,8 @@ class EndpointTable {
 
   using Endpoints = absl::btree_map<std::uint64_t, Endpoint>;
 
+  // What became of a record without a live endpoint, for the log.
+  absl::string_view WhyForgotten(const EndpointRecord& record, const HostInventory& inventory) const;
   const LiveEndpoint* FindLive(const EndpointRecord& record, const HostInventory& inventory) const;
   void AdoptAddress(Endpoint& endpoint, const Cidr& address);
   std::vector<std::uint64_t> SuspectFormerSandboxes(const SandboxRef& current, PeerOutput& out);

@@ -129,6 +129,7 @@ struct LiveEndpoint {
 struct HostInventory {
   std::vector<Cidr> bridge_addresses;
   std::vector<LiveEndpoint> endpoints;
+  std::vector<std::uint64_t> unattached = {};  // namespaces on record that are alive, without the interface
 };
 
 // The effects of one event: a driver never lets two events share an output. The driver makes `persist` durable first;

@@ -26,6 +26,22 @@ TEST_CASE("A namespace of another boot is forgotten, whatever lives under its nu
         "tidy endpoint/7 = -\n#1 sync [] without [] ports \n");
 }
 
+TEST_CASE("The log says what became of an endpoint that is forgotten", "[core]") {
+  struct Row {
+    const char* boot;
+    std::vector<std::uint64_t> unattached;
+    const char* expected;
+  };
+  for (const Row& row : {Row{"boot", {}, "container is gone"}, Row{"boot", {8}, "container is gone"},
+                         Row{"boot", {7}, "without interface"}, Row{"former", {7}, "earlier boot"}}) {
+    Transcript t;
+    t.Start({kIdentity, OnRecord(7, "10.0.0.1/24", row.boot)}, {{}, {}, row.unattached});
+    REQUIRE(t.logged().size() == 1);
+    CHECK_THAT(t.logged().front(), Catch::Contains(row.expected));
+    CHECK(t.core().Snapshot().endpoints.empty());
+  }
+}
+
 TEST_CASE("An address that is missing is put back", "[core]") {
   Transcript t;
   CHECK(t.Start({kIdentity, OnRecord(7, "10.0.0.1/24 10.0.0.2/24")}, {{}, {Alive(7, "10.0.0.1/24")}}) ==

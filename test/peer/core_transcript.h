@@ -20,6 +20,20 @@ std::string LinkName(std::uint64_t inode);
 
 std::string Describe(const PeerOutput& output);
 
+// Keeps what is logged, without fields.
+class KeepingLogger final : public Logger {
+ public:
+  KeepingLogger() : Logger(LogLevel::kInfo) {}
+  const std::vector<std::string>& messages() const { return messages_; }
+
+ private:
+  void Write(LogLevel, absl::string_view message, absl::Span<const LogField>) override {
+    messages_.emplace_back(message);
+  }
+
+  std::vector<std::string> messages_;
+};
+
 class Transcript {
  public:
   // Not started yet.
@@ -48,13 +62,14 @@ class Transcript {
   std::string Later();
 
   PeerCore& core() { return core_; }
+  const std::vector<std::string>& logged() const { return logger_.messages(); }
   absl::Time clock() const { return absl::FromUnixNanos(now_.nanoseconds()); }
 
  private:
   std::string Finish(PeerOutput output);
   Now now() const { return {now_, absl::UnixEpoch()}; }
 
-  NullLogger logger_;
+  KeepingLogger logger_;
   PeerCore core_;
   MonotonicTime now_;
   PeerOutput last_;

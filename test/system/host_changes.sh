@@ -103,6 +103,15 @@ expect 0 "" on host1 weave detach "$(path_of db)" # nothing there: fine
 expect 0 "" on host1 weave attach 10.6.1.2/24 "$(path_of db)"
 expect_ping web 10.6.1.2
 
+step "somebody deletes a container's interface while no peer runs: the log says that"
+expect 0 "" on host1 weave stop
+inside spare ip link del ethwe
+launch host1 --name ::1
+eventually 10 not_in_ps 10.6.1.3/24 || fail "weave ps still lists it: $(on host1 weave ps)"
+[ "$(log_count host1 "forgetting an endpoint without interface")" = 1 ] || fail "the log does not say what became of it"
+[ "$(log_count host1 "whose container is gone")" = 0 ] || fail "the log says that a container is gone, and it is not"
+expect 0 "" on host1 weave attach 10.6.1.3/24 "$(path_of spare)"
+
 step "a container starts again: same path, same address, another namespace"
 for _ in 1 2 3; do
     ip netns del "$TAG-db"
