@@ -154,7 +154,7 @@ absl::StatusOr<std::string> EncodeRecord(absl::string_view key, const Record& re
   v1::StoredRecord stored;
   std::visit([&](const auto& alternative) { Store(alternative, stored); }, record);
   std::string bytes = stored.SerializeAsString();
-  // Reading it back also finds what only protobuf refuses, such as a path that is not UTF-8.
+  // Reading it back also finds what only protobuf refuses, such as a container id that is not UTF-8.
   if (const absl::Status status = DecodeRecord(key, bytes).status(); !status.ok())
     return absl::InvalidArgumentError(status.message());
   return bytes;

@@ -76,6 +76,15 @@ expect 0 "10.2.1.254/24" on host1 weave hide
 ! on host1 ping -c 1 -W 1 10.2.1.1 >/dev/null 2>&1 || fail "the host reaches a container after hide"
 [[ $(rules host1) != *"10.2.1.0/24"* ]] || fail "rules stay after hide"
 
+step "a namespace's name is any bytes, also after a restart"
+odd=$'odd-\xff'
+make_container "$odd"
+expect 0 "10.2.1.3/24" on host1 weave attach 10.2.1.3/24 "$(path_of "$odd")"
+expect 0 "" on host1 weave stop
+launch host1 --name ::1 --nickname host1
+expect 0 "10.2.1.3/24" on host1 weave ps "$(path_of "$odd")"
+expect 0 "10.2.1.3/24" on host1 weave detach "$(path_of "$odd")"
+
 step "a container that ends is forgotten"
 ip netns del "$TAG-db"
 eventually 20 lacks "10.2.1.2" on host1 weave ps ||
