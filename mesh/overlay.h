@@ -29,9 +29,9 @@ struct OverlayConnection {
   std::uint64_t uid = 0;  // ConnID of one side xor that of the other: both sides see the same
   PeerName remote;
   std::optional<ShortId> remote_short_id;
-  bool outbound = false;         // we dialled
-  SocketAddress local_tcp;       // our end
-  SocketAddress remote_tcp;      // the other end
+  bool outbound = false;          // we dialled
+  SocketAddress local_tcp;        // our end
+  SocketAddress remote_tcp;       // the other end
   std::optional<SessionKey> key;  // none: frames travel in clear
   // The remote's feature "Overlays"; none: an old peer, which has one overlay and compatibility control messages.
   std::optional<std::string> remote_overlays;
@@ -39,12 +39,12 @@ struct OverlayConnection {
 
 // For status pages (spec/control.md section 3.2).
 struct OverlayStatus {
-  std::string name;                                    // `sleeve`; empty before there is one
+  std::string name;                                      // `sleeve`; empty before there is one
   absl::btree_map<std::string, std::string> attributes;  // `mtu` -> `1438`
 };
 
-// Called by the mesh in its turn; appends its effects to an output of its own and never calls the mesh back. What it has
-// to tell comes as OverlayEvent by way of PeerCore.
+// Called by the mesh in its turn; appends its effects to an output of its own and never calls the mesh back. What it
+// has to tell comes as OverlayEvent by way of PeerCore.
 class Overlay {
  public:
   virtual ~Overlay() = default;

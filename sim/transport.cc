@@ -24,7 +24,7 @@ Transport::End* Transport::Find(ConnectionId connection) {
   return entry == ends_.end() ? nullptr : &entry->second;
 }
 
-void Transport::Tell(HostId host, TransportEvent event) {
+void Transport::Tell(HostId host, const TransportEvent& event) {
   const auto listener = listeners_.find(host);
   if (listener == listeners_.end()) return;
   trace_.Note(host, "transport event", event.index());
@@ -63,25 +63,30 @@ void Transport::Synchronize(ConnectionId connection, MonotonicTime give_up) {
     return;
   }
   if (!listeners_.contains(to)) return Drop(connection, absl::UnavailableError("connection refused"));
-  const ConnectionId remote = ++last_id_;
-  End& accepted = ends_[remote];
-  accepted.host = to;
-  accepted.remote_host = from;
-  accepted.remote = connection;
-  queue_.After(Latency(), [this, connection, remote] {
+  // The initiator knows first; nothing it sends overtakes the news of the connection.
+  queue_.After(Latency(), [this, connection, from, to] {
     End* initiator = Find(connection);
     if (initiator == nullptr) return;
+    if (initiator->closing) return Drop(connection, absl::OkStatus());
+    if (!listeners_.contains(to)) return Drop(connection, WasReset());
+    const ConnectionId remote = ++last_id_;
     initiator->remote = remote;
-    if (!initiator->closing) Tell(initiator->host, Connected{connection});
+    End& accepted = ends_[remote];
+    accepted.host = to;
+    accepted.remote_host = from;
+    accepted.remote = connection;
+    Tell(from, Connected{connection});
     Pump(connection);
+    queue_.After(absl::ZeroDuration(), [this, remote, from, to] {
+      if (Find(remote) != nullptr) Tell(to, Accepted{remote, from});
+    });
   });
-  Tell(to, Accepted{remote, from});
 }
 
 std::size_t Transport::Send(ConnectionId connection, ByteView bytes) {
   End* end = Find(connection);
   if (end == nullptr || end->closing) return 0;
-  const std::size_t used = end->outgoing.size() + end->in_flight_count;
+  const std::size_t used = end->outgoing_size() + end->in_flight_count;
   const std::size_t taken = std::min(bytes.size(), options_.send_buffer_size - used);
   end->outgoing.insert(end->outgoing.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
   end->wants_room = end->wants_room || taken < bytes.size();
@@ -98,18 +103,38 @@ void Transport::Close(ConnectionId connection) {
   Pump(connection);
 }
 
+void Transport::Abort(ConnectionId connection) {
+  const End* end = Find(connection);
+  if (end == nullptr) return;
+  trace_.Note(end->host, "abort", connection);
+  const HostId from = end->host;
+  const HostId to = end->remote_host;
+  const ConnectionId remote = end->remote;
+  ends_.erase(connection);
+  if (remote == 0) return;
+  // A lost reset is found out when the other end sends next.
+  queue_.After(Latency(), [this, from, to, remote] {
+    if (!Blocked(from, to)) Drop(remote, WasReset());
+  });
+}
+
 // One segment of an end is on its way at a time: that keeps the order.
 void Transport::Pump(ConnectionId connection) {
   End* end = Find(connection);
   if (end == nullptr || end->remote == 0 || end->sending) return;
-  if (end->outgoing.empty() && !end->closing) return;
+  if (end->outgoing_size() == 0 && !end->closing) return;
   end->sending = true;
   const Duration stall = std::max(end->stalled_until - queue_.time(), absl::ZeroDuration());
-  const std::size_t size = std::min({end->outgoing.size(), options_.max_segment_size,
-                                     static_cast<std::size_t>(random_.Between(1, 2 * options_.max_segment_size))});
-  const auto last = end->outgoing.begin() + static_cast<std::ptrdiff_t>(size);
-  Bytes segment(end->outgoing.begin(), last);
-  end->outgoing.erase(end->outgoing.begin(), last);
+  const std::size_t size = std::min(
+      {end->outgoing_size(), options_.max_segment_size,
+       static_cast<std::size_t>(random_.Between(1, static_cast<std::int64_t>(2 * options_.max_segment_size)))});
+  const auto first = end->outgoing.begin() + static_cast<std::ptrdiff_t>(end->outgoing_begin);
+  Bytes segment(first, first + static_cast<std::ptrdiff_t>(size));
+  end->outgoing_begin += size;
+  if (end->outgoing_size() == 0) {
+    end->outgoing = Bytes();
+    end->outgoing_begin = 0;
+  }
   end->in_flight_count = size;
   const Duration sending =
       absl::Seconds(1) * static_cast<std::int64_t>(size) / static_cast<std::int64_t>(options_.bytes_per_second);

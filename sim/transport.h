@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <utility>
 #include <variant>
@@ -72,6 +71,8 @@ class Transport {
   std::size_t Send(ConnectionId connection, ByteView bytes);
   // What was taken is still delivered. No event follows for this end.
   void Close(ConnectionId connection);
+  // Close that drops what was not sent: the other end is reset.
+  void Abort(ConnectionId connection);
 
   // ---- faults ----
   void Block(HostId from, HostId to) { blocked_.insert({from, to}); }  // one direction
@@ -89,9 +90,11 @@ class Transport {
     HostId host = 0;
     HostId remote_host = 0;
     ConnectionId remote = 0;  // 0: not connected yet
-    std::deque<std::uint8_t> outgoing;
+    Bytes outgoing;
+    std::size_t outgoing_begin = 0;   // what stands before has left
     std::size_t in_flight_count = 0;  // bytes of the segment that is not acknowledged yet
     bool sending = false;
+    std::size_t outgoing_size() const { return outgoing.size() - outgoing_begin; }
     bool wants_room = false;
     bool closing = false;
     MonotonicTime stalled_until;
@@ -106,7 +109,7 @@ class Transport {
   void Acknowledge(ConnectionId connection, MonotonicTime give_up);
   void Finish(ConnectionId connection, MonotonicTime give_up);
   void Drop(ConnectionId connection, absl::Status status);
-  void Tell(HostId host, TransportEvent event);
+  void Tell(HostId host, const TransportEvent& event);
 
   const TransportOptions options_;
   EventQueue& queue_;

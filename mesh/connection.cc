@@ -1,0 +1,70 @@
+#include "mesh/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "wire/messages.h"
+
+namespace weave {
+namespace {
+
+// spec/mesh.md sections 2.1, 5.1, 11.
+const Duration kHeaderTime = absl::Seconds(10);
+const Duration kReceiveTime = absl::Seconds(60);
+const Duration kHeartbeatInterval = absl::Seconds(30);
+
+// A chunk is closed once it is this large: enough for one system call to be worth it, little enough for what is asked
+// meanwhile to merge.
+constexpr std::size_t kChunkSize = 64 * 1024;
+
+}  // namespace
+
+Connection::Connection(Config config, Now now)
+    : config_(std::move(config)),
+      stream_(config_.protocol),
+      queue_(config_.self),
+      opened_(now.monotonic),
+      last_received_(now.monotonic) {}
+
+void Connection::SetAdded(Now now) {
+  added_ = true;
+  heartbeat_at_ = now.monotonic + kHeartbeatInterval;
+}
+
+absl::StatusOr<Bytes> Connection::TakeChunk(std::uint64_t& count) {
+  Bytes chunk;
+  if (transport_is_busy_ || !added_) return chunk;
+  while (chunk.size() < kChunkSize) {
+    const std::optional<Bytes> message = queue_.Pop();
+    if (!message.has_value()) break;
+    RETURN_IF_ERROR(stream_.Seal(*message, chunk));
+    ++count;
+  }
+  return chunk;
+}
+
+MonotonicTime Connection::NextDeadline() const {
+  if (!stream_.header_received()) return opened_ + kHeaderTime;
+  const MonotonicTime silence = last_received_ + kReceiveTime;
+  return heartbeat_at_.has_value() ? std::min(*heartbeat_at_, silence) : silence;
+}
+
+absl::Status Connection::OnTimer(Now now) {
+  if (!stream_.header_received())
+    return now.monotonic < opened_ + kHeaderTime
+               ? absl::OkStatus()
+               : absl::DeadlineExceededError(
+                     absl::StrCat("no protocol header within ", absl::FormatDuration(kHeaderTime)));
+  if (now.monotonic >= last_received_ + kReceiveTime)
+    return absl::DeadlineExceededError(
+        absl::StrCat("nothing received for ", absl::FormatDuration(now.monotonic - last_received_)));
+  if (heartbeat_at_.has_value() && now.monotonic >= *heartbeat_at_) {
+    heartbeat_at_ = now.monotonic + kHeartbeatInterval;
+    return queue_.Push(EncodeHeartbeat());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace weave
