@@ -1,0 +1,236 @@
+#include "overlay/overlay_switch.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/check.h"
+#include "wire/messages.h"
+
+namespace weave {
+namespace {
+
+constexpr std::size_t kMaxWayCount = 256;  // the forwarder index is one byte
+
+constexpr std::uint8_t kSelectedTag = static_cast<std::uint8_t>(MessageTag::kOverlayControl);
+
+bool IsCompatibilityTag(std::uint8_t tag) {
+  return tag >= static_cast<std::uint8_t>(MessageTag::kSleeveEstablished) &&
+         tag <= static_cast<std::uint8_t>(MessageTag::kSleeveMtuVerified);
+}
+
+}  // namespace
+
+OverlaySwitch::OverlaySwitch(std::vector<SubOverlay*> overlays, SubOverlay* compatibility, Logger& logger)
+    : overlays_(std::move(overlays)), compatibility_(compatibility), logger_(logger) {
+  CHECK(overlays_.size() < kMaxWayCount) << overlays_.size();
+  CHECK(compatibility_ == nullptr || std::find(overlays_.begin(), overlays_.end(), compatibility_) != overlays_.end());
+}
+
+std::string OverlaySwitch::Names() const {
+  return absl::StrJoin(overlays_, " ",
+                       [](std::string* out, const SubOverlay* overlay) { absl::StrAppend(out, overlay->name()); });
+}
+
+// In our order: what both ends prefer alike gets the same index on both (spec/overlay.md section 1).
+std::vector<OverlaySwitch::Way> OverlaySwitch::CommonWays(const OverlayConnection& connection) const {
+  std::vector<Way> ways;
+  if (!connection.remote_overlays.has_value()) {
+    if (compatibility_ != nullptr) ways.push_back({.overlay = compatibility_, .failure = ""});
+    return ways;
+  }
+  const std::vector<absl::string_view> theirs = absl::StrSplit(*connection.remote_overlays, ' ');
+  for (SubOverlay* overlay : overlays_) {
+    if (std::find(theirs.begin(), theirs.end(), overlay->name()) != theirs.end())
+      ways.push_back({.overlay = overlay, .failure = ""});
+  }
+  return ways;
+}
+
+absl::Status OverlaySwitch::Prepare(Now now, const OverlayConnection& connection) {
+  CHECK(!connections_.contains(connection.connection)) << connection.connection;
+  Switched entry;
+  entry.remote = connection.remote;
+  entry.compatibility = !connection.remote_overlays.has_value();
+  entry.ways = CommonWays(connection);
+  if (entry.ways.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat("no overlays in common with peer: we have \"", Names(),
+                                                      "\", it has \"", connection.remote_overlays.value_or("sleeve"),
+                                                      "\""));
+  }
+  bool any = false;
+  for (Way& way : entry.ways) {
+    const absl::Status prepared = way.overlay->Prepare(now, connection);
+    way.working = prepared.ok();
+    way.failure = std::string(prepared.message());
+    any = any || way.working;
+    if (!way.working)
+      logger_.Info(
+          "overlay cannot be used for this connection",
+          {{"peer", connection.remote.ToString()}, {"overlay", way.overlay->name()}, {"reason", prepared.message()}});
+  }
+  if (!any) return NoWayLeft(entry);
+  Switched& kept = connections_.emplace(connection.connection, std::move(entry)).first->second;
+  const auto first = std::find_if(kept.ways.begin(), kept.ways.end(), [](const Way& way) { return way.working; });
+  kept.best = static_cast<std::size_t>(std::distance(kept.ways.begin(), first));
+  return absl::OkStatus();
+}
+
+void OverlaySwitch::Confirm(Now now, ConnectionId connection) {
+  const auto found = connections_.find(connection);
+  if (found == connections_.end()) return;
+  for (const Way& way : found->second.ways) {
+    if (way.working) way.overlay->Confirm(now, connection);
+  }
+}
+
+absl::Status OverlaySwitch::OnControl(Now now, ConnectionId connection, ByteView message) {
+  const auto found = connections_.find(connection);
+  if (found == connections_.end())
+    return absl::FailedPreconditionError("overlay control message on a connection that has no overlay");
+  if (message.empty()) return absl::InvalidArgumentError("overlay control message: empty");
+  Switched& entry = found->second;
+  const std::uint8_t tag = message[0];
+  if (entry.compatibility) {
+    const Way& way = entry.ways.front();
+    if (IsCompatibilityTag(tag) && way.working) way.overlay->OnControl(now, connection, tag, message.subspan(1));
+    return absl::OkStatus();  // like any unknown tag of an overlay
+  }
+  if (tag != kSelectedTag) {
+    return absl::InvalidArgumentError(absl::StrCat("overlay control message: protocol tag ", tag,
+                                                   " on a connection with overlay selection, want ", kSelectedTag));
+  }
+  if (message.size() < 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("overlay control message: ", message.size(), " bytes, want at least tag, overlay index and tag"));
+  }
+  const std::size_t index = message[1];
+  if (index >= entry.ways.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("overlay control message: overlay index ", index, ", there are ",
+                                                   entry.ways.size(), " overlays in common"));
+  }
+  const Way& way = entry.ways[index];
+  if (way.working) way.overlay->OnControl(now, connection, message[2], message.subspan(3));
+  return absl::OkStatus();
+}
+
+void OverlaySwitch::Stop(Now now, ConnectionId connection) {
+  const auto found = connections_.find(connection);
+  if (found == connections_.end()) return;
+  for (const Way& way : found->second.ways) {
+    if (way.working) way.overlay->Stop(now, connection);
+  }
+  connections_.erase(found);
+}
+
+OverlayStatus OverlaySwitch::Status(ConnectionId connection) const {
+  const auto found = connections_.find(connection);
+  if (found == connections_.end() || !found->second.best.has_value()) return {};
+  const SubOverlay* overlay = found->second.ways[*found->second.best].overlay;
+  return {std::string(overlay->name()), overlay->Attributes(connection)};
+}
+
+std::optional<MonotonicTime> OverlaySwitch::NextDeadline() const {
+  std::optional<MonotonicTime> next;
+  for (const SubOverlay* overlay : overlays_) {
+    const std::optional<MonotonicTime> deadline = overlay->NextDeadline();
+    if (deadline.has_value() && (!next.has_value() || *deadline < *next)) next = deadline;
+  }
+  return next;
+}
+
+void OverlaySwitch::OnTimer(Now now) {
+  for (SubOverlay* overlay : overlays_) overlay->OnTimer(now);
+}
+
+OverlayOutput OverlaySwitch::TakeOutput(Now now) {
+  OverlayOutput out;
+  for (SubOverlay* overlay : overlays_) {
+    SubOverlayOutput sub = overlay->TakeOutput();
+    for (SubOverlayEvent& event : sub.events) OnSubEvent(now, *overlay, std::move(event), out);
+    std::move(sub.datagrams.begin(), sub.datagrams.end(), std::back_inserter(out.datagrams));
+    out.frames.insert(out.frames.end(), sub.frames.begin(), sub.frames.end());
+  }
+  return out;
+}
+
+void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent event, OverlayOutput& out) {
+  const auto found = connections_.find(event.connection);
+  if (found == connections_.end()) return;  // stopped in the same turn
+  Switched& entry = found->second;
+  const auto way = std::find_if(entry.ways.begin(), entry.ways.end(),
+                                [&](const Way& candidate) { return candidate.overlay == &overlay; });
+  CHECK(way != entry.ways.end()) << overlay.name();
+  if (!way->working) return;
+
+  if (const auto* control = std::get_if<SubOverlayControl>(&event.what)) {
+    Bytes message;
+    message.reserve(control->data.size() + 3);
+    if (!entry.compatibility) {
+      message.push_back(kSelectedTag);
+      message.push_back(static_cast<std::uint8_t>(std::distance(entry.ways.begin(), way)));
+    }
+    message.push_back(control->tag);
+    message.insert(message.end(), control->data.begin(), control->data.end());
+    out.events.emplace_back(OverlayControl{event.connection, std::move(message)});
+    return;
+  }
+  if (std::holds_alternative<SubOverlayEstablished>(event.what)) {
+    way->established = true;
+  } else if (const auto* health = std::get_if<SubOverlayHealth>(&event.what)) {
+    way->healthy = health->healthy;
+  } else if (const auto* failed = std::get_if<SubOverlayFailed>(&event.what)) {
+    logger_.Warning(
+        "overlay given up for this connection",
+        {{"peer", entry.remote.ToString()}, {"overlay", overlay.name()}, {"reason", failed->status.message()}});
+    way->working = false;
+    way->failure = std::string(failed->status.message());
+    overlay.Stop(now, event.connection);
+  }
+  // The choice first: whoever hears of "established" asks for the status.
+  ChooseBest(event.connection, entry, out);
+  if (way->established && way->working && !entry.established) {
+    entry.established = true;
+    out.events.emplace_back(OverlayEstablished{event.connection});
+  }
+}
+
+void OverlaySwitch::ChooseBest(ConnectionId id, Switched& connection, OverlayOutput& out) {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < connection.ways.size(); ++i) {
+    const Way& way = connection.ways[i];
+    if (!way.working || !way.healthy) continue;
+    if (!best.has_value()) best = i;
+    if (way.established) {
+      best = i;
+      break;
+    }
+  }
+  if (!best.has_value()) {
+    connection.best.reset();
+    if (!std::exchange(connection.failed, true)) out.events.emplace_back(OverlayFailed{id, NoWayLeft(connection)});
+    return;
+  }
+  if (best == connection.best) return;
+  // Changes of a path that carried frames are what people look for afterwards (contract A7-07).
+  const LogLevel level = connection.established ? LogLevel::kWarning : LogLevel::kInfo;
+  logger_.Log(level, "overlay changed",
+              {{"peer", connection.remote.ToString()},
+               {"from", connection.best.has_value() ? connection.ways[*connection.best].overlay->name() : "none"},
+               {"to", connection.ways[*best].overlay->name()}});
+  connection.best = best;
+}
+
+absl::Status OverlaySwitch::NoWayLeft(const Switched& connection) const {
+  std::vector<std::string> reasons;
+  reasons.reserve(connection.ways.size());
+  for (const Way& way : connection.ways)
+    reasons.push_back(absl::StrCat(way.overlay->name(), " ", way.working ? "hears nothing" : way.failure));
+  return absl::UnavailableError(
+      absl::StrCat("no working forwarders to ", connection.remote.ToString(), ": ", absl::StrJoin(reasons, "; ")));
+}
+
+}  // namespace weave

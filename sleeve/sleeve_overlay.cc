@@ -1,0 +1,115 @@
+#include "sleeve/sleeve_overlay.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "sleeve/sleeve_codec.h"
+
+namespace weave {
+
+absl::Status SleeveOverlay::Prepare(Now, const OverlayConnection& connection) {
+  if (!connection.local_tcp.ip.IsV4() || !connection.remote_tcp.ip.IsV4()) {
+    return absl::FailedPreconditionError(absl::StrCat("sleeve: the connection to ", connection.remote_tcp.ToString(),
+                                                      " is not over IPv4, which is all that sleeve carries"));
+  }
+  const bool is_new =
+      connections_
+          .emplace(connection.connection,
+                   Entry{std::make_unique<SleeveConnection>(self_, connection, counters_, logger_), std::nullopt})
+          .second;
+  CHECK(is_new) << connection.connection;
+  return absl::OkStatus();
+}
+
+void SleeveOverlay::Confirm(Now now, ConnectionId connection) {
+  Entry* entry = FindEntry(connection);
+  if (entry == nullptr) return;
+  confirmed_[entry->sleeve->remote()] = connection;
+  entry->sleeve->Confirm(now, output_);
+  Schedule(connection, *entry);
+}
+
+void SleeveOverlay::OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) {
+  Entry* entry = FindEntry(connection);
+  if (entry == nullptr) return;
+  entry->sleeve->OnControl(now, tag, data, output_);
+  Schedule(connection, *entry);
+}
+
+void SleeveOverlay::Stop(Now, ConnectionId connection) {
+  const auto found = connections_.find(connection);
+  if (found == connections_.end()) return;
+  output_.frames.clear();
+  const auto confirmed = confirmed_.find(found->second.sleeve->remote());
+  if (confirmed != confirmed_.end() && confirmed->second == connection) confirmed_.erase(confirmed);
+  if (found->second.deadline.has_value()) deadlines_.erase({*found->second.deadline, connection});
+  connections_.erase(found);
+}
+
+absl::btree_map<std::string, std::string> SleeveOverlay::Attributes(ConnectionId connection) const {
+  const SleeveConnection* sleeve = Find(connection);
+  if (sleeve == nullptr) return {};
+  return {{"mtu", absl::StrCat(sleeve->mtu_search().mtu())}};
+}
+
+std::optional<MonotonicTime> SleeveOverlay::NextDeadline() const {
+  if (deadlines_.empty()) return std::nullopt;
+  return deadlines_.begin()->first;
+}
+
+void SleeveOverlay::OnTimer(Now now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now.monotonic) {
+    const ConnectionId connection = deadlines_.begin()->second;
+    Entry* entry = FindEntry(connection);
+    CHECK(entry != nullptr) << connection;
+    entry->sleeve->OnTimer(now, output_);
+    Schedule(connection, *entry);
+    CHECK(!entry->deadline.has_value() || *entry->deadline > now.monotonic) << connection;
+  }
+}
+
+void SleeveOverlay::OnDatagram(Now now, const IpAddress& local, const SocketAddress& remote, ByteView datagram) {
+  output_.frames.clear();  // nobody took them, and their bytes are gone
+  ++counters_.datagrams;
+  const std::optional<PeerName> sender = DatagramSender(datagram);
+  if (!sender.has_value()) {
+    ++counters_.malformed;
+    return;
+  }
+  const auto confirmed = confirmed_.find(*sender);
+  if (confirmed == confirmed_.end()) {
+    ++counters_.unknown_senders;
+    return;
+  }
+  Entry* entry = FindEntry(confirmed->second);
+  CHECK(entry != nullptr) << confirmed->second;
+  entry->sleeve->OnDatagram(now, local, remote, datagram, output_);
+  Schedule(confirmed->second, *entry);
+}
+
+void SleeveOverlay::OnMessageTooBig(Now now, const SocketAddress& remote, std::size_t path_mtu) {
+  for (auto& [connection, entry] : connections_) {
+    if (entry.sleeve->remote_address() != remote) continue;
+    entry.sleeve->OnMessageTooBig(now, path_mtu, output_);
+    Schedule(connection, entry);
+  }
+}
+
+const SleeveConnection* SleeveOverlay::Find(ConnectionId connection) const {
+  const auto found = connections_.find(connection);
+  return found == connections_.end() ? nullptr : found->second.sleeve.get();
+}
+
+SleeveOverlay::Entry* SleeveOverlay::FindEntry(ConnectionId connection) {
+  const auto found = connections_.find(connection);
+  return found == connections_.end() ? nullptr : &found->second;
+}
+
+void SleeveOverlay::Schedule(ConnectionId id, Entry& entry) {
+  const std::optional<MonotonicTime> deadline = entry.sleeve->NextDeadline();
+  if (deadline == entry.deadline) return;
+  if (entry.deadline.has_value()) deadlines_.erase({*entry.deadline, id});
+  if (deadline.has_value()) deadlines_.insert({*deadline, id});
+  entry.deadline = deadline;
+}
+
+}  // namespace weave
