@@ -101,4 +101,13 @@ std::vector<MessageVector> ReadTopologyMessages() {
   return messages;
 }
 
+Bytes ReadGobStream(const std::string& name) {
+  const Json json = ReadJson("gob_types");
+  for (const Json& vector : json["vectors"]) {
+    if (vector["name"] == name) return FromHexText(vector["hex"]);
+  }
+  FAIL("no vector " << name);
+  return {};
+}
+
 }  // namespace weave

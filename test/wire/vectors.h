@@ -52,4 +52,7 @@ StreamVector ReadStream(const std::string& name);
 // The messages of topology_gossip.json.
 std::vector<MessageVector> ReadTopologyMessages();
 
+// The stream `name` of gob_types.json.
+Bytes ReadGobStream(const std::string& name);
+
 }  // namespace weave
