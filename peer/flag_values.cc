@@ -105,7 +105,7 @@ absl::StatusOr<int> ParseFlagInt(absl::string_view text, int low, int high) {
 }
 
 absl::StatusOr<int> ParseMtu(absl::string_view text) {
-  const absl::StatusOr<int> mtu = ParseFlagInt(text, 0, kMaxMtu);
+  absl::StatusOr<int> mtu = ParseFlagInt(text, 0, kMaxMtu);
   if (!mtu.ok() || (*mtu != 0 && *mtu < kMinMtu))
     return BadValue(text, absl::StrCat("0 (the overlay's own) or a size in bytes from ", kMinMtu, " to ", kMaxMtu));
   return mtu;

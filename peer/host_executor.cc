@@ -112,14 +112,15 @@ void HostExecutor::Sync(SyncHost action, Done done) {
   for (const ExposureRecord& exposure : action.exposures)
     firewall.exposures.push_back({exposure.cidr, exposure.masquerade});
   absl::StatusOr<RuleSet> rules = BuildRuleSet(firewall);
-  InWorker([this, action = std::move(action),
-            rules_status = rules.status()] { return rules_status.ok() ? SyncBridge(action) : Failure(rules_status); },
-           [this, rules = std::move(rules), done = std::move(done)](HostResult bridge) mutable {
-             if (!bridge.status.ok() || keeper_ == nullptr) return done(std::move(bridge));
-             keeper_->SetRules(*std::move(rules), [done = std::move(done)](absl::Status status) mutable {
-               done(Failure(std::move(status)));
-             });
-           });
+  auto sync_bridge = [this, action = std::move(action), rules_status = rules.status()] {
+    return rules_status.ok() ? SyncBridge(action) : Failure(rules_status);
+  };
+  auto set_rules = [this, rules = std::move(rules), done = std::move(done)](const HostResult& bridge) mutable {
+    if (!bridge.status.ok() || keeper_ == nullptr) return done(bridge);
+    keeper_->SetRules(*std::move(rules),
+                      [done = std::move(done)](absl::Status status) mutable { done(Failure(std::move(status))); });
+  };
+  InWorker(std::move(sync_bridge), std::move(set_rules));
 }
 
 HostResult HostExecutor::SyncBridge(const SyncHost& action) {

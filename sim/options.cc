@@ -45,8 +45,8 @@ void DrawSizes(Random& random, Options& options) {
 }  // namespace
 
 const std::vector<std::string>& ProfileNames() {
-  static const std::vector<std::string> names = {"calm", "faults", "crashes", "disk", "swarm"};
-  return names;
+  static const std::vector<std::string> kNames = {"calm", "faults", "crashes", "disk", "swarm"};
+  return kNames;
 }
 
 absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t seed) {
