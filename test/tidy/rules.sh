@@ -30,10 +30,15 @@ rule_file_length() {
     FNR == 601 { print FILENAME ":601: over 600 lines: a file holds one idea; give the second its own file" }'
 }
 
+# The rooms that compute with libsodium. Its crypto_ headers are pure; <sodium.h> brings the generator of random bytes.
+sodium_rooms='^(wire|sleeve)/'
+
 rule_pure_includes() {
-  select_files "$pure" "$impure" | offences code \
-    '^\s*#\s*include\s*(<(?:[^>]*[./][^>]*|thread|mutex|shared_mutex|condition_variable|semaphore|latch|barrier|stop_token|chrono|future|atomic|ctime|random|fstream|filesystem|csignal|csetjmp)>|"(?!(?:absl|base|wire|mesh|ipam|dns|overlay|fastdp|sleeve|sim|peer/core)/)|"[^"]*/os/|"absl/(?:time/clock|synchronization/|random/|flags/))' \
-    'a pure room may not include this: pass in what it gives as a value or an event'
+  local refused='<(?:[^>]*[./][^>]*|thread|mutex|shared_mutex|condition_variable|semaphore|latch|barrier|stop_token|chrono|future|atomic|ctime|random|fstream|filesystem|csignal|csetjmp)>|"(?!(?:absl|base|wire|mesh|ipam|dns|overlay|fastdp|sleeve|sim|peer/core)/)|"[^"]*/os/|"absl/(?:time/clock|synchronization/|random/|flags/)'
+  local advice='a pure room may not include this: pass in what it gives as a value or an event'
+  select_files "$pure" "$impure|$sodium_rooms" | offences code "^\s*#\s*include\s*(?:$refused)" "$advice"
+  select_files "$pure" "$impure" | grep -E "$sodium_rooms" |
+    offences code "^\s*#\s*include\s*(?!<sodium/crypto_\w+\.h>)(?:$refused)" "$advice"
 }
 
 rule_pure_hashing() {
@@ -44,8 +49,8 @@ rule_pure_hashing() {
 
 rule_pure_calls() {
   select_files "$pure" "$impure" | offences code \
-    '\babsl::(Now|SleepFor)\b|\bstd::(rand|srand|time|getenv|system)\b|_clock::now\(\)|\b(getenv|gettimeofday|clock_gettime|getpid)\(|\bthread_local\b' \
-    'a pure room has no clock, environment or process: take the value as an argument'
+    '\babsl::(Now|SleepFor)\b|\bstd::(rand|srand|time|getenv|system)\b|_clock::now\(\)|\b(getenv|gettimeofday|clock_gettime|getpid)\(|\bthread_local\b|\bcrypto_\w+_(keypair|keygen)\(' \
+    'a pure room has no clock, environment, process or random bytes: take the value as an argument'
 }
 
 rule_string_view() {
