@@ -286,8 +286,9 @@ void TcpTransport::Tell(std::uint64_t id) {
   events_.OnWritable(id);
 }
 
-void TcpTransport::End(std::uint64_t id, absl::Status reason) {
-  Close(id);
+void TcpTransport::End(std::uint64_t id, const absl::Status& reason) {
+  Admit(id);
+  const auto ended = connections_.extract(id);  // `reason` may be its own
   events_.OnClosed(id, reason);
 }
 

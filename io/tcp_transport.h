@@ -134,7 +134,7 @@ class TcpTransport {
   void TellLater(std::uint64_t id);
   void TellDue();
   void Tell(std::uint64_t id);
-  void End(std::uint64_t id, absl::Status reason);
+  void End(std::uint64_t id, const absl::Status& reason);
 
   EventLoop& loop_;
   Logger& log_;
