@@ -15,14 +15,14 @@ bool ShortIdTable::Add(ShortId short_id, PeerName peer) {
   const bool reused = !owner.has_value() && used_[short_id];
   holders_.insert({short_id, peer});
   used_.set(short_id);
-  if (!owner.has_value()) ++taken_count_;
+  taken_.set(short_id);
   return reused || (owner.has_value() && peer < *owner);
 }
 
 bool ShortIdTable::Remove(ShortId short_id, PeerName peer) {
   const std::optional<PeerName> owner = OwnerOf(short_id);
   holders_.erase({short_id, peer});
-  if (owner.has_value() && !OwnerOf(short_id).has_value()) --taken_count_;
+  if (owner.has_value()) taken_.set(short_id, OwnerOf(short_id).has_value());
   return owner == peer;
 }
 
@@ -33,14 +33,14 @@ std::optional<PeerName> ShortIdTable::OwnerOf(ShortId short_id) const {
 }
 
 std::optional<ShortId> ShortIdTable::PickFree(Random& random) const {
-  if (taken_count_ == kShortIdCount) return std::nullopt;
+  if (taken_.all()) return std::nullopt;
   for (int i = 0; i < kRandomTries; ++i) {
     const auto short_id = static_cast<ShortId>(random.Below(kShortIdCount));
-    if (!OwnerOf(short_id).has_value()) return short_id;
+    if (!taken_[short_id]) return short_id;
   }
   std::vector<ShortId> free;
   for (ShortId short_id = 0; short_id < kShortIdCount; ++short_id) {
-    if (!OwnerOf(short_id).has_value()) free.push_back(short_id);
+    if (!taken_[short_id]) free.push_back(short_id);
   }
   return free[random.Below(free.size())];
 }

@@ -35,8 +35,8 @@ class ShortIdTable {
 
  private:
   absl::btree_set<std::pair<ShortId, PeerName>> holders_;  // the first with an id is its owner
-  std::bitset<kShortIdCount> used_;                        // ids that somebody announced at some time
-  std::size_t taken_count_ = 0;                            // ids that have an owner
+  std::bitset<kShortIdCount> taken_;                       // ids that have an owner
+  std::bitset<kShortIdCount> used_;                        // ids that had one at some time
 };
 
 }  // namespace weave

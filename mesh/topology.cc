@@ -195,11 +195,11 @@ Bytes Topology::EncodeAll() const {
 }
 
 std::shared_ptr<const TopologyView> Topology::View() const {
-  if (view_ != nullptr && view_generation_ == generation_) return view_;
+  if (view_generation_ == generation_) return view_;
   std::vector<PeerRecordPtr> records;
   records.reserve(peers_.size());
   for (const auto& [name, peer] : peers_) records.push_back(peer.record);
-  view_ = std::make_shared<const TopologyView>(std::move(records), view_.get());
+  view_ = std::make_shared<const TopologyView>(std::move(records), *view_);
   view_generation_ = generation_;
   return view_;
 }

@@ -118,7 +118,6 @@ class Topology {
     PeerRecordPtr record;
     std::uint32_t references = 0;
   };
-  using PeerMap = absl::btree_map<PeerName, Peer>;
 
   const PeerSummary& Self() const;
   void Store(PeerSummary summary, TopologyChange& change);
@@ -132,12 +131,12 @@ class Topology {
   const PeerName self_;
   Random random_;
   PeerRecordPool* const pool_;
-  PeerMap peers_;  // always with us
+  absl::btree_map<PeerName, Peer> peers_;  // always with us
   ShortIdTable short_ids_;
   std::uint64_t generation_ = 0;
   TopologyWalk walk_;
 
-  mutable std::shared_ptr<const TopologyView> view_;  // of `view_generation_`
+  mutable std::shared_ptr<const TopologyView> view_ = std::make_shared<const TopologyView>();  // of `view_generation_`
   mutable std::uint64_t view_generation_ = 0;
 };
 

@@ -5,18 +5,23 @@
 #include <utility>
 
 namespace weave {
+namespace {
 
-TopologyView::TopologyView(std::vector<PeerRecordPtr> records, const TopologyView* previous)
+constexpr std::size_t kSpareLinks = 64;  // what a few new connections need
+
+}  // namespace
+
+TopologyView::TopologyView(std::vector<PeerRecordPtr> records, const TopologyView& previous)
     : records_(std::move(records)) {
   names_.reserve(records_.size());
   for (const PeerRecordPtr& record : records_) names_.push_back(record->summary().name);
 
   // Where each peer stands in `previous`, and where each peer of `previous` stands now.
   std::vector<PeerIndex> stood_at(size(), kNoPeer);
-  std::vector<PeerIndex> stands_at(previous == nullptr ? 0 : previous->size(), kNoPeer);
+  std::vector<PeerIndex> stands_at(previous.size(), kNoPeer);
   for (PeerIndex now = 0, before = 0; now < stood_at.size() && before < stands_at.size();) {
     const PeerName name = names_[now];
-    const PeerName old_name = previous->names_[before];
+    const PeerName old_name = previous.names_[before];
     if (name == old_name) {
       stood_at[now] = before;
       stands_at[before] = now;
@@ -25,16 +30,22 @@ TopologyView::TopologyView(std::vector<PeerRecordPtr> records, const TopologyVie
     if (old_name <= name) ++before;
   }
 
-  std::vector<bool> fresh(size(), true);
+  const bool same_peers = names_ == previous.names_;
+  std::vector<std::uint8_t> fresh(size(), 1);
   first_link_.reserve(size() + 1);
   first_link_.push_back(0);
-  if (previous != nullptr) links_.reserve(previous->links_.size());
+  links_.reserve(previous.links_.size() + kSpareLinks);
   for (PeerIndex i = 0; i < size(); ++i) {
-    if (stood_at[i] != kNoPeer && previous->Resolved(stood_at[i]) && previous->records_[stood_at[i]] == records_[i]) {
-      CopyLinks(previous->LinksOf(stood_at[i]), stands_at);
-      fresh[i] = false;
-    } else {
+    const PeerIndex before = stood_at[i];
+    if (before == kNoPeer || previous.records_[before] != records_[i] || !previous.Resolved(before)) {
       ResolveLinks(records_[i]->summary());
+    } else {
+      fresh[i] = 0;
+      const absl::Span<const Link> links = previous.LinksOf(before);
+      if (same_peers)
+        links_.insert(links_.end(), links.begin(), links.end());
+      else
+        CopyLinks(links, stands_at);
     }
     first_link_.push_back(static_cast<std::uint32_t>(links_.size()));
   }
@@ -48,12 +59,15 @@ std::optional<PeerIndex> TopologyView::IndexOf(PeerName name) const {
 }
 
 bool TopologyView::Resolved(PeerIndex index) const {
-  return LinksOf(index).size() == records_[index]->summary().connections.size();
+  return unresolved_count_ == 0 || LinksOf(index).size() == records_[index]->summary().connections.size();
 }
 
 void TopologyView::CopyLinks(absl::Span<const Link> links, absl::Span<const PeerIndex> stands_at) {
   for (const Link& link : links) {
-    if (stands_at[link.to] == kNoPeer) continue;
+    if (stands_at[link.to] == kNoPeer) {
+      ++unresolved_count_;
+      continue;
+    }
     links_.push_back(link);
     links_.back().to = stands_at[link.to];
   }
@@ -63,13 +77,15 @@ void TopologyView::ResolveLinks(const PeerSummary& summary) {
   auto from = names_.begin();  // connections are sorted as the names are
   for (const ConnectionSummary& connection : summary.connections) {
     from = std::lower_bound(from, names_.end(), connection.peer);
-    if (from == names_.end()) break;
-    if (*from != connection.peer) continue;
+    if (from == names_.end() || *from != connection.peer) {
+      ++unresolved_count_;
+      continue;
+    }
     links_.push_back({.to = static_cast<PeerIndex>(from - names_.begin()), .established = connection.established});
   }
 }
 
-void TopologyView::MarkSymmetric(const std::vector<bool>& fresh) {
+void TopologyView::MarkSymmetric(absl::Span<const std::uint8_t> fresh) {
   for (PeerIndex from = 0; from < size(); ++from) {
     for (std::uint32_t i = first_link_[from]; i < first_link_[from + 1]; ++i) {
       Link& link = links_[i];

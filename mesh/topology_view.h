@@ -32,9 +32,11 @@ class TopologyView {
     bool symmetric = false;    // established, and so says the record of the other end
   };
 
-  // `records` in order of names. What did not change since `previous` (may be null) is taken from there instead of
-  // being looked up again: the cost is a copy plus some work per record that differs.
-  TopologyView(std::vector<PeerRecordPtr> records, const TopologyView* previous);
+  // Of nobody.
+  TopologyView() = default;
+  // `records` in order of names. What did not change since `previous` is taken from there instead of being looked up
+  // again: the cost is a copy plus some work per record that differs.
+  TopologyView(std::vector<PeerRecordPtr> records, const TopologyView& previous);
   TopologyView(const TopologyView&) = delete;
   TopologyView& operator=(const TopologyView&) = delete;
 
@@ -51,13 +53,14 @@ class TopologyView {
   bool Resolved(PeerIndex index) const;  // there is a link for each connection of the record
   void CopyLinks(absl::Span<const Link> links, absl::Span<const PeerIndex> stands_at);
   void ResolveLinks(const PeerSummary& summary);
-  void MarkSymmetric(const std::vector<bool>& fresh);
+  void MarkSymmetric(absl::Span<const std::uint8_t> fresh);  // `fresh`: by index, links were looked up
   bool SaysEstablished(PeerIndex from, PeerIndex to) const;
 
   std::vector<PeerRecordPtr> records_;  // kept so that an equal pointer means an equal record
   std::vector<PeerName> names_;
   std::vector<std::uint32_t> first_link_;  // by index, and one more: where the links of a peer start
   std::vector<Link> links_;
+  std::size_t unresolved_count_ = 0;  // connections to peers that are not part of the view
 };
 
 // A breadth-first walk (spec/mesh.md section 7.1): level by level, each in order of names, so that all peers with the
