@@ -1,58 +1,19 @@
 // Whose record is believed, who is known, and what the rest of the mesh hears of it.
 #include "mesh/topology.h"
 
-#include <algorithm>
-#include <fstream>
 #include <limits>
-#include <memory>
 #include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "test/mesh/records.h"
+#include "test/mesh/topology_world.h"
 #include "test/support/catch.h"
 
 namespace weave::test {
 namespace {
 
 constexpr std::uint64_t kMaxVersion = std::numeric_limits<std::uint64_t>::max();
-constexpr PeerUid kOurUid = 500;
-
-// Peer 1 and whatever a test tells it.
-struct World {
-  Topology topology{Peer(1), "self", kOurUid, Random(1)};
-
-  TopologyChange Hear(const std::vector<PeerSummary>& summaries) {
-    TopologyChange change = topology.Apply(Update(summaries)).value();
-    REQUIRE(topology.CheckInvariants() == absl::OkStatus());
-    return change;
-  }
-
-  TopologyChange Connect(PeerName remote) {
-    TopologyChange change;
-    topology.Reference(Record(remote, 0, remote.value(), std::nullopt, {}), change);
-    topology.AddConnection(remote, "10.77.0.2:6783", true, change);
-    return change;
-  }
-
-  TopologyChange Disconnect(PeerName remote) {
-    TopologyChange change;
-    topology.Unreference(remote);
-    topology.RemoveConnection(remote, change);
-    REQUIRE(topology.CheckInvariants() == absl::OkStatus());
-    return change;
-  }
-
-  TopologyChange CollectGarbage() {
-    TopologyChange change;
-    topology.CollectGarbage(change);
-    REQUIRE(topology.CheckInvariants() == absl::OkStatus());
-    return change;
-  }
-
-  const PeerSummary& Self() const { return *topology.Find(Peer(1)); }
-};
 
 std::vector<PeerName> Names(std::initializer_list<std::uint64_t> numbers) {
   std::vector<PeerName> names;
@@ -63,7 +24,7 @@ std::vector<PeerName> Names(std::initializer_list<std::uint64_t> numbers) {
 // ---- our own record ----
 
 TEST_CASE("A peer that starts knows itself", "[mesh]") {
-  const World w;
+  const TopologyWorld w;
   CHECK(w.topology.Names() == Names({1}));
   CHECK(w.Self().nickname == "self");
   CHECK(w.Self().uid == kOurUid);
@@ -74,7 +35,7 @@ TEST_CASE("A peer that starts knows itself", "[mesh]") {
 }
 
 TEST_CASE("Every change of a connection gives our record a new version", "[mesh]") {
-  World w;
+  TopologyWorld w;
   TopologyChange change = w.Connect(Peer(3));
   CHECK(change.self_changed);
   CHECK(change.topology_changed);
@@ -121,7 +82,7 @@ TEST_CASE("A record of our former life is outdone", "[mesh]") {
   };
   for (const Row& row : rows) {
     INFO(row.what);
-    World w;
+    TopologyWorld w;
     w.Connect(Peer(2));
     TopologyChange change;
     w.topology.SetEstablished(Peer(2), change);
@@ -140,7 +101,7 @@ TEST_CASE("A record of our former life is outdone", "[mesh]") {
 }
 
 TEST_CASE("After the last version our record still changes for ourselves", "[mesh]") {
-  World w;
+  TopologyWorld w;
   w.Hear({Record(Peer(1), kMaxVersion, 7, std::nullopt, {})});
   w.Connect(Peer(2));
   CHECK(w.Self().version == kMaxVersion);
@@ -153,7 +114,7 @@ TEST_CASE("After the last version our record still changes for ourselves", "[mes
 // ---- others' records ----
 
 TEST_CASE("New peers and those they name become known", "[mesh]") {
-  World w;
+  TopologyWorld w;
   const PeerSummary five = Record(Peer(5), 3, 55, ShortId{4095}, {To(Peer(1)), To(Peer(9), false)});
   const PeerSummary two = Record(Peer(2), 0, 22, std::nullopt, {});
   const TopologyChange change = w.Hear({five, two});
@@ -203,7 +164,7 @@ TEST_CASE("A record is believed when its version and uid are larger", "[mesh]") 
   };
   for (const Row& row : rows) {
     INFO(row.what);
-    World w;
+    TopologyWorld w;
     const PeerSummary ours = Record(Peer(5), 5, 50, row.ours, {To(Peer(1)), To(Peer(6)), To(Peer(7), false)});
     w.Hear({ours});
     const std::uint64_t generation = w.topology.generation();
@@ -220,7 +181,7 @@ TEST_CASE("A record is believed when its version and uid are larger", "[mesh]") 
 }
 
 TEST_CASE("Routes are called stale only when links differ", "[mesh]") {
-  World w;
+  TopologyWorld w;
   w.Hear({Record(Peer(5), 1, 50, std::nullopt, {To(Peer(1)), To(Peer(6))})});
   std::uint64_t generation = w.topology.generation();
 
@@ -241,7 +202,7 @@ TEST_CASE("Routes are called stale only when links differ", "[mesh]") {
 }
 
 TEST_CASE("A peer that introduces itself is known, and the record of its former life stays for a while", "[mesh]") {
-  World w;
+  TopologyWorld w;
   TopologyChange change;
   CHECK_FALSE(w.topology.Reference(Record(Peer(2), 0, 22, ShortId{4}, {}), change));
   CHECK(change.topology_changed);
@@ -273,7 +234,7 @@ TEST_CASE("A malformed update changes nothing", "[mesh]") {
   for (std::size_t size = 0; size < update.size(); ++size) {
     if (whole.contains(size)) continue;
     INFO("first " << size << " of " << update.size() << " bytes");
-    World w;
+    TopologyWorld w;
     w.Hear({Record(Peer(2), 3, 2, ShortId{7}, {To(Peer(1)), To(Peer(3))})});
     const Bytes before = w.topology.EncodeAll();
     const std::uint64_t generation = w.topology.generation();
@@ -291,7 +252,7 @@ TEST_CASE("A malformed update changes nothing", "[mesh]") {
 }
 
 TEST_CASE("Nonsense in an update is left out", "[mesh]") {
-  World w;
+  TopologyWorld w;
   SECTION("a peer named twice: the better record, told once") {
     const PeerSummary newer = Record(Peer(5), 4, 50, ShortId{7}, {To(Peer(1))});
     const PeerSummary older = Record(Peer(5), 3, 60, ShortId{8}, {To(Peer(6))});
@@ -336,7 +297,7 @@ TEST_CASE("Nonsense in an update is left out", "[mesh]") {
 }
 
 TEST_CASE("Peers that an update makes up are forgotten at the next garbage collection", "[mesh]") {
-  World w;
+  TopologyWorld w;
   w.Connect(Peer(2));
   std::vector<PeerSummary> made_up;
   for (std::uint64_t i = 1000; i < 2000; ++i) made_up.push_back(Record(Peer(i), i, i, static_cast<ShortId>(i), {}));
@@ -350,7 +311,7 @@ TEST_CASE("Peers that an update makes up are forgotten at the next garbage colle
 // ---- garbage ----
 
 TEST_CASE("Peers stay while any record leads to them or somebody holds them", "[mesh]") {
-  World w;
+  TopologyWorld w;
   w.Connect(Peer(2));
   TopologyChange change;
   w.topology.Reference(Record(Peer(20), 0, 20, ShortId{6}, {}), change);
@@ -382,7 +343,7 @@ TEST_CASE("Peers stay while any record leads to them or somebody holds them", "[
 }
 
 TEST_CASE("A peer that is forgotten and comes back is linked again by those who named it all the time", "[mesh]") {
-  World w;
+  TopologyWorld w;
   TopologyChange change;
   w.topology.Reference(Record(Peer(20), 0, 20, std::nullopt, {}), change);
   w.Hear(
@@ -455,10 +416,10 @@ TEST_CASE("A peer for which no short id is left takes one that becomes free", "[
 // ---- what others hear ----
 
 TEST_CASE("What is told of a peer is its current record", "[mesh]") {
-  World w;
+  TopologyWorld w;
   const PeerSummary five = Record(Peer(5), 3, 50, ShortId{7}, {To(Peer(1)), To(Peer(6), false)});
   w.Hear({five});
-  World other;
+  TopologyWorld other;
   other.topology.Apply(w.topology.Encode({Peer(5), Peer(77)})).value();
   CHECK(*other.topology.Find(Peer(5)) == five);
   CHECK(other.topology.Names() == Names({1, 5, 6}));
@@ -472,157 +433,6 @@ TEST_CASE("What is told of a peer is its current record", "[mesh]") {
   Topology stranger(Peer(100), "stranger", 1, Random(2));
   CHECK(stranger.Apply(w.topology.EncodeAll()).value().improved == Names({1, 5, 6}));
   CHECK(*stranger.Find(Peer(1)) == w.Self());
-}
-
-// The merge as spec/mesh.md section 6.3 puts it, for whoever none of the topologies is.
-void MergeModel(Network& known, const PeerSummary& theirs) {
-  const auto it = known.find(theirs.name);
-  const auto rank = [](const PeerSummary& s) { return std::make_tuple(s.version, s.uid); };
-  const bool better =
-      it == known.end() || rank(theirs) > rank(it->second) ||
-      (rank(theirs) == rank(it->second) && theirs.short_id.has_value() && !it->second.short_id.has_value());
-  if (!better) return;
-  known[theirs.name] = theirs;
-  for (const ConnectionSummary& connection : theirs.connections) {
-    if (!known.contains(connection.peer)) known[connection.peer].name = connection.peer;
-  }
-}
-
-TEST_CASE("Topologies that hear the same in any order, once or often, believe the same", "[mesh]") {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    INFO("seed " << seed);
-    Random random(seed);
-    // Several versions of several lives of ten peers. A version of a life says one thing, with or without the short id.
-    std::vector<PeerSummary> said;
-    for (std::uint64_t peer = 100; peer < 110; ++peer) {
-      for (std::uint64_t version = 0; version < 4; ++version) {
-        for (PeerUid uid = 1; uid <= 2; ++uid) {
-          std::vector<ConnectionSummary> connections;
-          for (std::uint64_t other = 100; other < 114; ++other) {
-            if (other != peer && random.Chance(1, 3)) connections.push_back(To(Peer(other), random.Chance(1, 2)));
-          }
-          said.push_back(Record(Peer(peer), version, uid, std::nullopt, connections));
-          if (random.Chance(1, 2)) said.push_back(Record(Peer(peer), version, uid, ShortId{1}, connections));
-        }
-      }
-    }
-    Network model;
-    for (const PeerSummary& summary : said) MergeModel(model, summary);
-
-    std::vector<std::unique_ptr<Topology>> topologies;
-    for (std::uint64_t i = 0; i < 5; ++i)
-      topologies.push_back(std::make_unique<Topology>(Peer(i + 1), "self", kOurUid, random.Split(std::to_string(i))));
-    // Everything is said to somebody, some of it to more than one, in any order; in between they tell each other.
-    std::vector<PeerSummary> deck = said;
-    deck.insert(deck.end(), said.begin(), said.end());
-    for (std::size_t i = deck.size(); i > 1; --i) std::swap(deck[i - 1], deck[random.Below(i)]);
-    while (!deck.empty()) {
-      Topology& topology = *topologies[random.Below(topologies.size())];
-      const std::size_t count = std::min<std::size_t>(deck.size(), 1 + random.Below(5));
-      REQUIRE(topology.Apply(Update({deck.end() - static_cast<std::ptrdiff_t>(count), deck.end()})).ok());
-      deck.resize(deck.size() - count);
-      if (random.Chance(1, 4)) {
-        const Topology& teller = *topologies[random.Below(topologies.size())];
-        REQUIRE(topology.Apply(teller.EncodeAll()).ok());
-      }
-      REQUIRE(topology.CheckInvariants() == absl::OkStatus());
-    }
-    for (int round = 0; round < 2; ++round) {
-      for (const auto& from : topologies) {
-        for (const auto& to : topologies) REQUIRE(to->Apply(from->EncodeAll()).ok());
-      }
-    }
-
-    for (const auto& [name, summary] : model) {
-      INFO("peer " << name);
-      for (const auto& topology : topologies) CHECK(*topology->Find(name) == summary);
-    }
-    for (const auto& topology : topologies) {
-      CHECK(topology->peer_count() == model.size() + topologies.size());
-      CHECK(topology->CheckInvariants() == absl::OkStatus());
-      CHECK(topology->EncodeAll() == topologies[0]->EncodeAll());
-      for (const auto& other : topologies) CHECK(topology->Apply(other->EncodeAll()).value().improved.empty());
-    }
-  }
-}
-
-TEST_CASE("Whatever happens to a topology, its graph is that of its records", "[mesh]") {
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    INFO("seed " << seed);
-    Random random(seed);
-    World w;
-    std::set<std::uint64_t> connected;
-    std::multiset<std::uint64_t> held;
-    for (std::uint64_t step = 1; step <= 300; ++step) {
-      INFO("step " << step);
-      const std::uint64_t peer = 2 + random.Below(15);
-      TopologyChange change;
-      const std::uint64_t generation = w.topology.generation();
-      switch (random.Below(7)) {
-        case 0:
-          if (connected.contains(peer)) {
-            connected.erase(peer);
-            change = w.Disconnect(Peer(peer));
-          } else {
-            connected.insert(peer);
-            change = w.Connect(Peer(peer));
-          }
-          break;
-        case 1:
-          if (connected.contains(peer)) w.topology.SetEstablished(Peer(peer), change);
-          break;
-        case 2:
-          held.insert(peer);
-          w.topology.Reference(Record(Peer(peer), 0, peer, std::nullopt, {}), change);
-          break;
-        case 3:
-          if (held.contains(peer)) {
-            held.erase(held.find(peer));
-            w.topology.Unreference(Peer(peer));
-          }
-          break;
-        case 4:
-          change = w.CollectGarbage();
-          break;
-        default: {
-          std::vector<ConnectionSummary> connections;
-          for (std::uint64_t other = 1; other < 18; ++other) {
-            if (random.Chance(1, 5)) connections.push_back(To(Peer(other), random.Chance(2, 3)));
-          }
-          const auto short_id = static_cast<ShortId>(random.Below(4));
-          change = w.Hear({Record(Peer(peer), step, peer, short_id, connections)});
-        }
-      }
-      REQUIRE(w.topology.CheckInvariants() == absl::OkStatus());
-      if (w.topology.generation() != generation) CHECK(change.topology_changed);
-      for (const PeerName name : change.removed) CHECK_FALSE(w.topology.Knows(name));
-      for (const std::uint64_t name : connected) CHECK(w.topology.Knows(Peer(name)));
-      for (const std::uint64_t name : held) CHECK(w.topology.Knows(Peer(name)));
-    }
-  }
-}
-
-// ---- sharing ----
-
-TEST_CASE("Topologies with a pool share what they both believe, and nothing else", "[mesh]") {
-  PeerRecordPool pool;
-  auto one = std::make_unique<Topology>(Peer(1), "self", kOurUid, Random(1), &pool);
-  Topology two(Peer(2), "self", kOurUid, Random(2), &pool);
-  const PeerSummary five = Record(Peer(5), 3, 50, ShortId{7}, {To(Peer(1)), To(Peer(6))});
-  PeerSummary forged = Record(Peer(7), 1, 70, std::nullopt, {});
-  CHECK(one->Apply(Update({five, forged})).ok());
-  forged.nickname = "another";
-  CHECK(two.Apply(Update({five, forged})).ok());
-  CHECK(one->Find(Peer(5)) == two.Find(Peer(5)));
-  CHECK(one->Find(Peer(7))->nickname == "host7");
-  CHECK(two.Find(Peer(7))->nickname == "another");
-  one.reset();
-  CHECK(*two.Find(Peer(5)) == five);
-
-  // Of 20,000 records of before nothing stays.
-  for (std::uint64_t version = 10; version < 20010; ++version)
-    two.Apply(Update({Record(Peer(5), version, 50, std::nullopt, {})})).value();
-  CHECK(pool.size() <= 1024);
 }
 
 }  // namespace
