@@ -46,6 +46,10 @@ std::string Content(const std::string& path) {
   return *content;
 }
 
+void FlipBit(Random& random, std::string& bytes, std::size_t reach) {
+  bytes[random.Below(reach)] ^= static_cast<char>(1 << random.Below(8));
+}
+
 // Opens what must be damaged: empty, writable, the damaged file kept under the reported name.
 void CheckSetAside(const std::string& path, const std::string& damaged) {
   RememberingLogger log;
@@ -74,8 +78,7 @@ TEST_CASE("Flipped bits never give a wrong value: all records, or the file set a
     std::string damaged = intact;
     // A third of the rounds aim at the file's header, which random positions would rarely meet.
     const std::size_t reach = round % 3 == 0 ? 100 : damaged.size();
-    for (std::uint64_t flips = random.Below(3) + 1; flips > 0; --flips)
-      damaged[random.Below(reach)] ^= static_cast<char>(1 << random.Below(8));
+    for (std::uint64_t flips = random.Below(3) + 1; flips > 0; --flips) FlipBit(random, damaged, reach);
     REQUIRE(WriteFileAtomically(path, damaged).ok());
     INFO("round " << round);
     NullLogger log;
@@ -194,7 +197,7 @@ TEST_CASE("A flipped bit in the log of a killed process never hides a commit but
   for (int round = 0; round < 60; ++round) {
     std::string damaged = log_file;
     const std::size_t reach = round % 5 == 0 ? 32 : damaged.size();  // a fifth of the rounds aim at the log's header
-    damaged[random.Below(reach)] ^= static_cast<char>(1 << random.Below(8));
+    FlipBit(random, damaged, reach);
     REQUIRE(WriteFileAtomically(path, main_file).ok());
     REQUIRE(WriteFileAtomically(path + "-wal", damaged).ok());
     INFO("round " << round);
