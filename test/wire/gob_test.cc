@@ -16,8 +16,7 @@ namespace {
 
 using namespace foreign;  // NOLINT: a vocabulary
 
-constexpr int kBoolId = 1, kIntId = 2, kUintId = 3, kFloatId = 4, kBytesId = 5, kStringId = 6, kComplexId = 7,
-              kInterfaceId = 8;
+constexpr int kBoolId = 1, kIntId = 2, kUintId = 3, kBytesId = 5, kStringId = 6, kInterfaceId = 8;
 
 template <typename T>
 T ReadOne(const Bytes& stream) {
