@@ -11,12 +11,9 @@ absl::Status SleeveOverlay::Prepare(Now, const OverlayConnection& connection) {
     return absl::FailedPreconditionError(absl::StrCat("sleeve: the connection to ", connection.remote_tcp.ToString(),
                                                       " is not over IPv4, which is all that sleeve carries"));
   }
-  const bool is_new =
-      connections_
-          .emplace(connection.connection,
-                   Entry{std::make_unique<SleeveConnection>(self_, connection, counters_, logger_), std::nullopt})
-          .second;
-  CHECK(is_new) << connection.connection;
+  std::unique_ptr<SleeveConnection>& sleeve = connections_[connection.connection].sleeve;
+  CHECK(sleeve == nullptr) << connection.connection;
+  sleeve = std::make_unique<SleeveConnection>(self_, connection, counters_, logger_);
   return absl::OkStatus();
 }
 

@@ -113,6 +113,24 @@ TEST_CASE("An acceptor answers the first heartbeat, to where it came from", "[sl
   CHECK(peer.Take().empty());  // acknowledged once
 }
 
+TEST_CASE("Datagrams leave from the address of ours that the other end sends to", "[sleeve]") {
+  Peer peer;
+  peer.Prepare(7, /*outbound=*/true);
+  peer.Confirm(7);
+  const auto sent_from = [&] {
+    const SubOverlayOutput out = peer.sleeve.TakeOutput();
+    REQUIRE(out.datagrams.size() == 1);
+    return out.datagrams[0].local.value();
+  };
+  CHECK(sent_from() == kOurEnd.ip);  // that of the TCP connection, until we know better
+  const IpAddress other = IpAddress::V4(0x0a4d0063);
+  const Bytes heartbeat = FromHex(kTheirHeartbeat).value();
+  peer.sleeve.OnDatagram(peer.now, other, kTheirEnd, heartbeat);
+  peer.Take();
+  peer.Advance(absl::Milliseconds(500));
+  CHECK(sent_from() == other);
+}
+
 TEST_CASE("The acknowledgement of a heartbeat establishes, slows heartbeats and starts the tests", "[sleeve]") {
   Peer peer;
   peer.Start(7, /*outbound=*/true);
