@@ -4,8 +4,10 @@
 #include <prometheus/text_serializer.h>
 #include <unistd.h>
 
+#include <array>
 #include <cctype>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -17,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "peer/status_pages.h"
 
 namespace weave {
 namespace {
@@ -84,7 +87,7 @@ absl::StatusOr<std::uint64_t> CountDescriptors(const std::string& path) {
   return count > 0 ? count - 1 : 0;
 }
 
-// One family with one series each, in the order of docs/metrics.md.
+// Families in the order of docs/metrics.md; most have one series.
 class Page {
  public:
   void Counter(const char* name, const char* help, double value) {
@@ -93,6 +96,20 @@ class Page {
 
   void Gauge(const char* name, const char* help, double value, Labels labels = {}) {
     Add(name, help, prometheus::MetricType::Gauge, std::move(labels)).gauge.value = value;
+  }
+
+  // A family without series prints nothing.
+  void Gauges(const char* name, const char* help, std::vector<std::pair<Labels, double>> series) {
+    prometheus::MetricFamily& family = families_.emplace_back();
+    family.name = name;
+    family.help = help;
+    family.type = prometheus::MetricType::Gauge;
+    for (auto& [labels, value] : series) {
+      prometheus::ClientMetric& metric = family.metric.emplace_back();
+      metric.label = std::move(labels);
+      metric.gauge.value = value;
+    }
+    if (family.metric.empty()) families_.pop_back();
   }
 
   std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
@@ -111,8 +128,25 @@ class Page {
   std::vector<prometheus::MetricFamily> families_;
 };
 
+// For each state and overlay that occurs both encryptions, as 2.8 (spec/control.md section 5); in order of labels.
+void AddConnections(const std::vector<MeshStatus::Connection>& connections, Page& page) {
+  std::map<std::array<std::string, 3>, double> counts;  // by encryption, state, type
+  for (const MeshStatus::Connection& connection : connections) {
+    const std::map<std::string, std::string> attributes = ConnectionAttributes(connection);
+    const auto name = attributes.find("name");
+    const std::string type = name == attributes.end() ? "unknown" : name->second;
+    const std::string encryption = attributes.count("encrypted") > 0 ? "yes" : "";
+    for (const char* either : {"", "yes"}) counts[{either, ToString(connection.state), type}] += encryption == either;
+  }
+  std::vector<std::pair<Labels, double>> series;
+  for (const auto& [key, count] : counts)
+    series.emplace_back(Labels{{"encryption", key[0]}, {"state", key[1]}, {"type", key[2]}}, count);
+  page.Gauges("weave_connections", "Number of peer-to-peer connections.", std::move(series));
+}
+
 void AddPeer(const MetricsView& view, Page& page) {
   page.Gauge("weave_build_info", "1, labelled with the version of this peer.", 1, {{"version", view.version}});
+  AddConnections(view.connections, page);
   page.Counter("weave_connection_terminations_total", "Number of peer-to-peer connections terminated.",
                static_cast<double>(view.connection_termination_count));
   page.Gauge("weave_endpoints", "Number of attached containers.", static_cast<double>(view.endpoint_count));

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "mesh/mesh_status.h"
 
 namespace weave {
 
@@ -28,6 +30,7 @@ struct MetricsView {
   bool host_sync_ok = false;  // bridge and rules are as they should be
   std::uint64_t endpoint_count = 0;
   std::uint64_t exposure_count = 0;
+  std::vector<MeshStatus::Connection> connections;
   std::uint64_t connection_termination_count = 0;
   std::uint64_t loop_slow_turn_count = 0;
   std::uint64_t firewall_reapplied_count = 0;

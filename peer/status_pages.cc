@@ -1,13 +1,16 @@
 #include "peer/status_pages.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 
 namespace weave {
 namespace {
@@ -16,20 +19,23 @@ constexpr int kLabelWidth = 15;
 constexpr int kAddressWidth = 21;
 constexpr int kStateWidth = 11;
 constexpr int kPeerWidth = 37;
+constexpr int kOverlayWidth = 6;
+constexpr int kEncryptionWidth = 11;
 
 // Labels are right-aligned so that the colons stand under each other.
 void AppendLine(std::string& text, absl::string_view label, absl::string_view value) {
   absl::StrAppendFormat(&text, "%*s: %s\n", kLabelWidth, label, value);
 }
 
-std::string NameAndNickname(PeerName name, absl::string_view nickname) {
-  return absl::StrCat(name.ToString(), "(", nickname, ")");
-}
-
+// Other peers choose their nicknames and addresses: nothing in them may pass for a line of ours, or command a terminal.
 std::string OneLine(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); }, ' ');
   return text;
+}
+
+std::string NameAndNickname(PeerName name, absl::string_view nickname) {
+  return OneLine(absl::StrCat(name.ToString(), "(", nickname, ")"));
 }
 
 // "2 established, 1 failed": those that are not zero.
@@ -40,25 +46,26 @@ std::string CountList(const std::vector<std::pair<absl::string_view, std::size_t
   return absl::StrJoin(parts, ", ");
 }
 
-std::string ConnectionCounts(const StatusView& view) {
-  constexpr std::array<absl::string_view, 5> kStates = {"established", "pending", "retrying", "failed", "connecting"};
+std::string ConnectionCounts(const MeshStatus& mesh) {
+  using State = MeshStatus::ConnectionState;
   std::vector<std::pair<absl::string_view, std::size_t>> counts;
-  for (absl::string_view state : kStates) {
-    const auto count = std::count_if(view.connections.begin(), view.connections.end(),
-                                     [&](const StatusView::Connection& c) { return c.state == state; });
-    counts.emplace_back(state, static_cast<std::size_t>(count));
+  for (const State state :
+       {State::kEstablished, State::kPending, State::kRetrying, State::kFailed, State::kConnecting}) {
+    const auto count = std::count_if(mesh.connections.begin(), mesh.connections.end(),
+                                     [&](const MeshStatus::Connection& c) { return c.state == state; });
+    counts.emplace_back(ToString(state), static_cast<std::size_t>(count));
   }
   const std::string list = CountList(counts);
-  return absl::StrCat(view.connections.size(), list.empty() ? "" : absl::StrCat(" (", list, ")"));
+  return absl::StrCat(mesh.connections.size(), list.empty() ? "" : absl::StrCat(" (", list, ")"));
 }
 
-std::string PeerCounts(const StatusView& view) {
+std::string PeerCounts(const MeshStatus& mesh) {
   std::size_t established = 0;
   std::size_t pending = 0;
-  for (const StatusView::Peer& peer : view.peers)
-    for (const StatusView::Peer::Link& link : peer.links) ++(link.established ? established : pending);
+  for (const MeshStatus::Peer& peer : mesh.peers)
+    for (const MeshStatus::Link& link : peer.connections) ++(link.established ? established : pending);
   const std::string list = CountList({{"established", established}, {"pending", pending}});
-  return absl::StrCat(view.peers.size(), list.empty() ? "" : absl::StrCat(" (with ", list, " connections)"));
+  return absl::StrCat(mesh.peers.size(), list.empty() ? "" : absl::StrCat(" (with ", list, " connections)"));
 }
 
 std::string SubnetList(const std::vector<Cidr>& subnets) {
@@ -66,43 +73,105 @@ std::string SubnetList(const std::vector<Cidr>& subnets) {
   return absl::StrJoin(subnets, ", ", [](std::string* out, const Cidr& cidr) { out->append(cidr.ToString()); });
 }
 
-void AppendRouter(const StatusView& view, std::string& text) {
+void AppendRouter(const MeshStatus& mesh, std::string& text) {
   AppendLine(text, "Service", "router");
   AppendLine(text, "Protocol",
-             view.min_protocol_version == view.max_protocol_version
-                 ? absl::StrCat("weave ", view.max_protocol_version)
-                 : absl::StrCat("weave ", view.min_protocol_version, "..", view.max_protocol_version));
-  AppendLine(text, "Name", NameAndNickname(view.name, view.nickname));
-  AppendLine(text, "Encryption", view.encryption ? "enabled" : "disabled");
-  AppendLine(text, "PeerDiscovery", view.peer_discovery ? "enabled" : "disabled");
-  AppendLine(text, "Targets", absl::StrCat(view.targets.size()));
-  AppendLine(text, "Connections", ConnectionCounts(view));
-  AppendLine(text, "Peers", PeerCounts(view));
-  AppendLine(text, "TrustedSubnets", SubnetList(view.trusted_subnets));
+             mesh.min_protocol_version == mesh.max_protocol_version
+                 ? absl::StrCat("weave ", mesh.max_protocol_version)
+                 : absl::StrCat("weave ", mesh.min_protocol_version, "..", mesh.max_protocol_version));
+  AppendLine(text, "Name", NameAndNickname(mesh.name, mesh.nickname));
+  AppendLine(text, "Encryption", mesh.has_password ? "enabled" : "disabled");
+  AppendLine(text, "PeerDiscovery", mesh.peer_discovery ? "enabled" : "disabled");
+  AppendLine(text, "Targets", absl::StrCat(mesh.targets.size()));
+  AppendLine(text, "Connections", ConnectionCounts(mesh));
+  AppendLine(text, "Peers", PeerCounts(mesh));
+  AppendLine(text, "TrustedSubnets", SubnetList(mesh.trusted_subnets));
+}
+
+// As Go prints a time: `2026-11-21 23:00:52.647686131 +0000 UTC`.
+std::string RetryTime(const std::optional<absl::Time>& time) {
+  if (!time.has_value()) return "never";
+  return absl::FormatTime("%Y-%m-%d %H:%M:%E*S +0000 UTC", *time, absl::UTCTimeZone());
 }
 
 }  // namespace
 
-StatusView MakeStatusView(const PeerSnapshot& snapshot, const WeaverOptions& options, absl::string_view version) {
+StatusView MakeStatusView(const PeerSnapshot& snapshot, MeshStatus mesh, absl::string_view version) {
   StatusView view;
   view.version = std::string(version);
-  view.min_protocol_version = options.min_protocol_version;
-  view.name = snapshot.name;
-  view.nickname = snapshot.nickname;
-  view.encryption = !options.password.empty();
-  view.peer_discovery = !options.no_discovery;
-  view.peers = {{snapshot.name, snapshot.nickname, {}}};
-  view.trusted_subnets = options.trusted_subnets;
+  view.mesh = std::move(mesh);
   if (!snapshot.host_error.ok()) view.host_error = std::string(snapshot.host_error.message());
   return view;
 }
 
+StatusView MakeStatusView(const PeerSnapshot& snapshot, const WeaverOptions& options, absl::string_view version) {
+  MeshStatus mesh;
+  mesh.min_protocol_version = options.min_protocol_version;
+  mesh.name = snapshot.name;
+  mesh.nickname = snapshot.nickname;
+  mesh.has_password = !options.password.empty();
+  mesh.peer_discovery = !options.no_discovery;
+  mesh.port = static_cast<std::uint16_t>(options.port);
+  mesh.trusted_subnets = options.trusted_subnets;
+  MeshStatus::Peer& ourselves = mesh.peers.emplace_back();
+  ourselves.name = snapshot.name;
+  ourselves.nickname = snapshot.nickname;
+  return MakeStatusView(snapshot, std::move(mesh), version);
+}
+
+const char* ToString(MeshStatus::ConnectionState state) {
+  switch (state) {
+    case MeshStatus::ConnectionState::kPending:
+      return "pending";
+    case MeshStatus::ConnectionState::kEstablished:
+      return "established";
+    case MeshStatus::ConnectionState::kConnecting:
+      return "connecting";
+    case MeshStatus::ConnectionState::kRetrying:
+      return "retrying";
+    case MeshStatus::ConnectionState::kFailed:
+      return "failed";
+    case MeshStatus::ConnectionState::kWaiting:
+      return "waiting";
+  }
+  return "unknown";
+}
+
+std::string ConnectionInfo(const MeshStatus::Connection& connection, bool has_password) {
+  switch (connection.state) {
+    case MeshStatus::ConnectionState::kPending:
+    case MeshStatus::ConnectionState::kEstablished:
+      break;
+    case MeshStatus::ConnectionState::kConnecting:
+      return "";
+    case MeshStatus::ConnectionState::kRetrying:
+      return std::string(connection.error.message());
+    case MeshStatus::ConnectionState::kFailed:
+      return absl::StrCat(connection.error.message(), ", retry: ", RetryTime(connection.retry_at));
+    case MeshStatus::ConnectionState::kWaiting:
+      return absl::StrCat("until: ", RetryTime(connection.retry_at));
+  }
+  const std::string& overlay = connection.overlay.name;
+  std::string info = absl::StrFormat("%-*s %s", kOverlayWidth, overlay.empty() ? "none" : overlay,
+                                     NameAndNickname(connection.remote, connection.remote_nickname));
+  if (!has_password) return info;
+  return absl::StrFormat("%-*s %s", kEncryptionWidth, connection.encrypted ? "encrypted" : "unencrypted", info);
+}
+
+std::map<std::string, std::string> ConnectionAttributes(const MeshStatus::Connection& connection) {
+  std::map<std::string, std::string> attributes;
+  if (!connection.IsLive() || connection.overlay.name.empty()) return attributes;
+  attributes.insert(connection.overlay.attributes.begin(), connection.overlay.attributes.end());
+  attributes["name"] = connection.overlay.name;
+  if (connection.encrypted) attributes["encrypted"] = "true";
+  return attributes;
+}
+
 std::string StatusPage(const StatusView& view) {
   std::string text;
-  // We never ask anybody for newer versions; these are 2.8's words for that.
-  AppendLine(text, "Version", absl::StrCat(view.version, " (version check update disabled)"));
+  AppendLine(text, "Version", absl::StrCat(view.version, " (", kVersionCheckText, ")"));
   text += '\n';
-  AppendRouter(view, text);
+  AppendRouter(view.mesh, text);
   if (!view.host_error.empty()) {
     text += '\n';
     AppendLine(text, "Service", "host");
@@ -113,18 +182,19 @@ std::string StatusPage(const StatusView& view) {
 
 std::string TargetsPage(const StatusView& view) {
   std::string text;
-  for (const std::string& target : view.targets) absl::StrAppend(&text, target, "\n");
+  for (const std::string& target : view.mesh.targets) absl::StrAppend(&text, target, "\n");
   return text;
 }
 
 std::string ConnectionsPage(const StatusView& view) {
   std::string text;
-  for (const StatusView::Connection& connection : view.connections) {
+  for (const MeshStatus::Connection& connection : view.mesh.connections) {
     absl::StrAppendFormat(&text, "%s %-*s %-*s %s ", connection.outbound ? "->" : "<-", kAddressWidth,
-                          connection.address, kStateWidth, connection.state, OneLine(connection.info));
+                          OneLine(connection.address), kStateWidth, ToString(connection.state),
+                          OneLine(ConnectionInfo(connection, view.mesh.has_password)));
     // Nothing separates attributes: scripts know 2.8's lines as they are (contract A.22 no. 5).
-    for (const auto& [key, value] : connection.attributes)
-      if (key != "name") absl::StrAppend(&text, key, "=", value);
+    for (const auto& [key, value] : ConnectionAttributes(connection))
+      if (key != "name") absl::StrAppend(&text, key, "=", OneLine(value));
     text += '\n';
   }
   return text;
@@ -132,11 +202,11 @@ std::string ConnectionsPage(const StatusView& view) {
 
 std::string PeersPage(const StatusView& view) {
   std::string text;
-  for (const StatusView::Peer& peer : view.peers) {
+  for (const MeshStatus::Peer& peer : view.mesh.peers) {
     absl::StrAppend(&text, NameAndNickname(peer.name, peer.nickname), "\n");
-    for (const StatusView::Peer::Link& link : peer.links) {
-      absl::StrAppendFormat(&text, "   %s %-*s %-*s %s\n", link.outbound ? "->" : "<-", kAddressWidth, link.address,
-                            kPeerWidth, NameAndNickname(link.name, link.nickname),
+    for (const MeshStatus::Link& link : peer.connections) {
+      absl::StrAppendFormat(&text, "   %s %-*s %-*s %s\n", link.outbound ? "->" : "<-", kAddressWidth,
+                            OneLine(link.address), kPeerWidth, NameAndNickname(link.name, link.nickname),
                             link.established ? "established" : "pending");
     }
   }

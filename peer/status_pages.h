@@ -4,60 +4,45 @@
 
 #include <map>
 #include <string>
-#include <vector>
 
+#include "absl/strings/string_view.h"
+#include "mesh/mesh_status.h"
 #include "peer/core/peer_core.h"
 #include "peer/flags.h"
 
 namespace weave {
 
+// We never ask anybody for newer versions; these are 2.8's words for that.
+inline constexpr char kVersionCheckText[] = "version check update disabled";
+
 // What the pages show. Parts that are off have no section.
 struct StatusView {
-  // A connection as seen from here, or a target that is not connected (3.2).
-  struct Connection {
-    bool outbound = false;
-    std::string address;
-    std::string state;  // established, pending, retrying, failed, connecting, waiting
-    std::string info;
-    std::map<std::string, std::string> attributes;  // as printed; "name" is left out
-  };
-
-  // A known peer with the connections it announces (3.3).
-  struct Peer {
-    struct Link {
-      bool outbound = false;
-      std::string address;
-      PeerName name;
-      std::string nickname;
-      bool established = false;
-    };
-
-    PeerName name;
-    std::string nickname;
-    std::vector<Link> links;
-  };
-
   std::string version;
-  int min_protocol_version = 1;
-  int max_protocol_version = 2;
-  PeerName name;
-  std::string nickname;
-  bool encryption = false;
-  bool peer_discovery = true;
-  std::vector<std::string> targets;  // as the user gave them
-  std::vector<Connection> connections;
-  std::vector<Peer> peers;  // ourselves first
-  std::vector<Cidr> trusted_subnets;
+  MeshStatus mesh;
 
   // Not 2.8's: why the host is not as it should be; empty when it is. One line is made of it.
   std::string host_error;
 };
 
+StatusView MakeStatusView(const PeerSnapshot& snapshot, MeshStatus mesh, absl::string_view version);
+
+// Of a peer that knows nobody.
 StatusView MakeStatusView(const PeerSnapshot& snapshot, const WeaverOptions& options, absl::string_view version);
 
 std::string StatusPage(const StatusView& view);
 std::string TargetsPage(const StatusView& view);
 std::string ConnectionsPage(const StatusView& view);
 std::string PeersPage(const StatusView& view);
+
+// ---- words about a connection, for pages, report and metrics alike ----
+
+// `established`, `retrying`, ...
+const char* ToString(MeshStatus::ConnectionState state);
+
+// The column INFO: overlay and peer of a live connection, else why there is none and when it is tried again.
+std::string ConnectionInfo(const MeshStatus::Connection& connection, bool has_password);
+
+// `name`, `mtu`, ... of a live connection as they print. Empty before it has an overlay.
+std::map<std::string, std::string> ConnectionAttributes(const MeshStatus::Connection& connection);
 
 }  // namespace weave

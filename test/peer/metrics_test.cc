@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "test/peer/mesh_examples.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -58,6 +59,13 @@ bool HasLine(const std::string& page, const std::string& line) {
   return std::find(lines.begin(), lines.end(), line) != lines.end();
 }
 
+void CheckLines(const std::string& page, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) {
+    INFO(line);
+    CHECK(HasLine(page, line));
+  }
+}
+
 TEST_CASE("The page states what is true now, and nothing of parts that are off", "[peer][metrics]") {
   MetricsView view;
   view.version = "3.0.0";
@@ -69,21 +77,38 @@ TEST_CASE("The page states what is true now, and nothing of parts that are off",
   view.store_commit_count = 1'000'000'000;
   view.store_commit_failure_count = 7;
   const std::string page = MetricsPage(view);
-  CHECK(HasLine(page, "weave_build_info{version=\"3.0.0\"} 1"));
-  CHECK(HasLine(page, "# TYPE weave_endpoints gauge"));
-  CHECK(HasLine(page, "weave_endpoints 3"));
-  CHECK(HasLine(page, "weave_exposures 2"));
-  CHECK(HasLine(page, "weave_host_sync_ok 1"));
-  CHECK(HasLine(page, "# TYPE weave_loop_slow_turns_total counter"));
-  CHECK(HasLine(page, "weave_loop_slow_turns_total 4"));
-  CHECK(HasLine(page, "weave_firewall_reapplied_total 5"));
-  CHECK(HasLine(page, "weave_store_commits_total 1000000000"));
-  CHECK(HasLine(page, "weave_store_commit_failures_total 7"));
-  CHECK(HasLine(page, "weave_connection_terminations_total 0"));
+  CheckLines(page, {"weave_build_info{version=\"3.0.0\"} 1", "# TYPE weave_endpoints gauge", "weave_endpoints 3",
+                    "weave_exposures 2", "weave_host_sync_ok 1", "# TYPE weave_loop_slow_turns_total counter",
+                    "weave_loop_slow_turns_total 4", "weave_firewall_reapplied_total 5",
+                    "weave_store_commits_total 1000000000", "weave_store_commit_failures_total 7",
+                    "weave_connection_terminations_total 0"});
   for (const char* absent :
        {"weave_connections{", "weave_ips", "weave_max_ips", "weave_ipam_", "weave_dns_", "weave_flows", "process_"})
     CHECK(page.find(absent) == std::string::npos);
   CHECK(page.back() == '\n');
+}
+
+TEST_CASE("Connections are counted by state, overlay and encryption, both of which are always given",
+          "[peer][metrics]") {
+  using State = MeshStatus::ConnectionState;
+  MetricsView view;
+  view.connection_termination_count = 7;
+  view.connections = {Live(2, State::kEstablished), Live(3, State::kEstablished), Live(4, State::kEstablished),
+                      Live(5, State::kPending), Target("host6", State::kFailed)};
+  for (int i = 0; i < 3; ++i) view.connections[static_cast<std::size_t>(i)].overlay = {"sleeve", {{"mtu", "1438"}}};
+  view.connections[0].encrypted = true;
+  const std::string page = MetricsPage(view);
+  const std::size_t begin = page.find("# HELP weave_connections ");
+  CHECK(page.substr(begin, page.find("# HELP weave_connection_terminations_total") - begin) ==
+        "# HELP weave_connections Number of peer-to-peer connections.\n"
+        "# TYPE weave_connections gauge\n"
+        "weave_connections{encryption=\"\",state=\"established\",type=\"sleeve\"} 2\n"
+        "weave_connections{encryption=\"\",state=\"failed\",type=\"unknown\"} 1\n"
+        "weave_connections{encryption=\"\",state=\"pending\",type=\"unknown\"} 1\n"
+        "weave_connections{encryption=\"yes\",state=\"established\",type=\"sleeve\"} 1\n"
+        "weave_connections{encryption=\"yes\",state=\"failed\",type=\"unknown\"} 0\n"
+        "weave_connections{encryption=\"yes\",state=\"pending\",type=\"unknown\"} 0\n");
+  CHECK(HasLine(page, "weave_connection_terminations_total 7"));
 }
 
 TEST_CASE("A version with quotes stays one label", "[peer][metrics]") {
@@ -95,6 +120,7 @@ TEST_CASE("A version with quotes stays one label", "[peer][metrics]") {
 TEST_CASE("Every series has help text, a type and a place in the document", "[peer][metrics]") {
   MetricsView view;
   view.process = ProcessStats();
+  view.connections = {Target("host2", MeshStatus::ConnectionState::kFailed)};
   std::ifstream file(WEAVE_SOURCE_DIR "/docs/metrics.md");
   const std::string document{std::istreambuf_iterator<char>(file), {}};
   REQUIRE_FALSE(document.empty());
@@ -109,7 +135,7 @@ TEST_CASE("Every series has help text, a type and a place in the document", "[pe
     CHECK(document.find(absl::StrCat("`", name)) != std::string::npos);
     ++count;
   }
-  CHECK(count == 15);
+  CHECK(count == 17);
 }
 
 TEST_CASE("Process figures come from proc, whatever the process is called", "[peer][metrics]") {
@@ -127,12 +153,8 @@ TEST_CASE("Process figures come from proc, whatever the process is called", "[pe
   MetricsView view;
   view.process = *stats;
   const std::string page = MetricsPage(view);
-  CHECK(HasLine(page, "# TYPE process_cpu_seconds_total counter"));
-  CHECK(HasLine(page, "process_cpu_seconds_total 3"));
-  CHECK(HasLine(page, "process_open_fds 3"));
-  CHECK(HasLine(page, "process_max_fds 1024"));
-  CHECK(HasLine(page, "process_virtual_memory_bytes 8192"));
-  CHECK(HasLine(page, "process_start_time_seconds 1005"));
+  CheckLines(page, {"# TYPE process_cpu_seconds_total counter", "process_cpu_seconds_total 3", "process_open_fds 3",
+                    "process_max_fds 1024", "process_virtual_memory_bytes 8192", "process_start_time_seconds 1005"});
 }
 
 TEST_CASE("This process is plausible to itself", "[peer][metrics]") {

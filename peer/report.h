@@ -1,0 +1,30 @@
+// GET /report and `weave report`: everything the peer can say about itself, in the shape of 2.8 (spec/control.md
+// section 4), as JSON or through a template.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mesh/mesh_status.h"
+#include "peer/report_value.h"
+
+namespace weave {
+
+// What a report is made of, sampled together. Parts that are off are absent.
+struct ReportView {
+  std::string version;
+  bool ready = false;
+  std::optional<MeshStatus> mesh;
+};
+
+// What templates see, and JSON in the order of its fields. Later features add their section here: IPAM, DNS, Proxy,
+// Plugin stand in it as absent until then.
+ReportValue MakeReport(const ReportView& view);
+
+// Indented JSON without `format`, else what the template makes of the report. Errors are those of RenderTemplate
+// (peer/report_template.h). Any thread; may take a second for the largest, so not the loop.
+absl::StatusOr<std::string> RenderReport(const ReportView& view, const std::optional<std::string>& format);
+
+}  // namespace weave
