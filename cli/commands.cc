@@ -29,6 +29,7 @@ constexpr Command kCommands[] = {
     {"hide", CommandKind::kShown, RunHide, "[<addr> ...]"},
     {"ps", CommandKind::kShown, RunPs, "[<container> ...]"},
     {"status", CommandKind::kShown, RunStatus, "[targets | connections | peers | dns | ipam]"},
+    {"report", CommandKind::kShown, RunReport, "[-f <template>]"},
     {"version", CommandKind::kShown, RunVersion},
 
     {"bridge-type", CommandKind::kHidden, RunBridgeType},
@@ -55,7 +56,6 @@ constexpr Command kCommands[] = {
     {"dns-add", CommandKind::kLater},
     {"dns-remove", CommandKind::kLater},
     {"dns-lookup", CommandKind::kLater},
-    {"report", CommandKind::kLater},
     {"rmpeer", CommandKind::kLater},
     {"attach-bridge", CommandKind::kLater},
 };

@@ -40,6 +40,7 @@ int RunLaunch(CommandContext& context);  // launch.cc
 int RunStop(CommandContext& context);    // stop.cc
 int RunReset(CommandContext& context);   // reset.cc
 int RunStatus(CommandContext& context);  // query_commands.cc
+int RunReport(CommandContext& context);
 int RunVersion(CommandContext& context);
 int RunPs(CommandContext& context);
 int RunBridgeType(CommandContext& context);

@@ -1,9 +1,10 @@
-// Commands that only ask: status, version, ps, bridge-type, docker-bridge-ip.
+// Commands that only ask: status, report, version, ps, bridge-type, docker-bridge-ip.
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -41,6 +42,20 @@ int RunStatus(CommandContext& context) {
     if (absl::IsNotFound(text.status())) return kExitNotFound;
     if (!text.ok()) return Fail(context, text.status());
     context.out << *text;
+    return kExitSuccess;
+  });
+}
+
+int RunReport(CommandContext& context) {
+  std::optional<std::string> format;
+  if (context.args.size() == 2 && context.args[0] == "-f")
+    format = context.args[1];
+  else if (!context.args.empty())
+    return FailUsage(context);
+  return WithPeer(context, [&](PeerClient& peer) {
+    const absl::StatusOr<std::string> report = peer.GetReport(format);
+    if (!report.ok()) return Fail(context, report.status());
+    context.out << *report;
     return kExitSuccess;
   });
 }

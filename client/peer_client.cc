@@ -20,6 +20,9 @@
 namespace weave {
 namespace {
 
+// The report of a network of thousands is beyond gRPC's own limit of 4 MiB.
+constexpr int kMaxReplySize = 64 << 20;  // bytes
+
 // A descriptor until gRPC owns it (io/fd.h is not for this room).
 class Socket {
  public:
@@ -90,7 +93,10 @@ absl::StatusOr<PeerClient> PeerClient::Connect(absl::string_view socket_path, Pe
   if (grpcs < 0) return absl::InternalError(absl::StrCat("duplicate a descriptor: ", std::strerror(errno)));
   SilenceGrpc();
   const pid_t pid = PidOfListener(fd.get());
-  return PeerClient(grpc::CreateInsecureChannelFromFd("weave-peer", grpcs), fd.release(), pid, deadlines);
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxReplySize);
+  return PeerClient(grpc::CreateCustomInsecureChannelFromFd("weave-peer", grpcs, arguments), fd.release(), pid,
+                    deadlines);
 }
 
 PeerClient::PeerClient(std::shared_ptr<grpc::Channel> channel, int socket, pid_t server_pid, PeerDeadlines deadlines)
@@ -146,6 +152,13 @@ absl::StatusOr<std::string> PeerClient::GetStatus(absl::string_view page) {
   v1::GetStatusRequest request;
   request.set_page(std::string(page));
   ASSIGN_OR_RETURN(v1::StatusPage reply, Call(&v1::Peer::Stub::GetStatus, request, deadlines_.query));
+  return std::move(*reply.mutable_text());
+}
+
+absl::StatusOr<std::string> PeerClient::GetReport(const std::optional<std::string>& format) {
+  v1::GetReportRequest request;
+  if (format.has_value()) request.set_format(*format);
+  ASSIGN_OR_RETURN(v1::Report reply, Call(&v1::Peer::Stub::GetReport, request, deadlines_.query));
   return std::move(*reply.mutable_text());
 }
 

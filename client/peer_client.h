@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -48,6 +49,12 @@ class PeerClient {
 
   // The text of a status page (spec/control.md section 3). NotFound: unknown, or its part is off.
   absl::StatusOr<std::string> GetStatus(absl::string_view page);
+
+  // The report as JSON, or with `format` as that template of Go's text/template prints it (spec/control.md section 4).
+  //   InvalidArgument     `format` is no template
+  //   FailedPrecondition  it does not suit the report
+  //   ResourceExhausted   it is too long or too much work
+  absl::StatusOr<std::string> GetReport(const std::optional<std::string>& format);
 
   absl::StatusOr<v1::AddressList> Attach(const v1::AttachRequest& request);
   absl::StatusOr<v1::AddressList> Detach(const v1::DetachRequest& request);

@@ -58,7 +58,8 @@ ApiService::ApiService(EventLoop& loop, CoreDriver& driver, ApiServiceOptions op
       driver_(driver),
       options_(std::move(options)),
       hooks_(std::move(hooks)),
-      resolvers_("resolver", kResolverCount) {}
+      resolvers_("resolver", kResolverCount),
+      renderers_("report", 1) {}
 
 std::pair<grpc::ServerUnaryReactor*, ApiService::CallPtr> ApiService::Open() {
   auto [reactor, call] = ApiCall::Make();
@@ -133,6 +134,26 @@ grpc::ServerUnaryReactor* ApiService::GetStatus(grpc::CallbackServerContext*, co
     const absl::Status status = text.status();
     if (status.ok()) page->set_text(*std::move(text));
     c->Finish(status);
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::GetReport(grpc::CallbackServerContext*, const v1::GetReportRequest* request,
+                                                v1::Report* reply) {
+  auto [reactor, call] = Open();
+  std::optional<std::string> format;
+  if (request->has_format()) format = request->format();
+  OnLoop(std::move(call), [this, reply, format = std::move(format)](const CallPtr& c) {
+    absl::StatusOr<ReportView> view = hooks_.report();
+    if (!view.ok()) return c->Finish(view.status());
+    renderers_.Submit([this, c, reply, format, view = *std::move(view)] {
+      absl::StatusOr<std::string> text = RenderReport(view, format);
+      // Back to the loop: there alone a call is known not to have been finished by Close().
+      OnLoop(c, [reply, text = std::move(text)](const CallPtr& rendered) mutable {
+        if (text.ok()) reply->set_text(*std::move(text));
+        rendered->Finish(text.status());
+      });
+    });
   });
   return reactor;
 }

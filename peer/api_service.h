@@ -14,6 +14,7 @@
 #include "io/worker_pool.h"
 #include "peer/api_call.h"
 #include "peer/core_driver.h"
+#include "peer/report.h"
 #include "weave/v1/peer.grpc.pb.h"
 
 namespace weave {
@@ -25,6 +26,10 @@ struct ApiHooks {
   std::function<std::string()> bridge_mac;
   std::function<absl::StatusOr<std::string>(const std::string& page)> status_page;
   std::function<void()> stop;
+  // Called on the loop too, but made into text elsewhere.
+  std::function<absl::StatusOr<ReportView>()> report = [] {
+    return absl::UnavailableError("this peer gives no reports");
+  };
 };
 
 struct ApiServiceOptions {
@@ -44,6 +49,7 @@ class ApiService final : public v1::Peer::CallbackService {
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext*, const v1::GetInfoRequest*, v1::PeerInfo*) override;
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext*, const v1::GetStatusRequest*,
                                       v1::StatusPage*) override;
+  grpc::ServerUnaryReactor* GetReport(grpc::CallbackServerContext*, const v1::GetReportRequest*, v1::Report*) override;
   grpc::ServerUnaryReactor* Attach(grpc::CallbackServerContext*, const v1::AttachRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* Detach(grpc::CallbackServerContext*, const v1::DetachRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* ListEndpoints(grpc::CallbackServerContext*, const v1::ListEndpointsRequest*,
@@ -83,6 +89,7 @@ class ApiService final : public v1::Peer::CallbackService {
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::weak_ptr<ApiCall>> open_ ABSL_GUARDED_BY(mutex_);
   WorkerPool resolvers_;
+  WorkerPool renderers_;  // of reports, which must not wait for a resolver that waits for Docker
 };
 
 }  // namespace weave

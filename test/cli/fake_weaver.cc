@@ -83,6 +83,11 @@ class Service final : public v1::Peer::Service {
     reply->set_text(absl::StrCat("page <", request->page(), ">\n"));
     return grpc::Status::OK;
   }
+  grpc::Status GetReport(grpc::ServerContext*, const v1::GetReportRequest* request, v1::Report* reply) override {
+    if (request->format() == "{{") return {grpc::StatusCode::INVALID_ARGUMENT, "unclosed action"};
+    reply->set_text(request->has_format() ? absl::StrCat("<", request->format(), ">") : "{}");
+    return grpc::Status::OK;
+  }
   grpc::Status Attach(grpc::ServerContext*, const v1::AttachRequest* request, v1::AddressList* reply) override {
     *reply->mutable_addresses() = request->addresses();
     reply->add_warnings(

@@ -19,6 +19,11 @@ TEST_CASE("Commands print what the peer answers", "[cli]") {
   CHECK(off.exit_status == 4);
   CHECK((off.out + off.err).empty());
 
+  CHECK(world.Weave({"report"}).out == "{}");
+  CHECK(world.Weave({"report", "-f", ""}).out == "<>");
+  CHECK(world.Weave({"report", "-f", "{{.Name}}\xff"}).out == "<{{.Name}}\xff>");
+  CHECK(world.Weave({"report", "-f", "{{"}).err == "weave: unclosed action\n");
+
   CHECK(world.Weave({"version"}).out == absl::StrCat("weave script ", kVersion, "\n") + "weave 9.8.7-fake\n");
   CHECK(world.Weave({"bridge-type"}).out == "bridge\n");
   CHECK(world.Weave({"ps"}).out ==

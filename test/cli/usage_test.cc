@@ -62,7 +62,7 @@ TEST_CASE("Each command that 2.0 removed says so", "[cli]") {
 
 TEST_CASE("Each command of 2.8 that this build lacks says so", "[cli]") {
   for (const char* name : {"setup", "setup-cni", "prime", "env", "config", "connect", "forget", "dns-args", "dns-add",
-                           "dns-remove", "dns-lookup", "report", "rmpeer", "attach-bridge"}) {
+                           "dns-remove", "dns-lookup", "rmpeer", "attach-bridge"}) {
     const Said said = Weave({name, "x"});
     CHECK(said.exit_status == 1);
     CHECK(said.err == std::string("weave: '") + name + "' is not supported in this build\n");
@@ -88,6 +88,10 @@ TEST_CASE("Wrong arguments are the command's usage with failure", "[cli]") {
                                                {"expose", "--fly"},
                                                {"hide", "--fly"},
                                                {"status", "peers", "x"},
+                                               {"report", "x"},
+                                               {"report", "-f"},
+                                               {"report", "-f", "{{.}}", "x"},
+                                               {"report", "--format", "{{.}}"},
                                                {"version", "x"},
                                                {"stop", "x"},
                                                {"reset", "x"},
@@ -125,6 +129,7 @@ TEST_CASE("What attach and expose lack is refused by name", "[cli]") {
 
 TEST_CASE("Without a peer every command that needs one asks for a launch", "[cli]") {
   for (const std::vector<std::string>& args : {std::vector<std::string>{"status"},
+                                               {"report"},
                                                {"ps"},
                                                {"attach", "10.2.1.1/24", "c"},
                                                {"detach", "c"},

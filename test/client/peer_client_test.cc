@@ -74,6 +74,10 @@ class FakePeer final : public v1::Peer::Service {
     reply->set_text("page <" + request->page() + ">\n");
     return Answer();
   }
+  grpc::Status GetReport(grpc::ServerContext*, const v1::GetReportRequest* request, v1::Report* reply) override {
+    reply->set_text(request->has_format() ? "<" + request->format() + ">" : std::string(std::size_t{8} << 20, 'x'));
+    return Answer();
+  }
   grpc::Status Attach(grpc::ServerContext*, const v1::AttachRequest* request, v1::AddressList* reply) override {
     last_attach = *request;
     *reply->mutable_addresses() = request->addresses();
@@ -144,6 +148,8 @@ TEST_CASE("A client asks several things on one connection and knows the peer's p
   REQUIRE(info.ok());
   CHECK(info->version() == "1.2.3");
   CHECK(client.GetStatus("ipam").value() == "page <ipam>\n");
+  CHECK(client.GetReport(std::nullopt).value().size() == std::size_t{8} << 20);  // beyond gRPC's own limit
+  CHECK(client.GetReport("{{\xff}}").value() == "<{{\xff}}>");
 
   v1::AttachRequest request;
   request.set_container("web");
