@@ -99,14 +99,14 @@ class Page {
   }
 
   // A family without series prints nothing.
-  void Gauges(const char* name, const char* help, std::vector<std::pair<Labels, double>> series) {
+  void Gauges(const char* name, const char* help, const std::vector<std::pair<Labels, double>>& series) {
     prometheus::MetricFamily& family = families_.emplace_back();
     family.name = name;
     family.help = help;
     family.type = prometheus::MetricType::Gauge;
-    for (auto& [labels, value] : series) {
+    for (const auto& [labels, value] : series) {
       prometheus::ClientMetric& metric = family.metric.emplace_back();
-      metric.label = std::move(labels);
+      metric.label = labels;
       metric.gauge.value = value;
     }
     if (family.metric.empty()) families_.pop_back();
@@ -141,7 +141,7 @@ void AddConnections(const std::vector<MeshStatus::Connection>& connections, Page
   std::vector<std::pair<Labels, double>> series;
   for (const auto& [key, count] : counts)
     series.emplace_back(Labels{{"encryption", key[0]}, {"state", key[1]}, {"type", key[2]}}, count);
-  page.Gauges("weave_connections", "Number of peer-to-peer connections.", std::move(series));
+  page.Gauges("weave_connections", "Number of peer-to-peer connections.", series);
 }
 
 void AddPeer(const MetricsView& view, Page& page) {
