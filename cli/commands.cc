@@ -21,6 +21,8 @@ constexpr Command kCommands[] = {
      "[<any other flag of weaver>] <peer> ..."},
     {"stop", CommandKind::kShown, RunStop},
     {"reset", CommandKind::kShown, RunReset, "[--force]"},
+    {"connect", CommandKind::kShown, RunConnect, "[--replace] [<peer> ...]"},
+    {"forget", CommandKind::kShown, RunForget, "<peer> ..."},
     {"attach", CommandKind::kShown, RunAttach,
      "[--without-dns] [--no-multicast-route]\n"
      "<addr> ... <container>"},
@@ -50,8 +52,6 @@ constexpr Command kCommands[] = {
     {"prime", CommandKind::kLater},
     {"env", CommandKind::kLater},
     {"config", CommandKind::kLater},
-    {"connect", CommandKind::kLater},
-    {"forget", CommandKind::kLater},
     {"dns-args", CommandKind::kLater},
     {"dns-add", CommandKind::kLater},
     {"dns-remove", CommandKind::kLater},

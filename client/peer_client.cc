@@ -162,6 +162,19 @@ absl::StatusOr<std::string> PeerClient::GetReport(const std::optional<std::strin
   return std::move(*reply.mutable_text());
 }
 
+absl::Status PeerClient::ConnectTo(const std::vector<std::string>& peers, bool replace) {
+  v1::ConnectRequest request;
+  for (const std::string& peer : peers) request.add_peers(peer);
+  request.set_replace(replace);
+  return Call(&v1::Peer::Stub::Connect, request, deadlines_.change).status();
+}
+
+absl::Status PeerClient::Forget(const std::vector<std::string>& peers) {
+  v1::ForgetRequest request;
+  for (const std::string& peer : peers) request.add_peers(peer);
+  return Call(&v1::Peer::Stub::Forget, request, deadlines_.change).status();
+}
+
 absl::StatusOr<v1::AddressList> PeerClient::Attach(const v1::AttachRequest& request) {
   return Call(&v1::Peer::Stub::Attach, request, deadlines_.change);
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -55,6 +56,10 @@ class PeerClient {
   //   FailedPrecondition  it does not suit the report
   //   ResourceExhausted   it is too long or too much work
   absl::StatusOr<std::string> GetReport(const std::optional<std::string>& format);
+
+  // InvalidArgument, a line each, for peers that cannot be dialled; the others are dialled all the same.
+  absl::Status ConnectTo(const std::vector<std::string>& peers, bool replace);
+  absl::Status Forget(const std::vector<std::string>& peers);
 
   absl::StatusOr<v1::AddressList> Attach(const v1::AttachRequest& request);
   absl::StatusOr<v1::AddressList> Detach(const v1::DetachRequest& request);

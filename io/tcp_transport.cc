@@ -74,7 +74,7 @@ const SocketAddress& TcpTransport::listen_address() const {
 }
 
 void TcpTransport::Connect(std::uint64_t id, const SocketAddress& remote) {
-  CHECK(id != 0 && id < next_id_) << "connection " << id << " is not from NextId";
+  CHECK(id >= kFirstCallersId) << "connection " << id << " is not the caller's";
   const auto [position, added] = connections_.emplace(id, std::make_unique<Connection>());
   CHECK(added) << "connection " << id << " exists";
   Connection& connection = *position->second;
@@ -153,7 +153,7 @@ void TcpTransport::OnAccept(Fd fd, const SocketAddress& remote) {
   ++stats_.accepted_count;
   if (pending_count_ >= options_.max_pending_count) MakeRoomForPending(remote.ip);
 
-  const std::uint64_t id = NextId();
+  const std::uint64_t id = next_id_++;
   Connection& connection = *connections_.emplace(id, std::make_unique<Connection>()).first->second;
   connection.fd = std::move(fd);
   connection.remote = remote;

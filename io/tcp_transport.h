@@ -72,7 +72,7 @@ struct TcpTransportStats {
   std::uint64_t sent_size = 0;
 };
 
-// A connection is an id, chosen by the caller for those it makes (from NextId) and by the transport for those that
+// A connection is an id, chosen by the caller for those it makes and by the transport, counting from 1, for those that
 // come; an id is never used again. Calls with the id of a connection that is gone, or was closed by us, do nothing: the
 // caller may not have heard of it yet. On the loop's thread, destroyed before the loop; connections are reset then,
 // without events.
@@ -92,9 +92,10 @@ class TcpTransport {
   // Where we listen, with the real port; after Listen.
   const SocketAddress& listen_address() const;
 
-  std::uint64_t NextId() { return next_id_++; }
+  // Ids from here on are the caller's.
+  static constexpr std::uint64_t kFirstCallersId = std::uint64_t{1} << 63;
 
-  // Ends in OnConnected or OnClosed. `id` is from NextId and not used yet (CHECK).
+  // Ends in OnConnected or OnClosed. `id` is at least kFirstCallersId and not used yet (CHECK).
   void Connect(std::uint64_t id, const SocketAddress& remote);
 
   // An accepted connection has introduced itself: it no longer counts as pending.

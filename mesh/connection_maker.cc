@@ -45,7 +45,8 @@ std::vector<std::string> ConnectionMaker::DirectPeers(bool active_only) const {
       const auto target = targets_.find(Complete(address));
       return target != targets_.end() && !target->second.try_at.has_value();
     };
-    if (!active_only || !std::all_of(addresses.begin(), addresses.end(), given_up)) texts.push_back(text);
+    if (!active_only || addresses.empty() || !std::all_of(addresses.begin(), addresses.end(), given_up))
+      texts.push_back(text);
   }
   return texts;
 }

@@ -23,7 +23,7 @@ namespace weave {
 // A peer named by the user.
 struct DirectPeer {
   std::string text;  // as given: what "forget" and status pages use
-  // Where it is; a host name may have several addresses. Port 0: none was given.
+  // Where it is; a host name may have several addresses, and none until it is looked up. Port 0: none was given.
   std::vector<SocketAddress> addresses;
 
   friend bool operator==(const DirectPeer&, const DirectPeer&) = default;

@@ -14,8 +14,8 @@ namespace weave {
 // have not.
 inline constexpr ConnectionId kDialledBit = ConnectionId{1} << 63;
 
-// The driver performs `dials`, `sends`, then `closes`, each in order. The transport answers a dial with OnConnected or
-// OnClosed, and what was sent over a connection with one OnWritable when all of it has left.
+// The driver performs `dials`, `admitted`, `sends`, then `closes`, each in order. The transport answers a dial with
+// OnConnected or OnClosed, and what was sent over a connection with one OnWritable when all of it has left.
 struct MeshOutput {
   struct Dial {
     ConnectionId connection = 0;
@@ -27,6 +27,7 @@ struct MeshOutput {
   };
 
   std::vector<Dial> dials;
+  std::vector<ConnectionId> admitted;  // introduced: no longer strangers that may have to make room
   std::vector<Send> sends;
   std::vector<ConnectionId> closes;  // at once, dropping what was not sent; no OnClosed follows
 
@@ -36,8 +37,8 @@ struct MeshOutput {
   bool direct_peers_changed = false;    // the user's list differs: it is to be recorded
 
   bool empty() const {
-    return dials.empty() && sends.empty() && closes.empty() && removed_peers.empty() && !routes_changed &&
-           !short_ids_changed && !direct_peers_changed;
+    return dials.empty() && admitted.empty() && sends.empty() && closes.empty() && removed_peers.empty() &&
+           !routes_changed && !short_ids_changed && !direct_peers_changed;
   }
 };
 

@@ -208,6 +208,7 @@ MeshRouter::Refusal MeshRouter::Introduce(Now now, Connection& connection, MeshO
     return refusal;
   }
   overlay_.Confirm(now, connection.id());
+  out.admitted.push_back(connection.id());
   maker_.OnConnected(connection.id(), remote.name, connection.remote(), connection.dialled());
   return {};
 }

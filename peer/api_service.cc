@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "host/netlink.h"
 #include "host/routes.h"
@@ -154,6 +155,30 @@ grpc::ServerUnaryReactor* ApiService::GetReport(grpc::CallbackServerContext*, co
         rendered->Finish(text.status());
       });
     });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Connect(grpc::CallbackServerContext*, const v1::ConnectRequest* request,
+                                              v1::ConnectReply*) {
+  auto [reactor, call] = Open();
+  std::vector<std::string> peers(request->peers().begin(), request->peers().end());
+  OnLoop(std::move(call), [this, peers = std::move(peers), replace = request->replace()](const CallPtr& c) mutable {
+    hooks_.connect(std::move(peers), replace, [c](const std::vector<absl::Status>& errors) {
+      if (errors.empty()) return c->Finish(absl::OkStatus());
+      c->Finish(absl::InvalidArgumentError(absl::StrJoin(
+          errors, "\n", [](std::string* out, const absl::Status& error) { absl::StrAppend(out, error.message()); })));
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Forget(grpc::CallbackServerContext*, const v1::ForgetRequest* request,
+                                             v1::ForgetReply*) {
+  auto [reactor, call] = Open();
+  ForgetRequest forget{{request->peers().begin(), request->peers().end()}};
+  OnLoop(std::move(call), [this, forget = std::move(forget)](const CallPtr& c) mutable {
+    driver_.Submit(std::move(forget), [c](const Reply& reply) { c->Finish(reply.status); });
   });
   return reactor;
 }

@@ -30,6 +30,10 @@ struct ApiHooks {
   std::function<absl::StatusOr<ReportView>()> report = [] {
     return absl::UnavailableError("this peer gives no reports");
   };
+  // As ControlHooks::connect (peer/control_api.h).
+  std::function<void(std::vector<std::string> peers, bool replace,
+                     absl::AnyInvocable<void(std::vector<absl::Status> errors)> done)>
+      connect;
 };
 
 struct ApiServiceOptions {
@@ -50,6 +54,9 @@ class ApiService final : public v1::Peer::CallbackService {
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext*, const v1::GetStatusRequest*,
                                       v1::StatusPage*) override;
   grpc::ServerUnaryReactor* GetReport(grpc::CallbackServerContext*, const v1::GetReportRequest*, v1::Report*) override;
+  grpc::ServerUnaryReactor* Connect(grpc::CallbackServerContext*, const v1::ConnectRequest*,
+                                    v1::ConnectReply*) override;
+  grpc::ServerUnaryReactor* Forget(grpc::CallbackServerContext*, const v1::ForgetRequest*, v1::ForgetReply*) override;
   grpc::ServerUnaryReactor* Attach(grpc::CallbackServerContext*, const v1::AttachRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* Detach(grpc::CallbackServerContext*, const v1::DetachRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* ListEndpoints(grpc::CallbackServerContext*, const v1::ListEndpointsRequest*,

@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "io/http_message.h"
 #include "peer/metrics.h"
+#include "peer/report_http.h"
 
 namespace weave {
 namespace {
@@ -43,7 +45,46 @@ void AddStatus(HttpRouter& router, EventLoop& loop, const ControlHooks& hooks) {
     const std::string page = call.Param("page");
     AnswerStatusPage(loop, hooks, page, std::move(call.reply));
   });
+  router.Add("GET", "/report", [&loop, &workers = *hooks.report_workers, report = hooks.report](HttpCall call) {
+    loop.Post([&workers, report, call = std::move(call)]() mutable {
+      ReportView view = report();
+      workers.Submit([call = std::move(call), view = std::move(view)]() mutable {
+        call.reply.Send(AnswerReport(call.request, view));
+      });
+    });
+  });
   AddMetrics(router, loop, hooks);
+}
+
+// POST /connect: peer=HOST[:PORT], repeatable; replace=true forgets those named before (spec/control.md section 2).
+void AddConnect(HttpRouter& router, EventLoop& loop, const ControlHooks& hooks) {
+  router.Add("POST", "/connect", [&loop, connect = hooks.connect](HttpCall call) {
+    absl::StatusOr<HttpForm> form = ParseForm(call.request);
+    if (!form.ok()) return call.reply.Send(HttpError(400, form.status().message()));
+    const bool replace = form->First("replace").value_or("") == "true";
+    loop.Post([connect, peers = form->All("peer"), replace, reply = std::move(call.reply)]() mutable {
+      connect(std::move(peers), replace, [reply = std::move(reply)](const std::vector<absl::Status>& errors) mutable {
+        if (errors.empty()) return reply.Send({200, "", ""});
+        reply.Send(HttpError(400, absl::StrJoin(errors, "\n", [](std::string* out, const absl::Status& error) {
+                               absl::StrAppend(out, error.message());
+                             })));
+      });
+    });
+  });
+}
+
+// POST /forget: peer=, as given to connect; repeatable.
+void AddForget(HttpRouter& router, EventLoop& loop, CoreDriver& driver) {
+  router.Add("POST", "/forget", [&loop, &driver](HttpCall call) {
+    absl::StatusOr<HttpForm> form = ParseForm(call.request);
+    if (!form.ok()) return call.reply.Send(HttpError(400, form.status().message()));
+    loop.Post([&driver, peers = form->All("peer"), reply = std::move(call.reply)]() mutable {
+      driver.Submit(ForgetRequest{std::move(peers)}, [reply = std::move(reply)](const Reply& answer) mutable {
+        if (answer.status.ok()) return reply.Send({200, "", ""});
+        reply.Send(HttpError(HttpCodeOf(answer.status), answer.status.message()));
+      });
+    });
+  });
 }
 
 // POST /expose/{ip}/{prefixlen}[?skipNAT=bool]. A malformed skipNAT exposes nothing (docs/differences.md).
@@ -77,6 +118,8 @@ ControlRouters MakeControlRouters(EventLoop& loop, CoreDriver& driver, const Con
   auto control = std::make_shared<HttpRouter>();
   AddStatus(*control, loop, hooks);
   AddExpose(*control, loop, driver);
+  AddConnect(*control, loop, hooks);
+  AddForget(*control, loop, driver);
   auto status = std::make_shared<HttpRouter>();
   AddStatus(*status, loop, hooks);
   auto metrics = std::make_shared<HttpRouter>();

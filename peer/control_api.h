@@ -5,11 +5,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "io/event_loop.h"
 #include "io/http_router.h"
+#include "io/worker_pool.h"
 #include "peer/core_driver.h"
+#include "peer/report.h"
 
 namespace weave {
 
@@ -18,6 +23,12 @@ struct ControlHooks {
   std::function<absl::StatusOr<std::string>(const std::string& page)> status_page;
   std::function<bool()> ready;  // false: status pages carry code 503
   std::function<std::string()> metrics;
+  std::function<ReportView()> report;
+  WorkerPool* report_workers = nullptr;  // that make text of reports; never null
+  // Dials these peers, beside those named before or in their place. Errors are one for each that cannot be dialled.
+  std::function<void(std::vector<std::string> peers, bool replace,
+                     absl::AnyInvocable<void(std::vector<absl::Status> errors)> done)>
+      connect;
 };
 
 struct ControlRouters {

@@ -24,8 +24,8 @@ StoreBatch EncodeChanges(const std::vector<RecordChange>& changes) {
 
 }  // namespace
 
-CoreDriver::CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host)
-    : loop_(loop), core_(core), store_(store), host_(host), timer_(loop.MakeTimer([this] {
+CoreDriver::CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host, NetworkPort& network)
+    : loop_(loop), core_(core), store_(store), host_(host), network_(network), timer_(loop.MakeTimer([this] {
         PeerOutput output;
         core_.OnTimer(loop_.now(), output);
         Take(std::move(output));
@@ -59,7 +59,18 @@ void CoreDriver::HostChanged(const HostChange& change) {
   Take(std::move(output));
 }
 
+void CoreDriver::OnNetwork(const NetworkEvent& event) {
+  PeerOutput output;
+  core_.OnNetwork(loop_.now(), event, output);
+  Take(std::move(output));
+}
+
 void CoreDriver::Take(PeerOutput output) {
+  network_.Perform(std::exchange(output.network, {}));
+  if (output.empty()) {
+    ArmTimer();
+    return;
+  }
   if (std::optional<PendingWrite> write = gate_.Push(std::move(output))) {
     store_.Commit(EncodeChanges(write->changes), [this, sequence = write->sequence](absl::Status status) {
       loop_.Post([this, sequence, status = std::move(status)] {

@@ -10,6 +10,7 @@
 #include "peer/core/output_gate.h"
 #include "peer/core/peer_core.h"
 #include "peer/host_executor.h"
+#include "peer/network_port.h"
 
 namespace weave {
 
@@ -19,7 +20,7 @@ class CoreDriver {
   using Done = absl::AnyInvocable<void(const Reply&)>;
 
   // Everything passed by reference outlives the driver.
-  CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host);
+  CoreDriver(EventLoop& loop, PeerCore& core, RecordStore& store, HostExecutor& host, NetworkPort& network);
   CoreDriver(const CoreDriver&) = delete;
   CoreDriver& operator=(const CoreDriver&) = delete;
 
@@ -30,6 +31,7 @@ class CoreDriver {
   // The caller of a request went; harmless when it was answered already.
   void Cancel(RequestId id);
   void HostChanged(const HostChange& change);
+  void OnNetwork(const NetworkEvent& event);
 
   // Requests that have not been answered.
   std::size_t waiting_count() const { return waiting_.size(); }
@@ -47,6 +49,7 @@ class CoreDriver {
   PeerCore& core_;
   RecordStore& store_;
   HostExecutor& host_;
+  NetworkPort& network_;
   OutputGate gate_;
   std::unique_ptr<Timer> timer_;
   RequestId last_request_ = 0;

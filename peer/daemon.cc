@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include "host/link_monitor.h"
 #include "host/netlink.h"
 #include "host/packet_filter.h"
+#include "io/entropy.h"
 #include "io/event_loop.h"
 #include "io/file.h"
 #include "io/http_server.h"
@@ -36,7 +38,11 @@
 #include "peer/host_executor.h"
 #include "peer/host_setup.h"
 #include "peer/metrics.h"
+#include "peer/network_port.h"
+#include "peer/network_setup.h"
+#include "peer/peer_targets.h"
 #include "peer/record_codec.h"
+#include "peer/report.h"
 #include "peer/status_pages.h"
 
 namespace weave {
@@ -44,6 +50,9 @@ namespace {
 
 // How long open API calls may keep a stopping peer (it must be gone within 1 s of SIGTERM).
 constexpr std::chrono::milliseconds kApiShutdownTime(200);
+
+// Between two lookups of a peer of the last run whose name means nothing now.
+const Duration kLookupInterval = absl::Seconds(30);
 
 std::string RunDirectory(const WeaverOptions& options) {
   return std::filesystem::path(options.api_socket).parent_path().string();
@@ -96,6 +105,7 @@ class Daemon {
     absl::Status built = Build();
     if (built.ok()) {
       driver_->Start(records_, inventory_);
+      LookUpFirstPeers();
       loop_.Run();
       notifier_.Stopping();
     }
@@ -136,7 +146,11 @@ class Daemon {
     if (nickname.empty()) {
       ASSIGN_OR_RETURN(nickname, Hostname());
     }
-    core_ = std::make_unique<PeerCore>(PeerConfig{identity.name, nickname, boot_id}, logger_);
+    ASSIGN_OR_RETURN(const NetworkPortOptions network, MakeNetworkPortOptions(options_));
+    first_peers_ = FirstPeers(options_, records_);
+    targets_ = std::make_unique<PeerTargetResolver>(loop_);
+    core_ = std::make_unique<PeerCore>(MakePeerConfig(options_, identity.name, nickname, boot_id, first_peers_),
+                                       entropy_, logger_);
 
     HostExecutorOptions host;
     host.bridge.name = options_.weave_bridge;
@@ -147,9 +161,12 @@ class Daemon {
     host.firewall = std::move(firewall);
     host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
     host_->LookForForwardReject([this] { WarnOfForwardReject(); });
-    driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_);
+    network_ = std::make_unique<NetworkPort>(
+        loop_, network, [this](const NetworkEvent& event) { driver_->OnNetwork(event); }, logger_);
+    driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_, *network_);
     driver_->SetObserver([this] { OnCoreChanged(); });
 
+    RETURN_IF_ERROR(Annotate(network_->Open(), "--port, --host"));
     RETURN_IF_ERROR(Listen());
     StartWatchdog();
     logger_.Info("starting", {{"version", kVersion},
@@ -176,13 +193,15 @@ class Daemon {
     api_ = std::make_unique<ApiService>(
         loop_, *driver_, std::move(api),
         ApiHooks{[this] { return Info(); }, [this] { return core_->Snapshot(); }, [this] { return BridgeMac(); },
-                 [this](const std::string& page) { return Page(page); }, [this] { Stop(); }});
+                 [this](const std::string& page) { return Page(page); }, [this] { Stop(); },
+                 [this] { return Report(); }, [this](auto... args) { ConnectPeers(std::move(args)...); }});
     ASSIGN_OR_RETURN(api_server_, ServeApi(options_.api_socket, *api_));
 
     const ControlRouters routers =
         MakeControlRouters(loop_, *driver_,
                            {[this](const std::string& page) { return Page(page); }, [this] { return core_->ready(); },
-                            [this] { return Metrics(); }});
+                            [this] { return Metrics(); }, [this] { return Report(); }, &report_workers_,
+                            [this](auto... args) { ConnectPeers(std::move(args)...); }});
     const std::vector<std::tuple<const char*, std::string, std::shared_ptr<const HttpRouter>>> listeners = {
         {"--http-addr", options_.http_addr, routers.control},
         {"--status-addr", options_.status_addr, routers.status},
@@ -211,7 +230,7 @@ class Daemon {
       failure_ = core_->host_error();
       return Stop();
     }
-    if (!core_->ready()) return;
+    if (!core_->ready() || !first_peers_known_) return;
     started_ = true;
     absl::Status watching = WatchLinks();
     if (!watching.ok()) logger_.Error("cannot watch the host's links", {{"reason", watching.message()}});
@@ -228,6 +247,51 @@ class Daemon {
                      "networks: please reconfigure the firewall");
     logger_.Warning(warning);
     notifier_.Warning(warning);
+  }
+
+  // A name that means nothing now is a mistake on the command line. One of the last run was right once: it is looked up
+  // again.
+  void LookUpFirstPeers() {
+    targets_->Resolve(first_peers_, [this](PeerTargetResolver::Result result) {
+      if (!result.errors.empty() && !options_.resume) {
+        failure_ = result.errors.front();
+        return Stop();
+      }
+      for (const absl::Status& error : result.errors)
+        logger_.Error("a peer cannot be dialled", {{"reason", error.message()}});
+      if (!result.failed.empty()) LookUpLater(result.failed);
+      if (!result.peers.empty())
+        driver_->Submit(ConnectRequest{std::move(result.peers), /*replace=*/false}, [](const Reply&) {});
+      first_peers_known_ = true;
+      OnCoreChanged();
+    });
+  }
+
+  void LookUpLater(const std::vector<std::string>& peers) {
+    lookup_timer_ = loop_.MakeTimer([this, peers] {
+      targets_->Resolve(peers, [this](PeerTargetResolver::Result result) {
+        if (!result.failed.empty()) LookUpLater(result.failed);
+        const std::vector<std::string> wanted = core_->mesh().DirectPeers();
+        std::erase_if(result.peers, [&](const DirectPeer& peer) {
+          return !std::binary_search(wanted.begin(), wanted.end(), peer.text);  // forgotten meanwhile
+        });
+        if (!result.peers.empty())
+          driver_->Submit(ConnectRequest{std::move(result.peers), /*replace=*/false}, [](const Reply&) {});
+      });
+    });
+    lookup_timer_->Arm(loop_.now().monotonic + kLookupInterval);
+  }
+
+  void ConnectPeers(std::vector<std::string> peers, bool replace,
+                    absl::AnyInvocable<void(std::vector<absl::Status>)> done) {
+    targets_->Resolve(
+        std::move(peers), [this, replace, done = std::move(done)](PeerTargetResolver::Result result) mutable {
+          driver_->Submit(ConnectRequest{std::move(result.peers), replace},
+                          [errors = std::move(result.errors), done = std::move(done)](const Reply& reply) mutable {
+                            if (!reply.status.ok()) errors.push_back(reply.status);
+                            done(std::move(errors));
+                          });
+        });
   }
 
   absl::Status WatchLinks() {
@@ -302,13 +366,15 @@ class Daemon {
   }
 
   absl::StatusOr<std::string> Page(const std::string& page) const {
-    const StatusView view = MakeStatusView(core_->Snapshot(), options_, kVersion);
+    const StatusView view = MakeStatusView(core_->Snapshot(), core_->mesh().Status(loop_.now()), kVersion);
     if (page.empty()) return StatusPage(view);
     if (page == "targets") return TargetsPage(view);
     if (page == "connections") return ConnectionsPage(view);
     if (page == "peers") return PeersPage(view);
     return absl::NotFoundError(absl::StrCat("no status page \"", page, "\""));
   }
+
+  ReportView Report() const { return {kVersion, core_->ready(), core_->mesh().Status(loop_.now())}; }
 
   std::string Metrics() const {
     const PeerSnapshot snapshot = core_->Snapshot();
@@ -317,6 +383,9 @@ class Daemon {
     view.host_sync_ok = snapshot.ready && snapshot.host_error.ok();
     view.endpoint_count = snapshot.endpoints.size();
     view.exposure_count = snapshot.exposures.size();
+    MeshStatus mesh = core_->mesh().Status(loop_.now());
+    view.connections = std::move(mesh.connections);
+    view.connection_termination_count = mesh.termination_count;
     view.loop_slow_turn_count = watchdog_->long_turn_count();
     view.firewall_reapplied_count = host_->firewall_reapplied_count();
     view.store_commit_count = store_->stats().commit_count;
@@ -332,6 +401,7 @@ class Daemon {
     if (api_server_ != nullptr) api_server_->Shutdown(std::chrono::system_clock::now() + kApiShutdownTime);
     http_servers_.clear();
     links_.reset();
+    network_.reset();
     watchdog_.reset();
     store_.reset();
     if (api_server_ != nullptr) ::unlink(options_.api_socket.c_str());
@@ -367,8 +437,15 @@ class Daemon {
   std::unique_ptr<RecordStore> store_;
   std::vector<Record> records_;
   HostInventory inventory_;
+  KernelEntropy entropy_;
+  std::vector<std::string> first_peers_;
+  bool first_peers_known_ = false;
   std::unique_ptr<PeerCore> core_;
   std::unique_ptr<HostExecutor> host_;
+  std::unique_ptr<NetworkPort> network_;
+  std::unique_ptr<PeerTargetResolver> targets_;
+  std::unique_ptr<Timer> lookup_timer_;
+  WorkerPool report_workers_{"report", 1};
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<ApiService> api_;
   std::unique_ptr<grpc::Server> api_server_;

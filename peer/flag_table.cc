@@ -154,17 +154,17 @@ constexpr FlagSpec kFlags[] = {
                                               "address to bind to; blank: all addresses of this host"),
     Value<&Options::port, &ParseFlagInt<1, kMaxPort>>("Peers", "port", "PORT", "6783",
                                                       "TCP and UDP port, 1 to 65534; the next one is used too"),
-    Switch<&Options::resume>("Peers", "resume", "connect to the peers of the last run", Feature::kMesh),
-    Switch<&Options::no_discovery>("Peers", "no-discovery", "connect only to the peers given", Feature::kMesh),
+    Switch<&Options::resume>("Peers", "resume", "connect to the peers of the last run"),
+    Switch<&Options::no_discovery>("Peers", "no-discovery", "connect only to the peers given"),
     Value<&Options::conn_limit, &ParseFlagInt<0, 1'000'000>>("Peers", "conn-limit", "COUNT", "200",
-                                                             "connections at most; 0: no limit", Feature::kMesh),
+                                                             "connections at most; 0: no limit"),
     Value<&Options::min_protocol_version, &ParseFlagInt<1, 2>>("Peers", "min-protocol-version", "N", "1",
-                                                               "lowest protocol version, 1 to 2", Feature::kMesh),
+                                                               "lowest protocol version, 1 to 2"),
     Value<&Options::password, &ParseSecret>("Peers", "password", "TEXT", "",
-                                            "password of the network; blank: no encryption", Feature::kEncryption,
+                                            "password of the network; blank: no encryption", Feature::kPresent,
                                             "WEAVE_PASSWORD"),
     Value<&Options::trusted_subnets, &ParseNetworks>("Peers", "trusted-subnets", "CIDR,...", "",
-                                                     "peers there need no encryption", Feature::kEncryption),
+                                                     "peers there need no encryption"),
     Value<&Options::token, &ParseText>("Peers", "token", "TEXT", "", "token of the peer discovery service",
                                        Feature::kDiscoveryService),
     Value<&Options::peer_discovery_url, &ParseHttpUrl>(
@@ -238,10 +238,6 @@ absl::string_view FeatureName(Feature feature) {
   switch (feature) {
     case Feature::kPresent:
       return "present";
-    case Feature::kMesh:
-      return "joining other peers";
-    case Feature::kEncryption:
-      return "encryption";
     case Feature::kDiscoveryService:
       return "peer discovery service";
     case Feature::kIpam:

@@ -11,8 +11,6 @@ namespace weave {
 // Parts of Weave Net that this build may lack. A part that arrives turns its rows to kPresent.
 enum class Feature {
   kPresent,
-  kMesh,
-  kEncryption,
   kDiscoveryService,
   kIpam,
   kDns,

@@ -172,8 +172,6 @@ absl::Status CheckSupported(const WeaverOptions& options, const std::map<const F
     const auto source = sources.find(&flag);
     return NotSupported(source == sources.end() ? Spelled(flag) : source->second, flag.feature);
   }
-  if (!options.peers.empty())
-    return NotSupported(absl::StrCat("peer ", QuoteForError(options.peers.front())), Feature::kMesh);
   return absl::OkStatus();
 }
 

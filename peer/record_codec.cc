@@ -61,6 +61,13 @@ absl::Status Check(absl::string_view key, const ExposureRecord& record) {
   return CheckKey(key, ExposureKey(record.cidr.address()));
 }
 
+absl::Status Check(absl::string_view key, const DirectPeersRecord& record) {
+  if (record.peers.size() > kMaxDirectPeerCount)
+    return Damaged(absl::StrCat(record.peers.size(), " peers, at most ", kMaxDirectPeerCount, " are taken"));
+  for (const std::string& peer : record.peers) RETURN_IF_ERROR(CheckText("a peer's address", peer));
+  return CheckKey(key, DirectPeersKey());
+}
+
 // ---- to protobuf and back ----
 
 void Store(const Cidr& cidr, v1::StoredAddress& stored) {
@@ -87,6 +94,11 @@ void Store(const ExposureRecord& record, v1::StoredRecord& stored) {
   v1::StoredExposure& exposure = *stored.mutable_exposure();
   Store(record.cidr, *exposure.mutable_address());
   exposure.set_masquerade(record.masquerade);
+}
+
+void Store(const DirectPeersRecord& record, v1::StoredRecord& stored) {
+  v1::StoredDirectPeers& peers = *stored.mutable_direct_peers();
+  for (const std::string& peer : record.peers) peers.add_peers(peer);
 }
 
 absl::StatusOr<Cidr> Load(const v1::StoredAddress& stored) {
@@ -121,6 +133,12 @@ absl::StatusOr<Record> Load(const v1::StoredExposure& stored) {
   return ExposureRecord{cidr, stored.masquerade()};
 }
 
+absl::StatusOr<Record> Load(const v1::StoredDirectPeers& stored) {
+  DirectPeersRecord record;
+  for (const std::string& peer : stored.peers()) record.peers.push_back(peer);
+  return record;
+}
+
 absl::StatusOr<Record> Load(absl::string_view bytes) {
   const google::protobuf::LogSilencer silence;  // our status says what is wrong; protobuf would print a line of its own
   v1::StoredRecord stored;
@@ -133,6 +151,8 @@ absl::StatusOr<Record> Load(absl::string_view bytes) {
       return Load(stored.endpoint());
     case v1::StoredRecord::kExposure:
       return Load(stored.exposure());
+    case v1::StoredRecord::kDirectPeers:
+      return Load(stored.direct_peers());
     case v1::StoredRecord::RECORD_NOT_SET:
       break;
   }

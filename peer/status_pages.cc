@@ -104,21 +104,6 @@ StatusView MakeStatusView(const PeerSnapshot& snapshot, MeshStatus mesh, absl::s
   return view;
 }
 
-StatusView MakeStatusView(const PeerSnapshot& snapshot, const WeaverOptions& options, absl::string_view version) {
-  MeshStatus mesh;
-  mesh.min_protocol_version = options.min_protocol_version;
-  mesh.name = snapshot.name;
-  mesh.nickname = snapshot.nickname;
-  mesh.has_password = !options.password.empty();
-  mesh.peer_discovery = !options.no_discovery;
-  mesh.port = static_cast<std::uint16_t>(options.port);
-  mesh.trusted_subnets = options.trusted_subnets;
-  MeshStatus::Peer& ourselves = mesh.peers.emplace_back();
-  ourselves.name = snapshot.name;
-  ourselves.nickname = snapshot.nickname;
-  return MakeStatusView(snapshot, std::move(mesh), version);
-}
-
 const char* ToString(MeshStatus::ConnectionState state) {
   switch (state) {
     case MeshStatus::ConnectionState::kPending:

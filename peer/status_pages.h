@@ -8,7 +8,6 @@
 #include "absl/strings/string_view.h"
 #include "mesh/mesh_status.h"
 #include "peer/core/peer_core.h"
-#include "peer/flags.h"
 
 namespace weave {
 
@@ -25,9 +24,6 @@ struct StatusView {
 };
 
 StatusView MakeStatusView(const PeerSnapshot& snapshot, MeshStatus mesh, absl::string_view version);
-
-// Of a peer that knows nobody.
-StatusView MakeStatusView(const PeerSnapshot& snapshot, const WeaverOptions& options, absl::string_view version);
 
 std::string StatusPage(const StatusView& view);
 std::string TargetsPage(const StatusView& view);

@@ -15,7 +15,16 @@ Now EventQueue::now() const {
 }
 
 void EventQueue::At(MonotonicTime time, Action action) {
-  heap_.push_back({std::max(time, time_), sequence_++, std::move(action)});
+  ++work_count_;
+  Push(time, /*background=*/false, std::move(action));
+}
+
+void EventQueue::AtInBackground(MonotonicTime time, Action action) {
+  Push(time, /*background=*/true, std::move(action));
+}
+
+void EventQueue::Push(MonotonicTime time, bool background, Action action) {
+  heap_.push_back({std::max(time, time_), sequence_++, background, std::move(action)});
   std::push_heap(heap_.begin(), heap_.end());
 }
 
@@ -25,6 +34,7 @@ bool EventQueue::RunNext() {
   Entry next = std::move(heap_.back());
   heap_.pop_back();
   time_ = next.time;
+  if (!next.background) --work_count_;
   ++steps_;
   next.action();
   return true;

@@ -26,16 +26,22 @@ class EventQueue {
   // A time that has passed means now, after what is already due.
   void At(MonotonicTime time, Action action);
 
+  // The same for what goes on for ever (heartbeats, periodic gossip): it is no work that a peer at rest has left.
+  void AfterInBackground(Duration delay, Action action) { AtInBackground(time_ + delay, std::move(action)); }
+  void AtInBackground(MonotonicTime time, Action action);
+
   // Goes to the next event and runs it. False: there is none.
   bool RunNext();
 
   std::optional<MonotonicTime> next_time() const;
+  bool has_work() const { return work_count_ != 0; }
   std::uint64_t step_count() const { return steps_; }
 
  private:
   struct Entry {
     MonotonicTime time;
     std::uint64_t sequence;
+    bool background;
     Action action;
 
     friend bool operator<(const Entry& a, const Entry& b) {
@@ -43,9 +49,12 @@ class EventQueue {
     }
   };
 
+  void Push(MonotonicTime time, bool background, Action action);
+
   MonotonicTime time_;
   std::uint64_t sequence_ = 0;
   std::uint64_t steps_ = 0;
+  std::size_t work_count_ = 0;  // entries that are not background
   std::vector<Entry> heap_;
 };
 

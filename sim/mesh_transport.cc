@@ -82,7 +82,7 @@ void MeshTransport::Close(weave::ConnectionId id) {
 }
 
 void MeshTransport::Later(absl::AnyInvocable<void()> tell) {
-  queue_.After(absl::ZeroDuration(), [this, incarnation = incarnation_, tell = std::move(tell)]() mutable {
+  queue_.AfterInBackground(absl::ZeroDuration(), [this, incarnation = incarnation_, tell = std::move(tell)]() mutable {
     if (incarnation == incarnation_) tell();
   });
 }

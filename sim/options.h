@@ -44,6 +44,8 @@ struct Options {
   std::string profile = "directed";          // nothing happens by itself
   Duration duration = absl::Seconds(30);     // of the first phase, with faults
   Duration rest_within = absl::Minutes(10);  // of healing, before everything must be at rest
+  TransportOptions transport;
+  DatagramOptions datagrams;
   SimHostOptions host;
   WorkloadOptions workload;
   FaultOptions faults;

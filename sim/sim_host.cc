@@ -11,24 +11,36 @@ void SimHost::TraceLogger::Write(LogLevel level, absl::string_view message, absl
   trace_.Note(id_, "log", static_cast<int>(level), message, FormatFields(fields));
 }
 
-SimHost::SimHost(HostId id, SimHostOptions options, EventQueue& queue, const Random& random, Trace& trace,
+SimHost::SimHost(HostId id, SimHostOptions options, const World& world, const Random& random,
                  HostObserver& host_observer, CallObserver& call_observer)
     : id_(id),
-      options_(options),
-      queue_(queue),
-      trace_(trace),
+      options_(std::move(options)),
+      queue_(world.queue),
+      trace_(world.trace),
+      datagrams_(world.datagrams),
       call_observer_(call_observer),
-      logger_(id, trace),
-      disk_(id, options.disk, queue, random.Split("disk"), trace),
-      model_(id, options.model, queue, random.Split("host"), trace, host_observer) {}
+      logger_(id, world.trace),
+      entropy_(random.Split("entropy")),
+      mesh_transport_(id, world.queue, world.transport, *this),
+      disk_(id, options_.disk, world.queue, random.Split("disk"), world.trace),
+      model_(id, options_.model, world.queue, random.Split("host"), world.trace, host_observer) {}
 
 void SimHost::Start() {
   CHECK(!up());
   ++incarnation_;
   trace_.Note(id_, "start", incarnation_);
-  core_ = std::make_unique<PeerCore>(PeerConfig{PeerName(0x0200'0000'0001 + id_), "sim", model_.boot_id()}, logger_);
+  PeerConfig config;
+  config.name = NameOf(id_);
+  config.nickname = absl::StrCat("sim", id_);
+  config.boot_id = model_.boot_id();
+  config.mesh = options_.mesh;
+  config.mesh.name = config.name;
+  config.mesh.nickname = config.nickname;
+  config.direct_peers = DirectPeersOf(targets_);
+  core_ = std::make_unique<PeerCore>(std::move(config), entropy_, logger_);
   gate_ = OutputGate();
-  armed_.reset();
+  work_timer_.reset();
+  network_timer_.reset();
   std::vector<Record> records;
   std::vector<EndpointRecord> endpoints;
   for (const auto& [key, record] : disk_.durable()) {
@@ -42,6 +54,8 @@ void SimHost::Start() {
     core_->OnHostChange(queue_.now(), change, output);
     Take(std::move(output));
   });
+  mesh_transport_.Start();
+  ListenForDatagrams();
   PeerOutput output;
   core_->OnStart(queue_.now(), records, model_.Inventory(endpoints), output);
   Take(std::move(output));
@@ -53,6 +67,8 @@ void SimHost::Crash() {
   ++crash_count_;
   ++incarnation_;
   core_.reset();
+  mesh_transport_.Crash();
+  datagrams_.Crash(id_);
   disk_.Crash();
   model_.PeerCrashed();
   waiting_.clear();
@@ -101,9 +117,62 @@ void SimHost::Cancel(RequestId id) {
   Take(std::move(output));
 }
 
+// ---- the network ----
+
+std::vector<DirectPeer> SimHost::DirectPeersOf(const std::vector<HostId>& peers) const {
+  std::vector<DirectPeer> result;
+  for (const HostId peer : peers) {
+    const SocketAddress address = MeshAddressOf(peer);
+    result.push_back({address.ToString(), {address}});
+  }
+  return result;
+}
+
+void SimHost::ConnectTo(std::vector<HostId> peers) {
+  targets_ = std::move(peers);
+  if (!up()) return;
+  Submit(ConnectRequest{DirectPeersOf(targets_), /*replace=*/true}, [](const Reply&) {});
+}
+
+void SimHost::OnNetwork(const NetworkEvent& event) {
+  PeerOutput output;
+  core_->OnNetwork(queue_.now(), event, output);
+  Take(std::move(output));
+}
+
+void SimHost::OnConnected(weave::ConnectionId connection, const SocketAddress& local, const SocketAddress& remote) {
+  OnNetwork(ConnectionOpened{connection, local, remote});
+}
+void SimHost::OnAccepted(weave::ConnectionId connection, const SocketAddress& local, const SocketAddress& remote) {
+  OnNetwork(ConnectionAccepted{connection, local, remote});
+}
+void SimHost::OnReceived(weave::ConnectionId connection, ByteView bytes) {
+  OnNetwork(BytesReceived{connection, bytes});
+}
+void SimHost::OnWritable(weave::ConnectionId connection) { OnNetwork(ConnectionWritable{connection}); }
+void SimHost::OnClosed(weave::ConnectionId connection, const absl::Status& reason) {
+  OnNetwork(ConnectionClosed{connection, reason});
+}
+
+void SimHost::ListenForDatagrams() {
+  datagrams_.Listen(id_, {[this](const SocketAddress& from, ByteView bytes) {
+                            OnNetwork(DatagramReceived{MeshAddressOf(id_).ip, from, bytes});
+                          },
+                          [this](const SocketAddress& to, std::size_t path_mtu_bytes) {
+                            OnNetwork(DatagramTooBig{to, path_mtu_bytes});
+                          }});
+}
+
+void SimHost::PerformNetwork(NetworkOutput output) {
+  mesh_transport_.Perform(output.mesh);
+  for (OverlayDatagram& datagram : output.datagrams) datagrams_.Send(id_, std::move(datagram));
+}
+
 void SimHost::Take(PeerOutput output) {
   if (const absl::Status invariants = core_->CheckInvariants(); !invariants.ok())
     trace_.Violation(id_, absl::StrCat("the core contradicts itself: ", invariants.message()));
+  PerformNetwork(std::exchange(output.network, {}));
+  if (output.empty()) return ArmTimer();
   if (std::optional<PendingWrite> write = gate_.Push(std::move(output))) {
     const std::uint64_t sequence = write->sequence;
     const bool early = options_.perform_before_durable;
@@ -159,20 +228,26 @@ void SimHost::Answer(const Reply& reply) {
 }
 
 void SimHost::ArmTimer() {
-  const std::optional<MonotonicTime> deadline = core_->NextDeadline();
-  if (!deadline.has_value() || deadline == armed_) {
-    if (!deadline.has_value()) armed_.reset();
-    return;
-  }
-  armed_ = deadline;
-  queue_.At(*deadline, [this, incarnation = incarnation_, time = *deadline] {
-    if (incarnation != incarnation_ || armed_ != time) return;
-    armed_.reset();
+  Arm(work_timer_, core_->NextHostDeadline(), /*background=*/false);
+  Arm(network_timer_, core_->NextDeadline(), /*background=*/true);
+}
+
+void SimHost::Arm(std::optional<MonotonicTime>& armed, std::optional<MonotonicTime> deadline, bool background) {
+  if (deadline == armed) return;
+  armed = deadline;
+  if (!deadline.has_value()) return;
+  EventQueue::Action ring = [this, &armed, incarnation = incarnation_, time = *deadline] {
+    if (incarnation != incarnation_ || armed != time) return;
+    armed.reset();
     trace_.Note(id_, "timer");
     PeerOutput output;
     core_->OnTimer(queue_.now(), output);
     Take(std::move(output));
-  });
+  };
+  if (background)
+    queue_.AtInBackground(*deadline, std::move(ring));
+  else
+    queue_.At(*deadline, std::move(ring));
 }
 
 }  // namespace weave::sim

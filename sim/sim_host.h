@@ -8,13 +8,16 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/functional/any_invocable.h"
+#include "base/entropy.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "peer/core/output_gate.h"
 #include "peer/core/peer_core.h"
+#include "sim/datagrams.h"
 #include "sim/disk.h"
 #include "sim/event_queue.h"
 #include "sim/host_model.h"
+#include "sim/mesh_transport.h"
 #include "sim/trace.h"
 
 namespace weave::sim {
@@ -22,10 +25,19 @@ namespace weave::sim {
 struct SimHostOptions {
   DiskOptions disk;
   HostModelOptions model;
+  MeshConfig mesh;
 
   bool perform_before_durable = false;  // mutant: a gate that does not hold back
   bool answer_twice = false;            // mutant
   bool forget_persist_failure = false;  // mutant: nobody tells the core that its records were not written
+};
+
+// What all hosts share.
+struct World {
+  EventQueue& queue;
+  Trace& trace;
+  Transport& transport;
+  Datagrams& datagrams;
 };
 
 // Hears what callers ask and are told.
@@ -37,13 +49,15 @@ class CallObserver {
   virtual void OnCrash() = 0;  // whoever waits is not answered any more
 };
 
-class SimHost {
+class SimHost final : public MeshTransportObserver {
  public:
   using Done = absl::AnyInvocable<void(const Reply&)>;
 
   // References outlive the host.
-  SimHost(HostId id, SimHostOptions options, EventQueue& queue, const Random& random, Trace& trace,
-          HostObserver& host_observer, CallObserver& call_observer);
+  SimHost(HostId id, SimHostOptions options, const World& world, const Random& random, HostObserver& host_observer,
+          CallObserver& call_observer);
+
+  static PeerName NameOf(HostId id) { return PeerName(0x0200'0000'0001 + id); }
 
   void Start();
   // The process dies now; unsynced writes and everything in memory are lost.
@@ -59,6 +73,18 @@ class SimHost {
   // The peer must be up. `done` is called once, unless the peer crashes first.
   RequestId Submit(ApiRequest request, Done done);
   void Cancel(RequestId id);
+
+  // Peers to dial, at once and after every start.
+  void ConnectTo(std::vector<HostId> peers);
+  const std::vector<HostId>& targets() const { return targets_; }
+  std::uint64_t sent_size() const { return mesh_transport_.sent_size(); }
+
+  // ---- MeshTransportObserver ----
+  void OnConnected(weave::ConnectionId connection, const SocketAddress& local, const SocketAddress& remote) override;
+  void OnAccepted(weave::ConnectionId connection, const SocketAddress& local, const SocketAddress& remote) override;
+  void OnReceived(weave::ConnectionId connection, ByteView bytes) override;
+  void OnWritable(weave::ConnectionId connection) override;
+  void OnClosed(weave::ConnectionId connection, const absl::Status& reason) override;
 
   bool up() const { return core_ != nullptr; }
   const PeerCore& core() const { return *core_; }
@@ -85,25 +111,46 @@ class SimHost {
     Trace& trace_;
   };
 
+  class SeededEntropy final : public EntropySource {
+   public:
+    explicit SeededEntropy(Random random) : random_(random) {}
+    void Fill(absl::Span<std::uint8_t> bytes) override {
+      for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random_.Next());
+    }
+
+   private:
+    Random random_;
+  };
+
+  std::vector<DirectPeer> DirectPeersOf(const std::vector<HostId>& peers) const;
+  void OnNetwork(const NetworkEvent& event);
+  void ListenForDatagrams();
+  void PerformNetwork(NetworkOutput output);
   void Take(PeerOutput output);
   void Release();
   void Perform(PeerOutput output);
   void ArmTimer();
+  void Arm(std::optional<MonotonicTime>& armed, std::optional<MonotonicTime> deadline, bool background);
   void Answer(const Reply& reply);
 
   const HostId id_;
   const SimHostOptions options_;
   EventQueue& queue_;
   Trace& trace_;
+  Datagrams& datagrams_;
   CallObserver& call_observer_;
   TraceLogger logger_;
+  SeededEntropy entropy_;
+  MeshTransport mesh_transport_;
+  std::vector<HostId> targets_;
   SimDisk disk_;
   HostModel model_;
 
   std::unique_ptr<PeerCore> core_;  // null: down
   OutputGate gate_;
   std::uint64_t incarnation_ = 0;
-  std::optional<MonotonicTime> armed_;
+  std::optional<MonotonicTime> work_timer_;     // what of the peer must come to an end
+  std::optional<MonotonicTime> network_timer_;  // what never does
   absl::btree_map<RequestId, Done> waiting_;
   RequestId last_request_ = 0;
   std::uint64_t crash_count_ = 0;

@@ -4,18 +4,23 @@
 
 namespace weave::sim {
 
-Simulation::Member::Member(HostId id, const Options& options, EventQueue& queue, const Random& random, Trace& trace)
-    : oracle(id, trace),
-      host(id, options.host, queue, random.Split("machine"), trace, oracle, oracle),
-      workload(options.workload, host, queue, random.Split("workload")),
-      faults(options, host, workload, queue, random.Split("faults")) {
+Simulation::Member::Member(HostId id, const Options& options, const World& world, const Random& random)
+    : oracle(id, world.trace),
+      host(id, options.host, world, random.Split("machine"), oracle, oracle),
+      workload(options.workload, host, world.queue, random.Split("workload")),
+      faults(options, host, workload, world.queue, random.Split("faults")) {
   oracle.Watch(host.model());
 }
 
-Simulation::Simulation(const Options& options) : options_(options), trace_(queue_) {
-  const Random random(options.seed);
+Simulation::Simulation(const Options& options)
+    : options_(options),
+      trace_(queue_),
+      random_(options.seed),
+      transport_(options.transport, queue_, random_.Split("transport"), trace_),
+      datagrams_(options.datagrams, queue_, transport_, random_.Split("datagrams")) {
+  const World world{queue_, trace_, transport_, datagrams_};
   for (HostId id = 0; id < options.peers; ++id)
-    members_.push_back(std::make_unique<Member>(id, options_, queue_, random.Split(absl::StrCat("host ", id)), trace_));
+    members_.push_back(std::make_unique<Member>(id, options_, world, random_.Split(absl::StrCat("host ", id))));
   for (const auto& member : members_) member->host.Start();
 }
 
@@ -40,8 +45,9 @@ void Simulation::RunFor(Duration duration) {
 }
 
 bool Simulation::RunUntilQuiet(Duration within) {
-  RunFor(within);
-  return !queue_.next_time().has_value();
+  const MonotonicTime end = queue_.time() + within;
+  while (!trace_.violation().has_value() && queue_.has_work() && *queue_.next_time() <= end) queue_.RunNext();
+  return !queue_.has_work();
 }
 
 void Simulation::CheckAtRest(bool quiet) {

@@ -37,6 +37,7 @@ class Simulation {
 
   EventQueue& queue() { return queue_; }
   Trace& trace() { return trace_; }
+  Transport& transport() { return transport_; }
   SimHost& host(HostId id = 0) { return members_[id]->host; }
 
   // Stops at a violation.
@@ -50,7 +51,7 @@ class Simulation {
 
  private:
   struct Member {
-    Member(HostId id, const Options& options, EventQueue& queue, const Random& random, Trace& trace);
+    Member(HostId id, const Options& options, const World& world, const Random& random);
     ~Member() { host.Abandon(); }
 
     AddressOracle oracle;
@@ -62,6 +63,9 @@ class Simulation {
   const Options options_;
   EventQueue queue_;
   Trace trace_;
+  const Random random_;
+  Transport transport_;
+  Datagrams datagrams_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

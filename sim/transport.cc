@@ -48,7 +48,7 @@ ConnectionId Transport::Connect(HostId from, HostId to) {
   end.remote_host = to;
   trace_.Note(from, "connect", connection, to);
   const MonotonicTime give_up = queue_.time() + options_.give_up_after;
-  queue_.After(Latency(), [this, connection, give_up] { Synchronize(connection, give_up); });
+  queue_.AfterInBackground(Latency(), [this, connection, give_up] { Synchronize(connection, give_up); });
   return connection;
 }
 
@@ -59,12 +59,13 @@ void Transport::Synchronize(ConnectionId connection, MonotonicTime give_up) {
   const HostId to = end->remote_host;
   if (Blocked(from, to) || Blocked(to, from)) {
     if (queue_.time() >= give_up) return Drop(connection, TimedOut());
-    queue_.After(options_.retransmit_after, [this, connection, give_up] { Synchronize(connection, give_up); });
+    queue_.AfterInBackground(options_.retransmit_after,
+                             [this, connection, give_up] { Synchronize(connection, give_up); });
     return;
   }
   if (!listeners_.contains(to)) return Drop(connection, absl::UnavailableError("connection refused"));
   // The initiator knows first; nothing it sends overtakes the news of the connection.
-  queue_.After(Latency(), [this, connection, from, to] {
+  queue_.AfterInBackground(Latency(), [this, connection, from, to] {
     End* initiator = Find(connection);
     if (initiator == nullptr) return;
     if (initiator->closing) return Drop(connection, absl::OkStatus());
@@ -77,7 +78,7 @@ void Transport::Synchronize(ConnectionId connection, MonotonicTime give_up) {
     accepted.remote = connection;
     Tell(from, Connected{connection});
     Pump(connection);
-    queue_.After(absl::ZeroDuration(), [this, remote, from, to] {
+    queue_.AfterInBackground(absl::ZeroDuration(), [this, remote, from, to] {
       if (Find(remote) != nullptr) Tell(to, Accepted{remote, from});
     });
   });
@@ -113,7 +114,7 @@ void Transport::Abort(ConnectionId connection) {
   ends_.erase(connection);
   if (remote == 0) return;
   // A lost reset is found out when the other end sends next.
-  queue_.After(Latency(), [this, from, to, remote] {
+  queue_.AfterInBackground(Latency(), [this, from, to, remote] {
     if (!Blocked(from, to)) Drop(remote, WasReset());
   });
 }
@@ -139,12 +140,13 @@ void Transport::Pump(ConnectionId connection) {
   const Duration sending =
       absl::Seconds(1) * static_cast<std::int64_t>(size) / static_cast<std::int64_t>(options_.bytes_per_second);
   const MonotonicTime give_up = queue_.time() + stall + sending + options_.give_up_after;
-  queue_.After(stall + sending + Latency(), [this, connection, give_up, segment = std::move(segment)]() mutable {
-    if (segment.empty())
-      Finish(connection, give_up);
-    else
-      Arrive(connection, std::move(segment), give_up);
-  });
+  queue_.AfterInBackground(stall + sending + Latency(),
+                           [this, connection, give_up, segment = std::move(segment)]() mutable {
+                             if (segment.empty())
+                               Finish(connection, give_up);
+                             else
+                               Arrive(connection, std::move(segment), give_up);
+                           });
 }
 
 void Transport::Arrive(ConnectionId connection, Bytes segment, MonotonicTime give_up) {
@@ -156,13 +158,14 @@ void Transport::Arrive(ConnectionId connection, Bytes segment, MonotonicTime giv
   const bool lost = Blocked(from, to) || (remote == nullptr && (Blocked(to, from) || !listeners_.contains(to)));
   if (lost) {
     if (queue_.time() >= give_up) return Drop(connection, TimedOut());
-    queue_.After(options_.retransmit_after, [this, connection, give_up, segment = std::move(segment)]() mutable {
-      Arrive(connection, std::move(segment), give_up);
-    });
+    queue_.AfterInBackground(options_.retransmit_after,
+                             [this, connection, give_up, segment = std::move(segment)]() mutable {
+                               Arrive(connection, std::move(segment), give_up);
+                             });
     return;
   }
   if (remote == nullptr) return Drop(connection, WasReset());
-  queue_.After(Latency(), [this, connection, give_up] { Acknowledge(connection, give_up); });
+  queue_.AfterInBackground(Latency(), [this, connection, give_up] { Acknowledge(connection, give_up); });
   if (!remote->closing) Tell(to, Received{end->remote, std::move(segment)});
 }
 
@@ -171,7 +174,8 @@ void Transport::Acknowledge(ConnectionId connection, MonotonicTime give_up) {
   if (end == nullptr) return;
   if (Blocked(end->remote_host, end->host)) {
     if (queue_.time() >= give_up) return Drop(connection, TimedOut());
-    queue_.After(options_.retransmit_after, [this, connection, give_up] { Acknowledge(connection, give_up); });
+    queue_.AfterInBackground(options_.retransmit_after,
+                             [this, connection, give_up] { Acknowledge(connection, give_up); });
     return;
   }
   end->sending = false;
@@ -185,7 +189,7 @@ void Transport::Finish(ConnectionId connection, MonotonicTime give_up) {
   const End* end = Find(connection);
   if (end == nullptr) return;
   if (Blocked(end->host, end->remote_host) && queue_.time() < give_up) {
-    queue_.After(options_.retransmit_after, [this, connection, give_up] { Finish(connection, give_up); });
+    queue_.AfterInBackground(options_.retransmit_after, [this, connection, give_up] { Finish(connection, give_up); });
     return;
   }
   const bool arrived = !Blocked(end->host, end->remote_host);
@@ -199,8 +203,8 @@ void Transport::Reset(ConnectionId connection) {
   if (end == nullptr) return;
   trace_.Note(end->host, "reset", connection);
   const ConnectionId remote = end->remote;
-  queue_.After(absl::ZeroDuration(), [this, connection] { Drop(connection, WasReset()); });
-  queue_.After(absl::ZeroDuration(), [this, remote] { Drop(remote, WasReset()); });
+  queue_.AfterInBackground(absl::ZeroDuration(), [this, connection] { Drop(connection, WasReset()); });
+  queue_.AfterInBackground(absl::ZeroDuration(), [this, remote] { Drop(remote, WasReset()); });
 }
 
 void Transport::Stall(ConnectionId connection, Duration duration) {

@@ -77,6 +77,7 @@ class Transport {
   // ---- faults ----
   void Block(HostId from, HostId to) { blocked_.insert({from, to}); }  // one direction
   void Unblock(HostId from, HostId to) { blocked_.erase({from, to}); }
+  bool Blocked(HostId from, HostId to) const { return blocked_.contains({from, to}); }
   // Both ends are told that the connection was reset; what is on its way is lost.
   void Reset(ConnectionId connection);
   // Nothing leaves this end for a while.
@@ -101,7 +102,6 @@ class Transport {
   };
 
   End* Find(ConnectionId connection);
-  bool Blocked(HostId from, HostId to) const { return blocked_.contains({from, to}); }
   Duration Latency() { return Draw(random_, options_.min_latency, options_.max_latency); }
   void Synchronize(ConnectionId connection, MonotonicTime give_up);
   void Pump(ConnectionId connection);

@@ -1,6 +1,7 @@
 #include "peer/core/peer_core.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -38,6 +39,13 @@ absl::Status CheckAddresses(const std::vector<Cidr>& addresses) {
   return absl::OkStatus();
 }
 
+std::optional<MonotonicTime> Earliest(std::initializer_list<std::optional<MonotonicTime>> deadlines) {
+  std::optional<MonotonicTime> earliest;
+  for (const std::optional<MonotonicTime>& deadline : deadlines)
+    if (deadline.has_value() && (!earliest.has_value() || *deadline < *earliest)) earliest = deadline;
+  return earliest;
+}
+
 absl::Status CheckRequest(const ApiRequest& request) {
   struct Checker {
     absl::Status operator()(const AttachRequest& r) const { return Given(r.addresses); }
@@ -45,6 +53,15 @@ absl::Status CheckRequest(const ApiRequest& request) {
     absl::Status operator()(const ExposeRequest& r) const { return Given(r.addresses); }
     absl::Status operator()(const HideRequest& r) const { return CheckAddresses(r.addresses); }
     absl::Status operator()(const ResetRequest&) const { return absl::OkStatus(); }
+    absl::Status operator()(const ConnectRequest& r) const {
+      for (const DirectPeer& peer : r.peers)
+        if (peer.text.size() > kMaxDirectPeerSize)
+          return absl::InvalidArgumentError(absl::StrCat("peer \"", peer.text.substr(0, 60),
+                                                         "...\" is too long: want at most ", kMaxDirectPeerSize,
+                                                         " characters"));
+      return absl::OkStatus();
+    }
+    absl::Status operator()(const ForgetRequest&) const { return absl::OkStatus(); }
 
     static absl::Status Given(const std::vector<Cidr>& addresses) {
       if (addresses.empty()) return absl::InvalidArgumentError("no address given");
@@ -56,21 +73,24 @@ absl::Status CheckRequest(const ApiRequest& request) {
 
 }  // namespace
 
-PeerCore::PeerCore(PeerConfig config, Logger& logger)
+PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
     : config_(std::move(config)),
       logger_(logger),
       endpoints_(config_.boot_id, addresses_, command_ids_, logger),
       host_(
-          addresses_, command_ids_, [this] { return endpoints_.Ports(); }, logger) {}
+          addresses_, command_ids_, [this] { return endpoints_.Ports(); }, logger),
+      network_(config_.mesh, entropy, logger) {}
 
-void PeerCore::OnStart(Now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
+void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
   std::vector<EndpointRecord> endpoints;
   std::vector<ExposureRecord> exposures;
   std::optional<PeerName> former_name;
+  std::vector<std::string> former_peers;
   for (const Record& record : records) {
     if (const auto* endpoint = std::get_if<EndpointRecord>(&record)) endpoints.push_back(*endpoint);
     if (const auto* exposure = std::get_if<ExposureRecord>(&record)) exposures.push_back(*exposure);
     if (const auto* identity = std::get_if<IdentityRecord>(&record)) former_name = identity->name;
+    if (const auto* peers = std::get_if<DirectPeersRecord>(&record)) former_peers = peers->peers;
   }
   if (former_name != config_.name) out.persist.push_back({IdentityKey(), IdentityRecord{config_.name}});
   endpoints_.Hold(endpoints, inventory, out);
@@ -78,9 +98,11 @@ void PeerCore::OnStart(Now, const std::vector<Record>& records, const HostInvent
   endpoints_.Restore(endpoints, inventory, out);
   host_.Restore(exposures, inventory.bridge_addresses, out);
   host_.Refresh(out);
+  network_.Start(now, config_.direct_peers, out.network);
+  if (network_.mesh().DirectPeers() != former_peers) RecordDirectPeers(out);
 }
 
-void PeerCore::OnRequest(Now, RequestId id, ApiRequest request, PeerOutput& out) {
+void PeerCore::OnRequest(Now now, RequestId id, ApiRequest request, PeerOutput& out) {
   if (std::holds_alternative<ResetRequest>(request)) return OnReset(id, out);
   absl::Status refusal = resetting() ? ResettingError() : CheckRequest(request);
   if (!refusal.ok()) {
@@ -90,13 +112,46 @@ void PeerCore::OnRequest(Now, RequestId id, ApiRequest request, PeerOutput& out)
   if (auto* attach = std::get_if<AttachRequest>(&request)) return endpoints_.OnAttach(id, std::move(*attach), out);
   if (auto* detach = std::get_if<DetachRequest>(&request)) return endpoints_.OnDetach(id, std::move(*detach), out);
   if (const auto* expose = std::get_if<ExposeRequest>(&request)) return host_.OnExpose(id, *expose, out);
-  host_.OnHide(id, std::get<HideRequest>(request), out);
+  if (const auto* hide = std::get_if<HideRequest>(&request)) return host_.OnHide(id, *hide, out);
+  if (const auto* connect = std::get_if<ConnectRequest>(&request)) return OnConnect(now, id, *connect, out);
+  OnForget(now, id, std::get<ForgetRequest>(request), out);
+}
+
+void PeerCore::OnConnect(Now now, RequestId id, const ConnectRequest& request, PeerOutput& out) {
+  const std::size_t known = request.replace ? 0 : network_.mesh().DirectPeers().size();
+  if (known + request.peers.size() > kMaxDirectPeerCount) {
+    out.replies.push_back({id,
+                           absl::ResourceExhaustedError(absl::StrCat("at most ", kMaxDirectPeerCount,
+                                                                     " peers can be named, ", known, " are already")),
+                           {}});
+    return;
+  }
+  network_.Connect(now, request.peers, request.replace, out.network);
+  RecordDirectPeers(out);
+  out.replies.push_back({id, absl::OkStatus(), {}});
+}
+
+void PeerCore::OnForget(Now now, RequestId id, const ForgetRequest& request, PeerOutput& out) {
+  network_.Forget(now, request.peers, out.network);
+  RecordDirectPeers(out);
+  out.replies.push_back({id, absl::OkStatus(), {}});
+}
+
+// A peer that cannot be recorded is dialled all the same.
+void PeerCore::RecordDirectPeers(PeerOutput& out) {
+  DirectPeersRecord record{network_.mesh().DirectPeers()};
+  const bool none = record.peers.empty();
+  out.tidy.push_back({DirectPeersKey(), none ? std::nullopt : std::optional<Record>(std::move(record))});
+}
+
+void PeerCore::OnNetwork(Now now, const NetworkEvent& event, PeerOutput& out) {
+  network_.OnEvent(now, event, out.network);
 }
 
 void PeerCore::OnCancel(Now, RequestId id, PeerOutput& out) { endpoints_.OnCancel(id, out); }
 
 void PeerCore::OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out) {
-  if (reset_ == ResetState::kTearingDown && id == tear_down_) return FinishReset(result, out);
+  if (reset_ == ResetState::kTearingDown && id == tear_down_) return FinishReset(now, result, out);
   const bool known = endpoints_.OnCommandDone(now, id, result, out) || host_.OnCommandDone(now, id, result, out);
   CHECK(known) << "command " << id;
   if (endpoints_.TakeStrayPort()) host_.Refresh(out);
@@ -134,6 +189,7 @@ void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOu
 void PeerCore::OnTimer(Now now, PeerOutput& out) {
   endpoints_.OnTimer(now, out);
   host_.OnTimer(now, out);
+  network_.OnTimer(now, out.network);
   if (save_at_.has_value() && now.monotonic >= *save_at_) SaveAgain(out);
 }
 
@@ -147,10 +203,11 @@ void PeerCore::SaveAgain(PeerOutput& out) {
 }
 
 std::optional<MonotonicTime> PeerCore::NextDeadline() const {
-  std::optional<MonotonicTime> next;
-  for (const std::optional<MonotonicTime>& deadline : {endpoints_.NextDeadline(), host_.NextDeadline(), save_at_})
-    if (deadline.has_value() && (!next.has_value() || *deadline < *next)) next = deadline;
-  return next;
+  return Earliest({NextHostDeadline(), network_.NextDeadline()});
+}
+
+std::optional<MonotonicTime> PeerCore::NextHostDeadline() const {
+  return Earliest({endpoints_.NextDeadline(), host_.NextDeadline(), save_at_});
 }
 
 void PeerCore::OnReset(RequestId id, PeerOutput& out) {
@@ -177,13 +234,14 @@ void PeerCore::ContinueReset(PeerOutput& out) {
   out.commands.push_back({tear_down_, TearDownHost{endpoints_.Records()}});
 }
 
-void PeerCore::FinishReset(const HostResult& result, PeerOutput& out) {
+void PeerCore::FinishReset(Now now, const HostResult& result, PeerOutput& out) {
   erased_ = doubtful_;
   for (const auto& [key, record] : Records()) erased_.insert(key);
   reset_ = result.status.ok() ? ResetState::kDone : ResetState::kDraining;
   const std::vector<RequestId> requests = std::exchange(reset_requests_, {});
   for (const RequestId id : requests) out.replies.push_back({id, result.status, {}});
   if (!result.status.ok()) return;
+  network_.Stop(now, "this peer has been reset", out.network);
   unsaved_.clear();
   out.recorded = requests;
   for (const std::string& key : erased_) out.persist.push_back({key, std::nullopt});
@@ -205,6 +263,8 @@ absl::btree_map<std::string, Record> PeerCore::Records() const {
   absl::btree_map<std::string, Record> records;
   if (reset_ == ResetState::kDone) return records;
   records.emplace(IdentityKey(), IdentityRecord{config_.name});
+  if (std::vector<std::string> peers = network_.mesh().DirectPeers(); !peers.empty())
+    records.emplace(DirectPeersKey(), DirectPeersRecord{std::move(peers)});
   for (const EndpointRecord& endpoint : endpoints_.Records())
     records.emplace(EndpointKey(endpoint.sandbox.netns_inode), endpoint);
   for (const ExposureRecord& exposure : host_.List()) records.emplace(ExposureKey(exposure.cidr.address()), exposure);
@@ -217,6 +277,7 @@ absl::Status PeerCore::CheckInvariants() const {
     if (holder == nullptr || holder->key != ExposureKey(exposure.cidr.address()))
       return absl::InternalError(absl::StrCat("exposed address ", exposure.cidr.ToString(), " is not held"));
   }
+  if (absl::Status status = network_.mesh().CheckInvariants(); !status.ok()) return status;
   return endpoints_.CheckInvariants();
 }
 

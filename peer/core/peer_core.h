@@ -12,12 +12,14 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/status/status.h"
+#include "base/entropy.h"
 #include "base/log.h"
 #include "base/peer_name.h"
 #include "base/time.h"
 #include "peer/core/address_index.h"
 #include "peer/core/endpoint_table.h"
 #include "peer/core/host_sync.h"
+#include "peer/core/network.h"
 #include "peer/core/peer_output.h"
 #include "peer/core/records.h"
 
@@ -26,7 +28,9 @@ namespace weave {
 struct PeerConfig {
   PeerName name;
   std::string nickname;
-  std::string boot_id;  // of this boot of the machine
+  std::string boot_id;                   // of this boot of the machine
+  MeshConfig mesh;                       // with the same name and nickname
+  std::vector<DirectPeer> direct_peers;  // to be dialled from the start
 };
 
 // A consistent picture for status pages and checkers.
@@ -42,8 +46,8 @@ struct PeerSnapshot {
 
 class PeerCore {
  public:
-  // `logger` outlives the core.
-  PeerCore(PeerConfig config, Logger& logger);
+  // References outlive the core.
+  PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger);
   PeerCore(const PeerCore&) = delete;
   PeerCore& operator=(const PeerCore&) = delete;
 
@@ -58,6 +62,7 @@ class PeerCore {
 
   void OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
   void OnHostChange(Now now, const HostChange& change, PeerOutput& out);
+  void OnNetwork(Now now, const NetworkEvent& event, PeerOutput& out);
 
   // `dropped` was never performed, because its records could not be written: `status` says why. They are written again
   // later, as they are by then.
@@ -66,6 +71,8 @@ class PeerCore {
   void OnTimer(Now now, PeerOutput& out);
   // When OnTimer wants to be called next; none: never.
   std::optional<MonotonicTime> NextDeadline() const;
+  // The same without the network's own, which never rests.
+  std::optional<MonotonicTime> NextHostDeadline() const;
 
   const PeerName& name() const { return config_.name; }
   const std::string& nickname() const { return config_.nickname; }
@@ -74,6 +81,8 @@ class PeerCore {
   bool resetting() const { return reset_ != ResetState::kNone; }
   // Why the host is not as desired; OK when it is.
   const absl::Status& host_error() const { return host_.last_error(); }
+
+  const MeshRouter& mesh() const { return network_.mesh(); }
 
   // Copies every table: for pages and checkers. Who wants one of the values above asks for that.
   PeerSnapshot Snapshot() const;
@@ -87,7 +96,11 @@ class PeerCore {
  private:
   void OnReset(RequestId id, PeerOutput& out);
   void ContinueReset(PeerOutput& out);
-  void FinishReset(const HostResult& result, PeerOutput& out);
+  void FinishReset(Now now, const HostResult& result, PeerOutput& out);
+
+  void OnConnect(Now now, RequestId id, const ConnectRequest& request, PeerOutput& out);
+  void OnForget(Now now, RequestId id, const ForgetRequest& request, PeerOutput& out);
+  void RecordDirectPeers(PeerOutput& out);
 
   void SaveAgain(PeerOutput& out);
 
@@ -97,6 +110,7 @@ class PeerCore {
   AddressIndex addresses_;
   EndpointTable endpoints_;
   HostSync host_;
+  Network network_;
 
   enum class ResetState { kNone, kDraining, kTearingDown, kDone };
   ResetState reset_ = ResetState::kNone;

@@ -10,6 +10,8 @@
 #include "absl/status/status.h"
 #include "base/ip.h"
 #include "base/mac.h"
+#include "mesh/connection_maker.h"
+#include "peer/core/network_event.h"
 #include "peer/core/records.h"
 
 namespace weave {
@@ -44,7 +46,19 @@ struct HideRequest {
 // Takes everything this peer made out of the host and forgets it. Nothing else is accepted afterwards.
 struct ResetRequest {};
 
-using ApiRequest = std::variant<AttachRequest, DetachRequest, ExposeRequest, HideRequest, ResetRequest>;
+// Dials these peers from now on, beside those named before or in their place.
+struct ConnectRequest {
+  std::vector<DirectPeer> peers;
+  bool replace = false;
+};
+
+// Dials these no more; what is connected stays until it ends.
+struct ForgetRequest {
+  std::vector<std::string> peers;  // as they were given
+};
+
+using ApiRequest =
+    std::variant<AttachRequest, DetachRequest, ExposeRequest, HideRequest, ResetRequest, ConnectRequest, ForgetRequest>;
 
 // InvalidArgument: the request cannot mean anything. AlreadyExists: an address belongs to somebody else.
 // ResourceExhausted: disk full, or too many operations waiting. Cancelled: the caller went. Otherwise what the host
@@ -141,8 +155,11 @@ struct PeerOutput {
   std::vector<RequestId> recorded;    // expose, hide and reset requests that `persist` is for; see OnPersistFailed
   std::vector<HostCommand> commands;
   std::vector<Reply> replies;
+  NetworkOutput network;  // performed at once: waits neither for `persist` nor for earlier outputs
 
-  bool empty() const { return persist.empty() && tidy.empty() && commands.empty() && replies.empty(); }
+  bool empty() const {
+    return persist.empty() && tidy.empty() && commands.empty() && replies.empty() && network.empty();
+  }
 };
 
 // Hands out command ids to the components of one core.

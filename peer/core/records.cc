@@ -10,4 +10,6 @@ std::string EndpointKey(std::uint64_t netns_inode) { return absl::StrCat("endpoi
 
 std::string ExposureKey(const IpAddress& address) { return absl::StrCat("exposure/", address.ToString()); }
 
+std::string DirectPeersKey() { return "direct-peers"; }
+
 }  // namespace weave

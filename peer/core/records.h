@@ -48,7 +48,18 @@ struct ExposureRecord {
   friend bool operator==(const ExposureRecord&, const ExposureRecord&) = default;
 };
 
-using Record = std::variant<IdentityRecord, EndpointRecord, ExposureRecord>;
+// What the core takes of named peers: their number, and bytes of one as it was given.
+inline constexpr std::size_t kMaxDirectPeerCount = 512;
+inline constexpr std::size_t kMaxDirectPeerSize = 300;  // a host name of 253, a port
+
+// The peers the user named, as given: what a restart connects to again (contract A2-05, A2-10).
+struct DirectPeersRecord {
+  std::vector<std::string> peers;
+
+  friend bool operator==(const DirectPeersRecord&, const DirectPeersRecord&) = default;
+};
+
+using Record = std::variant<IdentityRecord, EndpointRecord, ExposureRecord, DirectPeersRecord>;
 
 struct RecordChange {
   std::string key;              // see the Key functions
@@ -61,5 +72,6 @@ struct RecordChange {
 std::string IdentityKey();
 std::string EndpointKey(std::uint64_t netns_inode);
 std::string ExposureKey(const IpAddress& address);
+std::string DirectPeersKey();
 
 }  // namespace weave

@@ -146,7 +146,7 @@ class Endpoint final : public TransportEvents {
       : loop(event_loop), transport(event_loop, log, *this, options) {}
 
   std::uint64_t Connect(const SocketAddress& to) {
-    const std::uint64_t id = transport.NextId();
+    const std::uint64_t id = next_id_++;
     transport.Connect(id, to);
     return id;
   }
@@ -198,6 +198,8 @@ class Endpoint final : public TransportEvents {
   TcpTransport transport;
 
  private:
+  std::uint64_t next_id_ = TcpTransport::kFirstCallersId;
+
   void Note(std::uint64_t id, absl::string_view event) {
     CHECK_FALSE(in_call);
     std::string line = absl::StrCat(id, " ", event);

@@ -108,7 +108,7 @@ TEST_CASE("A detach that stops half-way is looked at and made what the record sa
   CHECK(t.Fail(5).empty());
   CHECK(t.Later() == "#6 look at 7 c7\n");
   CHECK(t.Looked(6, false) == "tidy endpoint/7 = -\n");
-  CHECK_FALSE(t.core().NextDeadline().has_value());
+  CHECK_FALSE(t.core().NextHostDeadline().has_value());
 }
 
 TEST_CASE("Operations on one sandbox wait their turn, others do not", "[core]") {

@@ -39,7 +39,7 @@ TEST_CASE("A host that cannot be set up is tried again, ever more seldom", "[cor
   t.Done(9);
   CHECK(t.core().Snapshot().ready);
   CHECK(t.core().Snapshot().host_error.ok());
-  CHECK_FALSE(t.core().NextDeadline().has_value());
+  CHECK_FALSE(t.core().NextHostDeadline().has_value());
 }
 
 TEST_CASE("An exposure is recorded, then performed, then answered", "[core]") {

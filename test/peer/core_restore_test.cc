@@ -50,7 +50,7 @@ TEST_CASE("An address that is missing is put back", "[core]") {
   CHECK(t.Later() == "#3 look at 7 c7\n");
   CHECK(t.Looked(3, true) == "#4 attach 7 [10.0.0.1/24 10.0.0.2/24]\n");
   CHECK(t.Done(4, 7).empty());
-  CHECK_FALSE(t.core().NextDeadline().has_value());
+  CHECK_FALSE(t.core().NextHostDeadline().has_value());
 }
 
 TEST_CASE("An address that is there and not on record is held and recorded", "[core]") {

@@ -176,7 +176,7 @@ std::string Transcript::LastNotWritten() {
 }
 
 std::string Transcript::Later() {
-  const std::optional<MonotonicTime> deadline = core_.NextDeadline();
+  const std::optional<MonotonicTime> deadline = core_.NextHostDeadline();
   CHECK(deadline.has_value());
   now_ = *deadline;
   PeerOutput out;

@@ -37,7 +37,7 @@ class KeepingLogger final : public Logger {
 class Transcript {
  public:
   // Not started yet.
-  Transcript() : core_({PeerName(1), "test", "boot"}, logger_) {}
+  Transcript() : core_(Config(), entropy_, logger_) {}
 
   std::string Start(const std::vector<Record>& records = {}, const HostInventory& inventory = {});
   // A start on an empty host whose first sync (#1) succeeded.
@@ -66,10 +66,31 @@ class Transcript {
   absl::Time clock() const { return absl::FromUnixNanos(now_.nanoseconds()); }
 
  private:
+  // The same numbers every time.
+  class FixedEntropy final : public EntropySource {
+   public:
+    void Fill(absl::Span<std::uint8_t> bytes) override {
+      for (std::uint8_t& byte : bytes) byte = ++last_;
+    }
+
+   private:
+    std::uint8_t last_ = 0;
+  };
+
+  static PeerConfig Config() {
+    PeerConfig config;
+    config.name = PeerName(1);
+    config.nickname = "test";
+    config.boot_id = "boot";
+    config.mesh.name = config.name;
+    return config;
+  }
+
   std::string Finish(PeerOutput output);
   Now now() const { return {now_, absl::UnixEpoch()}; }
 
   KeepingLogger logger_;
+  FixedEntropy entropy_;
   PeerCore core_;
   MonotonicTime now_;
   PeerOutput last_;

@@ -20,6 +20,7 @@ std::string KeyOf(const Record& record) {
     std::string operator()(const IdentityRecord&) const { return IdentityKey(); }
     std::string operator()(const EndpointRecord& endpoint) const { return EndpointKey(endpoint.sandbox.netns_inode); }
     std::string operator()(const ExposureRecord& exposure) const { return ExposureKey(exposure.cidr.address()); }
+    std::string operator()(const DirectPeersRecord&) const { return DirectPeersKey(); }
   };
   return std::visit(Visitor(), record);
 }
@@ -54,11 +55,13 @@ EndpointRecord AnyEndpoint(Random& random) {
 }
 
 Record AnyRecord(Random& random) {
-  switch (random.Below(3)) {
+  switch (random.Below(4)) {
     case 0:
       return IdentityRecord{PeerName(1 + random.Below(0xffff'ffff'ffff))};
     case 1:
       return AnyEndpoint(random);
+    case 2:
+      return DirectPeersRecord{{AnyText(random, 60), AnyText(random, 60)}};
     default:
       return ExposureRecord{AnyCidr(random), random.Chance(1, 2)};
   }

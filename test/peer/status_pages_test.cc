@@ -35,7 +35,7 @@ constexpr char kAlone[] =
     " TrustedSubnets: none\n";
 
 TEST_CASE("A lonely peer's status is 2.8's, byte for byte", "[peer][status]") {
-  const StatusView view = MakeStatusView(Alone(), WeaverOptions(), "3.0.0");
+  const StatusView view = MakeStatusView(Alone(), LonelyMesh(), "3.0.0");
   CHECK(StatusPage(view) == kAlone);
   CHECK(PeersPage(view) == "00:00:00:00:00:01(peer1)\n");
   CHECK(TargetsPage(view).empty());
@@ -60,7 +60,7 @@ TEST_CASE("A host that cannot be set up has its reason in the status, in one lin
   PeerSnapshot snapshot = Alone();
   snapshot.ready = false;
   snapshot.host_error = absl::AlreadyExistsError("\"weave\" is a dummy,\nnot a bridge");
-  CHECK(StatusPage(MakeStatusView(snapshot, WeaverOptions(), "3.0.0")) ==
+  CHECK(StatusPage(MakeStatusView(snapshot, LonelyMesh(), "3.0.0")) ==
         std::string(kAlone) +
             "\n"
             "        Service: host\n"
@@ -68,12 +68,12 @@ TEST_CASE("A host that cannot be set up has its reason in the status, in one lin
 }
 
 TEST_CASE("What the user asked for shows in the router's section", "[peer][status]") {
-  WeaverOptions options;
-  options.password = "s3cret";
-  options.no_discovery = true;
-  options.min_protocol_version = 2;
-  options.trusted_subnets = {*Cidr::Parse("10.0.0.0/8"), *Cidr::Parse("192.168.0.0/16")};
-  CHECK(StatusPage(MakeStatusView(Alone(), options, "3.0.0")) ==
+  MeshStatus mesh = LonelyMesh();
+  mesh.has_password = true;
+  mesh.peer_discovery = false;
+  mesh.min_protocol_version = 2;
+  mesh.trusted_subnets = {*Cidr::Parse("10.0.0.0/8"), *Cidr::Parse("192.168.0.0/16")};
+  CHECK(StatusPage(MakeStatusView(Alone(), mesh, "3.0.0")) ==
         "        Version: 3.0.0 (version check update disabled)\n"
         "\n"
         "        Service: router\n"

@@ -1,0 +1,79 @@
+#include "peer/core/network.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+namespace weave {
+
+Network::Network(MeshConfig config, EntropySource& entropy, Logger& logger)
+    : sleeve_(config.name, logger),
+      overlay_({&sleeve_}, &sleeve_, logger),
+      mesh_(std::move(config), overlay_, entropy, Random(entropy.Next()), logger) {}
+
+void Network::Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out) {
+  mesh_.Start(now);
+  mesh_.Connect(now, peers, /*replace=*/true, out.mesh);
+  Settle(now, out);
+}
+
+void Network::Stop(Now now, absl::string_view reason, NetworkOutput& out) {
+  mesh_.Stop(now, reason, out.mesh);
+  Settle(now, out);
+}
+
+void Network::OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out) {
+  struct Handler {
+    Network& network;
+    Now now;
+    MeshOutput& out;
+
+    void operator()(const ConnectionOpened& e) const {
+      network.mesh_.OnConnected(now, e.connection, e.local, e.remote, out);
+    }
+    void operator()(const ConnectionAccepted& e) const {
+      network.mesh_.OnAccepted(now, e.connection, e.local, e.remote, out);
+    }
+    void operator()(const BytesReceived& e) const { network.mesh_.OnReceived(now, e.connection, e.bytes, out); }
+    void operator()(const ConnectionWritable& e) const { network.mesh_.OnWritable(now, e.connection, out); }
+    void operator()(const ConnectionClosed& e) const { network.mesh_.OnClosed(now, e.connection, e.reason, out); }
+    void operator()(const DatagramReceived& e) const { network.sleeve_.OnDatagram(now, e.local, e.remote, e.bytes); }
+    void operator()(const DatagramTooBig& e) const { network.sleeve_.OnMessageTooBig(now, e.remote, e.path_mtu_bytes); }
+  };
+  std::visit(Handler{*this, now, out.mesh}, event);
+  Settle(now, out);
+}
+
+void Network::Connect(Now now, const std::vector<DirectPeer>& peers, bool replace, NetworkOutput& out) {
+  mesh_.Connect(now, peers, replace, out.mesh);
+  Settle(now, out);
+}
+
+void Network::Forget(Now now, const std::vector<std::string>& peers, NetworkOutput& out) {
+  mesh_.Forget(now, peers, out.mesh);
+  Settle(now, out);
+}
+
+void Network::OnTimer(Now now, NetworkOutput& out) {
+  mesh_.OnTimer(now, out.mesh);
+  overlay_.OnTimer(now);
+  Settle(now, out);
+}
+
+std::optional<MonotonicTime> Network::NextDeadline() const {
+  const std::optional<MonotonicTime> mesh = mesh_.NextDeadline();
+  const std::optional<MonotonicTime> overlay = overlay_.NextDeadline();
+  if (!mesh.has_value() || !overlay.has_value()) return mesh.has_value() ? mesh : overlay;
+  return std::min(*mesh, *overlay);
+}
+
+void Network::Settle(Now now, NetworkOutput& out) {
+  for (OverlayOutput overlay = overlay_.TakeOutput(now); !overlay.empty(); overlay = overlay_.TakeOutput(now)) {
+    for (const OverlayEvent& event : overlay.events)
+      std::visit([&](const auto& e) { mesh_.OnOverlay(now, e, out.mesh); }, event);
+    std::move(overlay.datagrams.begin(), overlay.datagrams.end(), std::back_inserter(out.datagrams));
+  }
+}
+
+}  // namespace weave

@@ -1,0 +1,47 @@
+// The network part of a peer: the mesh and the data paths below it, and the way effects of one become events of the
+// other.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/entropy.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "mesh/mesh_router.h"
+#include "overlay/overlay_switch.h"
+#include "peer/core/network_event.h"
+#include "sleeve/sleeve_overlay.h"
+
+namespace weave {
+
+class Network {
+ public:
+  // References outlive the network.
+  Network(MeshConfig config, EntropySource& entropy, Logger& logger);
+
+  void Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out);
+  // Ends every connection; nothing happens afterwards.
+  void Stop(Now now, absl::string_view reason, NetworkOutput& out);
+
+  void OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out);
+  void Connect(Now now, const std::vector<DirectPeer>& peers, bool replace, NetworkOutput& out);
+  void Forget(Now now, const std::vector<std::string>& peers, NetworkOutput& out);
+
+  void OnTimer(Now now, NetworkOutput& out);
+  std::optional<MonotonicTime> NextDeadline() const;
+
+  const MeshRouter& mesh() const { return mesh_; }
+
+ private:
+  // Carries effects between mesh and overlay until there are none.
+  void Settle(Now now, NetworkOutput& out);
+
+  SleeveOverlay sleeve_;
+  OverlaySwitch overlay_;
+  MeshRouter mesh_;
+};
+
+}  // namespace weave

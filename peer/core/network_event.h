@@ -1,0 +1,66 @@
+// The vocabulary between the network part of PeerCore and its drivers: what happens on sockets, and what shall.
+#pragma once
+
+#include <cstddef>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/bytes.h"
+#include "base/socket_address.h"
+#include "mesh/mesh_output.h"
+#include "overlay/overlay_output.h"
+
+namespace weave {
+
+// ---- TCP: a dial ends in Connected or Closed ----
+
+struct ConnectionOpened {
+  ConnectionId connection = 0;  // of one of our dials
+  SocketAddress local;
+  SocketAddress remote;
+};
+struct ConnectionAccepted {
+  ConnectionId connection = 0;  // without kDialledBit, never used before
+  SocketAddress local;
+  SocketAddress remote;
+};
+struct BytesReceived {
+  ConnectionId connection = 0;
+  ByteView bytes;  // valid during the call
+};
+// Everything that was to be sent so far has left: once after one or more sends.
+struct ConnectionWritable {
+  ConnectionId connection = 0;
+};
+struct ConnectionClosed {
+  ConnectionId connection = 0;
+  absl::Status reason;
+};
+
+// ---- UDP, on the mesh's port ----
+
+struct DatagramReceived {
+  IpAddress local;  // the address of ours it was sent to
+  SocketAddress remote;
+  ByteView bytes;  // valid during the call
+};
+// A datagram with DF set was too large for the path.
+struct DatagramTooBig {
+  SocketAddress remote;
+  std::size_t path_mtu_bytes = 0;  // of IPv4 packets, headers included
+};
+
+using NetworkEvent = std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable,
+                                  ConnectionClosed, DatagramReceived, DatagramTooBig>;
+
+// Effects on sockets. They tell of nothing that is recorded, so they wait for no disk: the driver performs them at
+// once, `mesh` first.
+struct NetworkOutput {
+  MeshOutput mesh;
+  std::vector<OverlayDatagram> datagrams;
+
+  bool empty() const { return mesh.empty() && datagrams.empty(); }
+};
+
+}  // namespace weave

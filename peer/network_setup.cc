@@ -1,0 +1,48 @@
+#include "peer/network_setup.h"
+
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+
+namespace weave {
+
+absl::StatusOr<NetworkPortOptions> MakeNetworkPortOptions(const WeaverOptions& options) {
+  NetworkPortOptions port;
+  port.port = static_cast<std::uint16_t>(options.port);
+  if (options.host.empty()) return port;
+  const absl::StatusOr<IpAddress> host = IpAddress::Parse(options.host);
+  if (!host.ok() || !host->IsV4())
+    return absl::InvalidArgumentError(
+        absl::StrCat("--host: invalid value \"", options.host, "\": want an IPv4 address"));
+  port.host = *host;
+  return port;
+}
+
+std::vector<std::string> FirstPeers(const WeaverOptions& options, const std::vector<Record>& records) {
+  if (!options.resume) return options.peers;
+  for (const Record& record : records)
+    if (const auto* peers = std::get_if<DirectPeersRecord>(&record)) return peers->peers;
+  return {};
+}
+
+PeerConfig MakePeerConfig(const WeaverOptions& options, PeerName name, absl::string_view nickname,
+                          absl::string_view boot_id, const std::vector<std::string>& first_peers) {
+  PeerConfig config;
+  config.name = name;
+  config.nickname = std::string(nickname);
+  config.boot_id = std::string(boot_id);
+  MeshConfig& mesh = config.mesh;
+  mesh.name = name;
+  mesh.nickname = config.nickname;
+  mesh.port = static_cast<std::uint16_t>(options.port);
+  mesh.versions.min = options.min_protocol_version;
+  if (!options.password.empty()) mesh.password = options.password;
+  mesh.trusted_subnets = options.trusted_subnets;
+  mesh.connection_limit = static_cast<std::size_t>(options.conn_limit);
+  mesh.discovery = !options.no_discovery;
+  for (const std::string& peer : first_peers) config.direct_peers.push_back({peer, {}});
+  return config;
+}
+
+}  // namespace weave
