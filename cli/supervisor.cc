@@ -38,9 +38,11 @@ void LogLine(LogLevel level, absl::string_view message, Logger::Fields fields = 
   if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;  // a full disk must not stop anybody
 }
 
-// systemd's notifications are about the process it watches: us, unless the peer takes our place.
+// systemd's notifications are about the process it watches: us, unless the peer takes our place. Whether the peer was
+// started before is ours to say.
 bool IsForPeer(absl::string_view variable, bool supervised) {
   if (absl::StartsWith(variable, "WATCHDOG_PID=")) return false;
+  if (absl::StartsWith(variable, absl::StrCat(kRestartVariable, "="))) return false;
   return !supervised ||
          (!absl::StartsWith(variable, "NOTIFY_SOCKET=") && !absl::StartsWith(variable, "WATCHDOG_USEC="));
 }
@@ -188,7 +190,8 @@ absl::StatusOr<pid_t> Supervisor::Spawn() const {
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry)
     if (IsForPeer(*entry, supervised())) environment.emplace_back(*entry);
-  if (!ready_) environment.push_back(absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
+  environment.push_back(ready_ ? absl::StrCat(kRestartVariable, "=1")
+                               : absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
 
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);

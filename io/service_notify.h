@@ -18,6 +18,10 @@ namespace weave {
 
 inline constexpr char kLaunchSocketVariable[] = "WEAVE_LAUNCH_SOCKET";  // path of a unix datagram socket
 
+// Set, to "1", when a daemon is started again because it crashed: what its user changed since the first start counts,
+// and not what that start's command line said of it.
+inline constexpr char kRestartVariable[] = "WEAVE_RESTARTED";
+
 // Sent to a daemon when nobody waits for its start any more: it ends, as on SIGTERM, and undoes what this start made.
 inline constexpr int kTakeBackSignal = SIGUSR1;
 

@@ -67,10 +67,13 @@ void CoreDriver::OnNetwork(const NetworkEvent& event) {
 
 void CoreDriver::Take(PeerOutput output) {
   network_.Perform(std::exchange(output.network, {}));
-  if (output.empty()) {
-    ArmTimer();
-    return;
-  }
+  if (!output.empty()) Hold(std::move(output));
+  Release();
+  ArmTimer();
+  if (observer_) observer_();
+}
+
+void CoreDriver::Hold(PeerOutput output) {
   if (std::optional<PendingWrite> write = gate_.Push(std::move(output))) {
     store_.Commit(EncodeChanges(write->changes), [this, sequence = write->sequence](absl::Status status) {
       loop_.Post([this, sequence, status = std::move(status)] {
@@ -79,9 +82,6 @@ void CoreDriver::Take(PeerOutput output) {
       });
     });
   }
-  Release();
-  ArmTimer();
-  if (observer_) observer_();
 }
 
 void CoreDriver::Release() {

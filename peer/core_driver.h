@@ -41,6 +41,8 @@ class CoreDriver {
 
  private:
   void Take(PeerOutput output);
+  // Into the gate; what it has to write goes to the store.
+  void Hold(PeerOutput output);
   void Release();
   void Perform(PeerOutput output);
   void ArmTimer();

@@ -253,7 +253,7 @@ class Daemon {
   // again.
   void LookUpFirstPeers() {
     targets_->Resolve(first_peers_, [this](PeerTargetResolver::Result result) {
-      if (!result.errors.empty() && !options_.resume) {
+      if (!result.errors.empty() && !options_.resume && !options_.restarted) {
         failure_ = result.errors.front();
         return Stop();
       }

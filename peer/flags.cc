@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "io/service_notify.h"
 #include "peer/flag_table.h"
 #include "peer/flag_values.h"
 
@@ -200,6 +201,8 @@ absl::StatusOr<WeaverOptions> ParseWeaverOptions(absl::Span<const std::string> a
   std::map<const FlagSpec*, std::string> sources;
   RETURN_IF_ERROR(ApplyEnvironment(environment, parser, options, sources));
   if (options.action != WeaverAction::kRun) return options;
+  const char* restarted = environment(kRestartVariable);
+  options.restarted = restarted != nullptr && *restarted != '\0';
   RETURN_IF_ERROR(CheckCombinations(options));
   if (host_check != nullptr) RETURN_IF_ERROR(host_check(options));
   RETURN_IF_ERROR(CheckSupported(options, sources));

@@ -74,6 +74,7 @@ struct WeaverOptions {
   int port = 6783;                 // 1..65534; the data path uses the next one too
   std::vector<std::string> peers;  // host[:port], as typed
   bool resume = false;
+  bool restarted = false;  // WEAVE_RESTARTED: dial the peers of the last run, unless its store is lost
   bool no_discovery = false;
   int conn_limit = 200;          // 0: none
   int min_protocol_version = 1;  // 1..2
@@ -127,7 +128,7 @@ using Environment = std::function<const char*(const char* name)>;
 using HostCheck = std::function<absl::Status(const WeaverOptions& options)>;
 
 // `args` is the command line without the program's name. WEAVE_PASSWORD, WEAVE_MTU, DOCKER_HOST and WEAVE_API_SOCKET
-// stand in for flags that are not given. Errors are one line that names the flag or variable and what is accepted,
+// stand in for flags that are not given; WEAVE_RESTARTED is the supervisor's (io/service_notify.h). Errors are one line that names the flag or variable and what is accepted,
 // never a password:
 //   InvalidArgument  unknown flag, bad value, values that contradict each other
 //   Unimplemented    all is well formed, but asks for a part that this build does not have

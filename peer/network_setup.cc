@@ -20,9 +20,14 @@ absl::StatusOr<NetworkPortOptions> MakeNetworkPortOptions(const WeaverOptions& o
 }
 
 std::vector<std::string> FirstPeers(const WeaverOptions& options, const std::vector<Record>& records) {
-  if (!options.resume) return options.peers;
-  for (const Record& record : records)
+  if (!options.resume && !options.restarted) return options.peers;
+  bool new_store = true;
+  for (const Record& record : records) {
     if (const auto* peers = std::get_if<DirectPeersRecord>(&record)) return peers->peers;
+    if (std::holds_alternative<IdentityRecord>(record)) new_store = false;
+  }
+  // An empty list leaves no record, and neither does a damaged store that was set aside.
+  if (new_store) return options.peers;
   return {};
 }
 

@@ -17,7 +17,8 @@ namespace weave {
 // InvalidArgument when --host is no IP address.
 absl::StatusOr<NetworkPortOptions> MakeNetworkPortOptions(const WeaverOptions& options);
 
-// The peers to dial first, as the user gave them: those of the command line, or with --resume those of the last run.
+// The peers to dial first, as the user gave them: those of the command line; with --resume, and after a crash, those of
+// the last run.
 std::vector<std::string> FirstPeers(const WeaverOptions& options, const std::vector<Record>& records);
 
 // `first_peers` are not looked up yet: the core knows their texts only.
