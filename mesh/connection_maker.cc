@@ -27,7 +27,9 @@ void ConnectionMaker::Connect(Now now, absl::Span<const DirectPeer> peers, bool 
     direct_peers_[peer.text] = peer.addresses;
     for (const SocketAddress& address : peer.addresses) {
       const auto target = targets_.find(Complete(address));
-      if (target != targets_.end()) TryNow(now, target->second);
+      if (target == targets_.end()) continue;
+      TryNow(now, target->second);
+      target->second.peer = {};
     }
   }
   run_at_ = now.monotonic;
@@ -51,14 +53,15 @@ std::vector<std::string> ConnectionMaker::DirectPeers(bool active_only) const {
   return texts;
 }
 
-void ConnectionMaker::OnAttemptFailed(Now now, const SocketAddress& address, const absl::Status& reason,
-                                      Ending ending) {
+void ConnectionMaker::OnAttemptFailed(Now now, const SocketAddress& address, const absl::Status& reason, Ending ending,
+                                      PeerName remote) {
   run_at_ = now.monotonic;
   const auto found = targets_.find(address);
   if (found == targets_.end()) return;
   Target& target = found->second;
   target.state = State::kWaiting;
   target.last_error = reason;
+  target.peer = remote;
   if (ending == Ending::kNever)
     target.try_at.reset();
   else
@@ -68,7 +71,10 @@ void ConnectionMaker::OnAttemptFailed(Now now, const SocketAddress& address, con
 void ConnectionMaker::OnConnected(ConnectionId connection, PeerName remote, const SocketAddress& address,
                                   bool outbound) {
   live_[connection] = {remote, address, outbound};
-  if (outbound) targets_[address].state = State::kConnected;
+  if (!outbound) return;
+  Target& target = targets_[address];
+  target.state = State::kConnected;
+  target.peer = remote;
 }
 
 void ConnectionMaker::OnDisconnected(Now now, ConnectionId connection, const absl::Status& reason, Ending ending) {
@@ -87,7 +93,7 @@ void ConnectionMaker::OnDisconnected(Now now, ConnectionId connection, const abs
     TryNow(now, target);
     return;
   }
-  OnAttemptFailed(now, ended.address, reason, ending);
+  OnAttemptFailed(now, ended.address, reason, ending, ended.remote);
 }
 
 void ConnectionMaker::OnTopologyChange(Now now) {
@@ -103,6 +109,8 @@ void ConnectionMaker::Run(Now now, std::vector<Attempt>& attempts) {
   run_at_.reset();
   valid_.clear();
   direct_.clear();
+  connected_.clear();
+  for (const auto& [id, live] : live_) connected_.insert(live.remote);
   AddDirectTargets(now);
   if (options_.discovery) AddDiscoveredTargets(now);
   CheckTargets(now, attempts);
@@ -111,9 +119,11 @@ void ConnectionMaker::Run(Now now, std::vector<Attempt>& attempts) {
 std::optional<MonotonicTime> ConnectionMaker::NextDeadline() const { return run_at_; }
 
 void ConnectionMaker::AddTarget(Now now, const SocketAddress& address) {
-  if (!valid_.insert(address).second) return;
+  if (valid_.contains(address)) return;
   const auto [target, added] = targets_.try_emplace(address);
   if (added) TryNow(now, target->second);
+  // Another way to somebody we have already: a second connection would only lose against the first.
+  if (!connected_.contains(target->second.peer)) valid_.insert(address);
 }
 
 void ConnectionMaker::AddDirectTargets(Now now) {
@@ -135,16 +145,12 @@ void ConnectionMaker::AddDirectTargets(Now now) {
 }
 
 void ConnectionMaker::AddDiscoveredTargets(Now now) {
-  absl::btree_set<PeerName> known = {options_.self};
   absl::btree_set<SocketAddress> connected;
-  for (const auto& [id, live] : live_) {
-    known.insert(live.remote);
-    connected.insert(live.address);
-  }
+  for (const auto& [id, live] : live_) connected.insert(live.address);
   for (const PeerSummary* peer : topology_.Peers()) {
     if (peer->name == options_.self) continue;
     for (const ConnectionSummary& connection : peer->connections) {
-      if (known.contains(connection.peer)) continue;
+      if (connection.peer == options_.self || connected_.contains(connection.peer)) continue;
       absl::StatusOr<SocketAddress> address = SocketAddress::Parse(connection.remote_address);
       if (!address.ok()) continue;
       // The other end of an inbound connection is an ephemeral port.

@@ -58,8 +58,9 @@ class ConnectionMaker {
   std::vector<std::string> DirectPeers(bool active_only) const;
 
   // ---- connections ----
-  // The attempt at `address` did not become a connection.
-  void OnAttemptFailed(Now now, const SocketAddress& address, const absl::Status& reason, Ending ending);
+  // The attempt at `address` did not become a connection. `remote`: who answered there, if anybody said so.
+  void OnAttemptFailed(Now now, const SocketAddress& address, const absl::Status& reason, Ending ending,
+                       PeerName remote = {});
   // A connection was added.
   void OnConnected(ConnectionId connection, PeerName remote, const SocketAddress& address, bool outbound);
   // A connection that was added is gone.
@@ -91,6 +92,7 @@ class ConnectionMaker {
     absl::Status last_error;
     std::optional<MonotonicTime> try_at;  // none: never
     Duration interval;
+    PeerName peer;  // who was there last time
   };
 
   struct Live {
@@ -120,6 +122,7 @@ class ConnectionMaker {
   bool ran_ = false;
 
   // Only while Run is at work.
+  absl::btree_set<PeerName> connected_;
   absl::btree_set<SocketAddress> valid_;
   absl::btree_set<SocketAddress> direct_;
 };

@@ -63,14 +63,10 @@ void MeshRouter::AddChannel(absl::string_view name, Gossiper& gossiper) {
 
 // ---- the transport ----
 
-void MeshRouter::OnConnected(Now now, ConnectionId id, const SocketAddress& local, const SocketAddress& remote,
-                             MeshOutput& out) {
+void MeshRouter::OnConnected(Now now, ConnectionId id, const SocketAddress& local, MeshOutput& out) {
   const auto dialling = dialling_.find(id);
   if (dialling == dialling_.end()) return;
-  // The target's own address, also where the transport reports it in another form.
-  const SocketAddress target = dialling->second.address;
-  (void)remote;
-  Open(now, id, local, target, dialling->second.direct, out);
+  Open(now, id, local, dialling->second.address, dialling->second.direct, out);
   dialling_.erase(dialling);
   Finish(now, out);
 }
@@ -302,7 +298,7 @@ void MeshRouter::End(Now now, ConnectionId id, const Refusal& refusal, bool tell
     Apply(now, change, out);
     maker_.OnDisconnected(now, id, refusal.status, refusal.ending);
   } else if (connection->dialled()) {
-    maker_.OnAttemptFailed(now, connection->remote(), refusal.status, refusal.ending);
+    maker_.OnAttemptFailed(now, connection->remote(), refusal.status, refusal.ending, remote);
   }
 }
 

@@ -73,8 +73,7 @@ class MeshRouter {
   void Stop(Now now, absl::string_view reason, MeshOutput& out);
 
   // ---- the transport ----
-  void OnConnected(Now now, ConnectionId connection, const SocketAddress& local, const SocketAddress& remote,
-                   MeshOutput& out);
+  void OnConnected(Now now, ConnectionId connection, const SocketAddress& local, MeshOutput& out);
   void OnAccepted(Now now, ConnectionId connection, const SocketAddress& local, const SocketAddress& remote,
                   MeshOutput& out);
   void OnReceived(Now now, ConnectionId connection, ByteView bytes, MeshOutput& out);

@@ -62,6 +62,10 @@ std::string LockPath(const WeaverOptions& options) { return RunDirectory(options
 
 std::string StorePath(const WeaverOptions& options) { return options.db_prefix + "data.db"; }  // contract A3-26
 
+std::string StoreDirectory(const WeaverOptions& options) {
+  return std::filesystem::path(StorePath(options)).parent_path().string();
+}
+
 absl::StatusOr<LockFile> TakePeerLock(const WeaverOptions& options) {
   RETURN_IF_ERROR(EnsureDirectory(RunDirectory(options), 0755));
   absl::StatusOr<LockFile> lock = LockFile::Acquire(LockPath(options));
@@ -132,6 +136,7 @@ class Daemon {
     ASSIGN_OR_RETURN(const PacketFilter filter, DetectPacketFilter());
 
     store_is_new_ = ::access(StorePath(options_).c_str(), F_OK) != 0;
+    store_directory_is_new_ = ::access(StoreDirectory(options_).c_str(), F_OK) != 0;
     ASSIGN_OR_RETURN(RecordStore::OpenResult store, RecordStore::Open(StorePath(options_), logger_));
     store_ = std::move(store.store);
     ASSIGN_OR_RETURN(const auto stored, store_->ReadAll());
@@ -418,6 +423,7 @@ class Daemon {
     if (!store_is_new_) return;
     if (absl::Status undone = RecordStore::Remove(StorePath(options_)); !undone.ok())
       logger_.Warning("the new store stays", {{"reason", undone.message()}});
+    if (store_directory_is_new_) ::rmdir(StoreDirectory(options_).c_str());  // fails unless it is empty
   }
 
   const WeaverOptions& options_;
@@ -434,6 +440,7 @@ class Daemon {
   std::optional<Netlink> netlink_;
   bool bridge_is_new_ = false;  // what is there now was made by this start
   bool store_is_new_ = false;   // the same
+  bool store_directory_is_new_ = false;
   std::unique_ptr<RecordStore> store_;
   std::vector<Record> records_;
   HostInventory inventory_;

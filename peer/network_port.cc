@@ -61,8 +61,8 @@ void NetworkPort::Send(const OverlayDatagram& datagram) {
   loop_.Post([this, event = DatagramTooBig{datagram.remote, *path_mtu}] { on_event_(event); });
 }
 
-void NetworkPort::OnConnected(std::uint64_t id, const SocketAddress& local, const SocketAddress& remote) {
-  on_event_(ConnectionOpened{id, local, remote});
+void NetworkPort::OnConnected(std::uint64_t id, const SocketAddress& local, const SocketAddress&) {
+  on_event_(ConnectionOpened{id, local});
 }
 
 void NetworkPort::OnAccepted(std::uint64_t id, const SocketAddress& local, const SocketAddress& remote) {

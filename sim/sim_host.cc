@@ -140,8 +140,8 @@ void SimHost::OnNetwork(const NetworkEvent& event) {
   Take(std::move(output));
 }
 
-void SimHost::OnConnected(weave::ConnectionId connection, const SocketAddress& local, const SocketAddress& remote) {
-  OnNetwork(ConnectionOpened{connection, local, remote});
+void SimHost::OnConnected(weave::ConnectionId connection, const SocketAddress& local, const SocketAddress&) {
+  OnNetwork(ConnectionOpened{connection, local});
 }
 void SimHost::OnAccepted(weave::ConnectionId connection, const SocketAddress& local, const SocketAddress& remote) {
   OnNetwork(ConnectionAccepted{connection, local, remote});

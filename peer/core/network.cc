@@ -29,9 +29,7 @@ void Network::OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out) {
     Now now;
     MeshOutput& out;
 
-    void operator()(const ConnectionOpened& e) const {
-      network.mesh_.OnConnected(now, e.connection, e.local, e.remote, out);
-    }
+    void operator()(const ConnectionOpened& e) const { network.mesh_.OnConnected(now, e.connection, e.local, out); }
     void operator()(const ConnectionAccepted& e) const {
       network.mesh_.OnAccepted(now, e.connection, e.local, e.remote, out);
     }

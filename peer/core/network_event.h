@@ -18,7 +18,6 @@ namespace weave {
 struct ConnectionOpened {
   ConnectionId connection = 0;  // of one of our dials
   SocketAddress local;
-  SocketAddress remote;
 };
 struct ConnectionAccepted {
   ConnectionId connection = 0;  // without kDialledBit, never used before

@@ -1,6 +1,7 @@
 // Routers on a simulated network, with an overlay that is established as soon as both ends have said so.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/entropy.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -96,30 +99,80 @@ class CounterGossiper final : public Gossiper {
   std::vector<PeerName> broadcasts;
 };
 
+// Keeps what is logged, a line each.
+class MemoryLogger final : public Logger {
+ public:
+  MemoryLogger() : Logger(LogLevel::kInfo) {}
+
+  // How many lines contain `text`.
+  std::size_t Count(absl::string_view text) const {
+    return static_cast<std::size_t>(std::count_if(
+        lines_.begin(), lines_.end(), [text](const std::string& line) { return absl::StrContains(line, text); }));
+  }
+
+ private:
+  void Write(LogLevel, absl::string_view message, absl::Span<const LogField> fields) override {
+    lines_.push_back(absl::StrCat(message, " ", FormatFields(fields)));
+  }
+
+  std::vector<std::string> lines_;
+};
+
 class MeshHost final : public sim::MeshTransportObserver {
  public:
+  // Named by its id unless `config` has a name.
   MeshHost(sim::HostId id, MeshConfig config, std::uint64_t seed, sim::EventQueue& queue, sim::Transport& transport)
-      : id_(id), queue_(queue), entropy_(seed * 1000 + id), transport_(id, queue, transport, *this) {
-    config.name = NameOf(id);
-    config.nickname = absl::StrCat("host", id);
-    router.emplace(std::move(config), overlay, entropy_, Random(seed).Split(absl::StrCat("host", id)), logger_);
-    router->AddChannel("counter", counter);
+      : id_(id),
+        config_(std::move(config)),
+        random_(Random(seed).Split(absl::StrCat("host", id))),
+        queue_(queue),
+        entropy_(seed * 1000 + id),
+        transport_(id, queue, transport, *this) {
+    if (!config_.name.known()) config_.name = NameOf(id);
+    config_.nickname = absl::StrCat("host", id);
+    Start();
+  }
+
+  // After a crash: the same peer in a new life.
+  void Start() {
+    armed_.reset();
+    counter = CounterGossiper();
+    router.emplace(config_, overlay, entropy_, random_.Split(absl::StrCat("life", ++lives_)), logger);
+    if (config_.name != PeerName(kWithoutCounter)) router->AddChannel("counter", counter);
     transport_.Start();
-    router->Start(queue.now());
+    router->Start(queue_.now());
     Arm();
   }
 
+  // The name of a peer without a consumer for the channel "counter".
+  static constexpr std::uint64_t kWithoutCounter = 0xcc;
+
   static PeerName NameOf(sim::HostId id) { return PeerName(id + 1); }
 
-  void Connect(sim::HostId other) {
+  void Connect(sim::HostId other, bool replace = false) {
+    Do([&](MeshOutput& out) { router->Connect(queue_.now(), {{Target(other)}}, replace, out); });
+  }
+  void Forget(sim::HostId other) {
+    Do([&](MeshOutput& out) { router->Forget(queue_.now(), {{Target(other).text}}, out); });
+  }
+  static DirectPeer Target(sim::HostId other) {
     const SocketAddress address = sim::MeshAddressOf(other);
-    Do([&](MeshOutput& out) { router->Connect(queue_.now(), {{{address.ToString(), {address}}}}, false, out); });
+    return {address.ToString(), {address}};
+  }
+
+  // The line of status that speaks of `address`; null when there is none.
+  std::optional<MeshStatus::Connection> StatusOf(sim::HostId other) const {
+    for (const MeshStatus::Connection& connection : router->Status(queue_.now()).connections)
+      if (connection.address == sim::MeshAddressOf(other).ToString()) return connection;
+    return std::nullopt;
   }
 
   template <typename Call>
   void Do(Call call) {
     MeshOutput out;
     call(out);
+    dial_count += out.dials.size();
+    removed.insert(removed.end(), out.removed_peers.begin(), out.removed_peers.end());
     Take(std::move(out));
   }
 
@@ -130,8 +183,8 @@ class MeshHost final : public sim::MeshTransportObserver {
   }
 
   // ---- sim::MeshTransportObserver ----
-  void OnConnected(ConnectionId id, const SocketAddress& local, const SocketAddress& remote) override {
-    Do([&](MeshOutput& out) { router->OnConnected(queue_.now(), id, local, remote, out); });
+  void OnConnected(ConnectionId id, const SocketAddress& local, const SocketAddress&) override {
+    Do([&](MeshOutput& out) { router->OnConnected(queue_.now(), id, local, out); });
   }
   void OnAccepted(ConnectionId id, const SocketAddress& local, const SocketAddress& remote) override {
     Do([&](MeshOutput& out) { router->OnAccepted(queue_.now(), id, local, remote, out); });
@@ -151,6 +204,9 @@ class MeshHost final : public sim::MeshTransportObserver {
   CounterGossiper counter;
   std::optional<MeshRouter> router;
   std::vector<std::string> closed;
+  std::vector<PeerName> removed;  // peers that were told to be gone
+  std::size_t dial_count = 0;
+  MemoryLogger logger;
 
   std::uint64_t sent_size() const { return transport_.sent_size(); }
 
@@ -179,8 +235,10 @@ class MeshHost final : public sim::MeshTransportObserver {
   }
 
   const sim::HostId id_;
+  MeshConfig config_;
+  const Random random_;
+  int lives_ = 0;
   sim::EventQueue& queue_;
-  NullLogger logger_;
   SeededEntropy entropy_;
   sim::MeshTransport transport_;
   std::optional<MonotonicTime> armed_;
@@ -190,8 +248,23 @@ class MeshWorld {
  public:
   explicit MeshWorld(std::size_t count, std::uint64_t seed = 1, const MeshConfig& config = {})
       : trace_(queue), transport({}, queue, Random(seed), trace_) {
-    for (sim::HostId id = 0; id < count; ++id)
-      hosts.push_back(std::make_unique<MeshHost>(id, config, seed, queue, transport));
+    for (sim::HostId id = 0; id < count; ++id) Add(config, seed);
+  }
+
+  MeshHost& Add(const MeshConfig& config, std::uint64_t seed = 1) {
+    const auto id = static_cast<sim::HostId>(hosts.size());
+    return *hosts.emplace_back(std::make_unique<MeshHost>(id, config, seed, queue, transport));
+  }
+
+  // Each to the next, and no more than that where `config` says so.
+  void ConnectChain() {
+    for (sim::HostId id = 0; id + 1 < hosts.size(); ++id) hosts[id]->Connect(id + 1);
+  }
+
+  // Nothing passes between the two, in one direction or both.
+  void Cut(sim::HostId a, sim::HostId b, bool both = true) {
+    transport.Block(a, b);
+    if (both) transport.Block(b, a);
   }
 
   MeshHost& host(std::size_t index) { return *hosts[index]; }
@@ -213,16 +286,29 @@ class MeshWorld {
     return true;
   }
 
-  // All know all, and all records are equal.
+  // Those that are up know each other and nobody else, and all records are equal.
   bool Agreed() const {
-    const Topology& first = hosts.front()->router->topology();
-    if (first.peer_count() != hosts.size()) return false;
-    const std::vector<const PeerSummary*> peers = first.Peers();
+    const auto up = [](const auto& host) { return host->router.has_value(); };
+    const auto first = std::find_if(hosts.begin(), hosts.end(), up);
+    const std::vector<const PeerSummary*> peers = (*first)->router->topology().Peers();
+    if (peers.size() != static_cast<std::size_t>(std::count_if(hosts.begin(), hosts.end(), up))) return false;
     for (const auto& host : hosts) {
+      if (!up(host)) continue;
       const std::vector<const PeerSummary*> theirs = host->router->topology().Peers();
       if (!std::equal(peers.begin(), peers.end(), theirs.begin(), theirs.end(),
                       [](const PeerSummary* a, const PeerSummary* b) { return *a == *b; }))
         return false;
+    }
+    return true;
+  }
+
+  // Every connection there is, on both sides.
+  bool AllEstablished() const {
+    for (const auto& host : hosts) {
+      if (!host->router.has_value()) continue;
+      for (const PeerSummary* peer : host->router->topology().Peers())
+        for (const ConnectionSummary& connection : peer->connections)
+          if (!connection.established) return false;
     }
     return true;
   }

@@ -87,7 +87,7 @@ launch_refuses '--plugin: not supported in this build (Docker plugin)' --passwor
 [[ $OUT != *secret* ]] || fail "the password is shown: $OUT"
 
 step "launch names a peer that does not exist"
-launch_refuses 'resolve "no-such-host.invalid"' no-such-host.invalid
+refuses 1 'resolve "no-such-host.invalid"' on host1 weave launch no-such-host.invalid
 launch_refuses '--plugin: not supported in this build' --plugin
 launch_refuses '--proxy: not supported in this build' --proxy
 launch_refuses '--awsvpc: ' --awsvpc
