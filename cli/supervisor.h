@@ -33,7 +33,8 @@ struct SupervisorOptions {
 //
 // A supervised peer (lock_path is set) that exits with 0 was asked to end; after any other end it is started again as
 // RestartBackoff says, with kRestartVariable (io/service_notify.h): it dials the peers it dialled last, as `weave
-// connect` and `weave forget` left them (contract A2-10). Without a lock path the supervisor leaves the peer alone once it is ready, and goes.
+// connect` and `weave forget` left them (contract A2-10). Without a lock path the supervisor leaves the peer alone once
+// it is ready, and goes.
 absl::StatusOr<LaunchChannel> StartSupervisor(const SupervisorOptions& options, int log_fd);
 
 }  // namespace weave

@@ -128,8 +128,8 @@ using Environment = std::function<const char*(const char* name)>;
 using HostCheck = std::function<absl::Status(const WeaverOptions& options)>;
 
 // `args` is the command line without the program's name. WEAVE_PASSWORD, WEAVE_MTU, DOCKER_HOST and WEAVE_API_SOCKET
-// stand in for flags that are not given; WEAVE_RESTARTED is the supervisor's (io/service_notify.h). Errors are one line that names the flag or variable and what is accepted,
-// never a password:
+// stand in for flags that are not given; WEAVE_RESTARTED is the supervisor's (io/service_notify.h). Errors are one line
+// that names the flag or variable and what is accepted, never a password:
 //   InvalidArgument  unknown flag, bad value, values that contradict each other
 //   Unimplemented    all is well formed, but asks for a part that this build does not have
 // The second kind, and contradictions, are looked for only when the action is kRun. Between the two comes `host_check`,

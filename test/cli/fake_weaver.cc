@@ -2,7 +2,8 @@
 // clients, and fails on demand. It makes nothing on the host. Flags it does not know are ignored, as all flags of
 // launch reach it.
 //
-//   --fake-journal=FILE   append a line to FILE: "start PID MILLISECONDS" (monotonic), "args ...", "cleanup ..."
+//   --fake-journal=FILE   append a line to FILE: "start PID MILLISECONDS" (monotonic), "args ...", "restarted yes" or
+//                         "no", "cleanup ..."
 //   --fake-fail=TEXT      report TEXT as the reason for not starting and exit with --fake-exit
 //   --fake-warn=TEXT      warn of TEXT before it is ready, or fails
 //   --fake-die            print a line and exit with --fake-exit without reporting
@@ -188,6 +189,7 @@ int Main(const Flags& flags) {
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   Note(flags, absl::StrCat("start ", ::getpid(), " ", now.tv_sec * 1000 + now.tv_nsec / 1000000));
   Note(flags, "args " + flags.Text());
+  Note(flags, ::getenv(kRestartVariable) == nullptr ? "restarted no" : "restarted yes");
   if (::pipe(end_pipe) != 0) return 96;
   ::signal(SIGTERM, OnTerm);
   ::signal(kTakeBackSignal, OnTerm);

@@ -35,6 +35,18 @@ TEST_CASE("A peer that crashes is started again, later each time, and the log sa
   CHECK(absl::StrContains(log, "in=400ms"));
 }
 
+TEST_CASE("A peer learns whether it is started for the first time, whoever launches it", "[cli]") {
+  World world;
+  world.environment.emplace_back("WEAVE_RESTARTED", "1");  // as left by a peer that launches another
+  REQUIRE(world.Launch({"host2"}).exit_status == 0);
+  CHECK(world.Journal("restarted") == std::vector<std::string>{"no"});
+  ::kill(world.WeaverPid(), SIGKILL);
+  REQUIRE(Eventually([&] { return world.Journal("restarted").size() == 2; }));
+  CHECK(world.Journal("restarted").back() == "yes");
+  const std::vector<std::string> args = world.Journal("args");
+  CHECK(args.front() == args.back());
+}
+
 TEST_CASE("A peer that was killed comes back and serves", "[cli]") {
   const World world;
   REQUIRE(world.Launch().exit_status == 0);

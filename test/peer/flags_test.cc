@@ -315,6 +315,14 @@ TEST_CASE("Flags that contradict each other are refused", "[peer][flags]") {
   CHECK(Bad({"--tlsverify", "--tlscert=c", "--tlskey=k"}) == "--tlsverify: needs --tlscacert");
 }
 
+TEST_CASE("A restart is no contradiction to the peers of the command line", "[peer][flags]") {
+  CHECK_FALSE(Accepted({"host2"}).restarted);
+  const WeaverOptions again = Accepted({"host2"}, {{"WEAVE_RESTARTED", "1"}});
+  CHECK(again.restarted);
+  CHECK_FALSE(again.resume);
+  CHECK(again.peers == Args{"host2"});
+}
+
 TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][flags]") {
   const std::vector<std::pair<Args, std::string>> cases = {
       {{"--token=t"}, "--token: not supported in this build (peer discovery service)"},
