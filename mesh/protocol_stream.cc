@@ -70,7 +70,7 @@ absl::Status ProtocolStream::TakeVersion(Bytes& out) {
   ASSIGN_OR_RETURN(version_, ChooseVersion(options_.versions, theirs));
   start_.erase(start_.begin(), start_.begin() + kVersionHeaderSize);
   if (version_ == 1) {
-    const absl::Status sent = AppendFrame(1, /*first=*/true, EncodeFeatures(options_.features, 1), out);
+    absl::Status sent = AppendFrame(1, /*first=*/true, EncodeFeatures(options_.features, 1), out);
     StartFrames();
     return sent;
   }

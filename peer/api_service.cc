@@ -151,8 +151,9 @@ grpc::ServerUnaryReactor* ApiService::GetReport(grpc::CallbackServerContext*, co
       absl::StatusOr<std::string> text = RenderReport(view, format);
       // Back to the loop: there alone a call is known not to have been finished by Close().
       OnLoop(c, [reply, text = std::move(text)](const CallPtr& rendered) mutable {
-        if (text.ok()) reply->set_text(*std::move(text));
-        rendered->Finish(text.status());
+        if (!text.ok()) return rendered->Finish(text.status());
+        reply->set_text(*std::move(text));
+        rendered->Finish(absl::OkStatus());
       });
     });
   });

@@ -163,7 +163,7 @@ void Printer::PrintFloat(double value, char32_t verb) {
   }
   std::string text = FloatText(value, letter, flags.precision);
   if (verb == 'G') absl::AsciiStrToUpper(&text);
-  std::string sign = flags.plus ? "+" : flags.space ? " " : "";
+  absl::string_view sign = flags.plus ? "+" : flags.space ? " " : "";
   if (text.front() == '-' || text.front() == '+') {
     if (text.front() == '-') sign = "-";
     text.erase(0, 1);
@@ -172,7 +172,7 @@ void Printer::PrintFloat(double value, char32_t verb) {
   const std::size_t width = static_cast<std::size_t>(flags.width.value_or(0));
   if (flags.zero && !flags.minus && sign.size() + text.size() < width)
     text.insert(0, width - sign.size() - text.size(), '0');
-  Pad(sign + text);
+  Pad(absl::StrCat(sign, text));
   flags.zero = zero;
 }
 
