@@ -11,8 +11,9 @@
 namespace weave {
 namespace {
 
-// spec/mesh.md sections 6.4, 7.2.
+// spec/mesh.md sections 6.4, 6.5, 7.2.
 const Duration kOwnUpdateDelay = absl::Seconds(1);
+const Duration kGarbageDelay = absl::Seconds(1);
 const Duration kRoutePause = absl::Milliseconds(100);
 
 // Accepted connections that have not introduced themselves: whoever opens more has to wait for the others' time-outs.
@@ -41,7 +42,7 @@ MeshRouter::MeshRouter(MeshConfig config, Overlay& overlay, EntropySource& entro
       random_(random.Split("gossip")),
       logger_(logger),
       uid_(DrawUid(entropy)),
-      topology_(config_.name, config_.nickname, uid_, random.Split("short ids")),
+      topology_(config_.name, config_.nickname, uid_, random.Split("short ids"), config_.pool),
       routes_(topology_),
       maker_({config_.name, config_.port, config_.discovery}, topology_, random.Split("targets")) {
   routes_.Update();
@@ -109,12 +110,12 @@ void MeshRouter::Open(Now now, ConnectionId id, const SocketAddress& local, cons
                                           [&](const Cidr& subnet) { return subnet.Contains(remote.ip); });
   protocol.features.overlays = overlay_.Names();
 
-  Live live{std::make_unique<Connection>(std::move(config), now), {}};
+  Live& live = connections_[id];
+  CHECK(live.connection == nullptr) << id;
+  live.connection = std::make_unique<Connection>(std::move(config), now);
   Connection& connection = *live.connection;
   live.deadline = connection.NextDeadline();
   deadlines_.insert({live.deadline, id});
-  const bool added = connections_.emplace(id, std::move(live)).second;
-  CHECK(added) << id;
   SendAtOnce(connection, connection.stream().Begin(), out);
 }
 
@@ -201,6 +202,7 @@ MeshRouter::Refusal MeshRouter::Introduce(Now now, Connection& connection, MeshO
   if (!refusal.status.ok()) {
     overlay_.Stop(now, connection.id());
     topology_.Unreference(remote.name);
+    ScheduleGarbageCollection(now);  // it may have been all that kept the record
     return refusal;
   }
   overlay_.Confirm(now, connection.id());
@@ -414,6 +416,8 @@ void MeshRouter::Apply(Now now, const TopologyChange& change, MeshOutput& out) {
           routes_done_at_.has_value() ? std::max(now.monotonic, *routes_done_at_ + kRoutePause) : now.monotonic);
   maker_.OnTopologyChange(now);
 }
+
+void MeshRouter::ScheduleGarbageCollection(Now now) { Earlier(garbage_at_, now.monotonic + kGarbageDelay); }
 
 void MeshRouter::ScheduleOwnUpdate(Now now) { Earlier(own_update_at_, now.monotonic + kOwnUpdateDelay); }
 

@@ -43,6 +43,7 @@ struct MeshConfig {
   std::vector<Cidr> trusted_subnets;    // see spec/mesh.md section 3.5
   std::size_t connection_limit = 200;   // 0: none
   bool discovery = true;
+  PeerRecordPool* pool = nullptr;  // outlives the router; shared by many in one process, as in a simulation
 };
 
 // Counters since the start, for metrics and tests.
@@ -152,6 +153,7 @@ class MeshRouter {
 
   void Apply(Now now, const TopologyChange& change, MeshOutput& out);
   void ScheduleOwnUpdate(Now now);
+  void ScheduleGarbageCollection(Now now);
   void UpdateRoutes(Now now);
   void RelayTopology();
   void SendEverything(Now now, Connection& connection);

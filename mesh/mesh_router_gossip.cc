@@ -13,8 +13,6 @@ namespace {
 
 constexpr absl::string_view kTopologyChannel = "topology";
 
-const Duration kGarbageDelay = absl::Seconds(1);  // spec/mesh.md section 6.5
-
 // Channels without a consumer that we stand in for. Peers of one network have the same few.
 constexpr std::size_t kMaxSurrogates = 64;
 constexpr std::size_t kMaxChannelNameSize = 255;
@@ -80,7 +78,7 @@ absl::Status MeshRouter::HandleGossip(Now now, Connection& connection, ByteView 
 absl::Status MeshRouter::HandleTopology(Now now, Connection& connection, ByteView payload, MeshOutput& out) {
   ASSIGN_OR_RETURN(const TopologyChange change, topology_.Apply(payload));
   Apply(now, change, out);
-  if (!garbage_at_.has_value()) garbage_at_ = now.monotonic + kGarbageDelay;
+  ScheduleGarbageCollection(now);
   if (change.improved.empty()) return absl::OkStatus();
   relays_[connection.stream().remote().name].insert(change.improved.begin(), change.improved.end());
   // An improvement that moves no route is passed on all the same.
