@@ -32,8 +32,9 @@ check_quickstart() { # check_quickstart KIND-OF-CONTAINERS VAR=VALUE...
     step "quickstart shows two hosts at work and leaves nothing"
     start_quickstart "$@"
     finish_quickstart 0
-    for text in "$kind" "host1# weave launch" "host2# weave attach 10.32.2.2/24" "0% packet loss" "Service: router" \
-        "It works."; do
+    for text in "$kind" "host2# weave launch --name ::2 --nickname host2 192.0.2.1" \
+        "-> 192.0.2.1:6783        established sleeve 00:00:00:00:00:01(host1)" "host2# weave attach 10.32.2.2/24" \
+        "0% packet loss" "Service: router" "Connections: 1 (1 established)" "It works."; do
         said "$text" || fail "quickstart does not say \"$text\": $(cat "$WORK/quickstart")"
     done
     ! said "100% packet loss" || fail "a ping got lost: $(cat "$WORK/quickstart")"
