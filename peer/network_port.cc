@@ -20,9 +20,9 @@ bool IsUnicast(const IpAddress& address) { return address.IsV4() && address.v4()
 
 }  // namespace
 
-NetworkPort::NetworkPort(EventLoop& loop, NetworkPortOptions options, OnEvent on_event, Logger& logger)
+NetworkPort::NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, Logger& logger)
     : loop_(loop),
-      options_(std::move(options)),
+      options_(options),
       on_event_(std::move(on_event)),
       logger_(logger),
       tcp_(loop, logger, *this, TcpOptions(options_)) {}

@@ -30,7 +30,7 @@ class NetworkPort final : public TransportEvents {
   using OnEvent = absl::AnyInvocable<void(const NetworkEvent&)>;
 
   // References outlive the port.
-  NetworkPort(EventLoop& loop, NetworkPortOptions options, OnEvent on_event, Logger& logger);
+  NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, Logger& logger);
 
   // Takes the ports; an error names the address that is taken or not ours.
   absl::Status Open();
