@@ -33,6 +33,9 @@ class Datagrams {
   Datagrams(DatagramOptions options, EventQueue& queue, const Transport& transport, Random random)
       : options_(options), queue_(queue), transport_(transport), random_(random) {}
 
+  // From now on everything arrives.
+  void Heal() { healed_ = true; }
+
   // Calls come in events of their own.
   void Listen(HostId host, Handler handler) { listeners_[host] = std::move(handler); }
   void Crash(HostId host) { listeners_.erase(host); }
@@ -44,6 +47,7 @@ class Datagrams {
   EventQueue& queue_;
   const Transport& transport_;
   Random random_;
+  bool healed_ = false;
   absl::btree_map<HostId, Handler> listeners_;
 };
 

@@ -23,9 +23,9 @@ constexpr std::uint64_t kRunTwiceEvery = 8;
 struct Flags {
   std::uint64_t seed = 1;
   std::uint64_t seeds = 1;
-  std::uint32_t peers = 1;
+  std::uint32_t peers = 0;  // 0: as the profile draws them
   std::string profile = "swarm";
-  std::string duration = "30s";
+  std::string duration;  // empty: as the profile draws it
   double for_seconds = 0;
   bool verbose = false;
 };
@@ -48,7 +48,7 @@ void Report(const Options& options, const Flags& flags, const std::string& viola
       "\nseed %llu violated a promise: %s\nreplay: weave-sim --seed %llu --peers %u --profile %s --duration %s "
       "--verbose\n",
       static_cast<unsigned long long>(options.seed), violation.c_str(), static_cast<unsigned long long>(options.seed),
-      flags.peers, flags.profile.c_str(), flags.duration.c_str());
+      options.peers, flags.profile.c_str(), absl::FormatDuration(options.duration).c_str());
 }
 
 int RunSeeds(const Flags& flags, Duration duration) {
@@ -62,8 +62,8 @@ int RunSeeds(const Flags& flags, Duration duration) {
     const std::uint64_t seed = flags.seed + done;
     absl::StatusOr<Options> options = DrawOptions(flags.profile, seed);
     if (!options.ok()) return UsageError(std::string(options.status().message()));
-    options->peers = flags.peers;
-    options->duration = duration;
+    if (flags.peers != 0) options->peers = flags.peers;
+    if (!flags.duration.empty()) options->duration = duration;
     Simulation simulation(*options);
     if (flags.verbose) simulation.trace().PrintTo(PrintLine);
     Outcome outcome = simulation.Run();
@@ -96,7 +96,7 @@ int Main(int argc, char** argv) {
   app.add_option("--for", flags.for_seconds, "run seeds for so many seconds of real time instead")
       ->check(CLI::PositiveNumber);
   app.add_option("--peers", flags.peers, "simulated hosts in each run")->check(CLI::Range(1, 10000));
-  app.add_option("--profile", flags.profile, "calm, faults, crashes, disk or swarm")
+  app.add_option("--profile", flags.profile, "calm, faults, crashes, disk, swarm or mesh")
       ->check(CLI::IsMember(ProfileNames()));
   app.add_option("--duration", flags.duration, "virtual time with faults, as in 30s or 2m");
   app.add_flag("--verbose", flags.verbose, "print every event");
@@ -107,9 +107,9 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return UsageError(error.what());
   }
-  Duration duration;
-  if (!absl::ParseDuration(flags.duration, &duration) || duration <= absl::ZeroDuration() ||
-      duration > absl::Hours(24 * 365))
+  Duration duration = absl::Seconds(30);
+  if ((!flags.duration.empty() && !absl::ParseDuration(flags.duration, &duration)) ||
+      duration <= absl::ZeroDuration() || duration > absl::Hours(24 * 365))
     return UsageError(absl::StrCat("--duration \"", flags.duration, "\": want a time above 0, as in 30s or 2m"));
   return RunSeeds(flags, duration);
 }

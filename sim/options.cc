@@ -30,6 +30,30 @@ void AddDiskFaults(Random& random, Options& options) {
   options.faults.disk_full = Draw(random, absl::Seconds(1), absl::Seconds(15));
 }
 
+void DrawMesh(Random& random, Options& options) {
+  options.peers = static_cast<std::uint32_t>(random.Between(3, 12));
+  options.duration = Draw(random, absl::Minutes(1), absl::Minutes(8));
+  options.workload.callers = 1;
+  options.workload.max_think_time = absl::Seconds(10);
+  options.link_permille = static_cast<std::uint32_t>(random.Below(400));
+  options.datagrams.loss_permille = static_cast<std::uint32_t>(random.Below(2) * random.Below(200));
+  MeshConfig& mesh = options.host.mesh;
+  mesh.discovery = random.Chance(1, 2);
+  if (random.Chance(1, 2)) mesh.password = "simulated";
+  if (random.Chance(1, 6)) mesh.versions = {1, 1};
+  NetworkFaultOptions& faults = options.network_faults;
+  const auto drawn = [&random] {
+    return random.Chance(1, 3) ? absl::ZeroDuration() : Draw(random, absl::Seconds(1), absl::Minutes(1));
+  };
+  faults.reset = drawn();
+  faults.half_open = drawn();
+  faults.stall = drawn();
+  faults.cut = drawn();
+  faults.partition = drawn();
+  if (random.Chance(2, 3)) options.faults.crash = Draw(random, absl::Seconds(10), absl::Minutes(5));
+  options.faults.max_spell = absl::Minutes(2);
+}
+
 // Odd but legal sizes and speeds.
 void DrawSizes(Random& random, Options& options) {
   options.workload.callers = static_cast<std::uint32_t>(random.Between(1, 8));
@@ -45,7 +69,7 @@ void DrawSizes(Random& random, Options& options) {
 }  // namespace
 
 const std::vector<std::string>& ProfileNames() {
-  static const std::vector<std::string> kNames = {"calm", "faults", "crashes", "disk", "swarm"};
+  static const std::vector<std::string> kNames = {"calm", "faults", "crashes", "disk", "swarm", "mesh"};
   return kNames;
 }
 
@@ -70,6 +94,7 @@ absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t see
   if (drawn("crashes")) AddCrashes(random, options);
   if (drawn("disk")) AddDiskFaults(random, options);
   if (swarm && random.Chance(1, 4)) options.workload.reset_weight = 1;
+  if (profile == "mesh") DrawMesh(random, options);
   return options;
 }
 

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/time.h"
+#include "sim/network_fault.h"
 #include "sim/sim_host.h"
 
 namespace weave::sim {
@@ -49,10 +51,16 @@ struct Options {
   SimHostOptions host;
   WorkloadOptions workload;
   FaultOptions faults;
+  NetworkFaultOptions network_faults;
+
+  // Links that hosts are told to make, besides those that connect all: per mille of all pairs. None: no network.
+  std::optional<std::uint32_t> link_permille;
+  Duration agree_within = absl::Minutes(15);  // of healing; targets are dialled every 9 minutes at least
 };
 
 // calm: no faults. faults: failing commands and containers that come and go. crashes: crash, restart, reboot. disk:
-// full and failing disks. swarm: each fault on or off by the seed.
+// full and failing disks. swarm: each fault on or off by the seed. mesh: several hosts in one network whose links and
+// peers fail.
 const std::vector<std::string>& ProfileNames();
 
 // Another profile is InvalidArgument naming those there are.

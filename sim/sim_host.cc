@@ -67,6 +67,7 @@ void SimHost::Crash() {
   ++crash_count_;
   ++incarnation_;
   core_.reset();
+  if (options_.forget_targets) targets_.clear();
   mesh_transport_.Crash();
   datagrams_.Crash(id_);
   disk_.Crash();
@@ -149,7 +150,9 @@ void SimHost::OnAccepted(weave::ConnectionId connection, const SocketAddress& lo
 void SimHost::OnReceived(weave::ConnectionId connection, ByteView bytes) {
   OnNetwork(BytesReceived{connection, bytes});
 }
-void SimHost::OnWritable(weave::ConnectionId connection) { OnNetwork(ConnectionWritable{connection}); }
+void SimHost::OnWritable(weave::ConnectionId connection) {
+  if (!options_.forget_writable) OnNetwork(ConnectionWritable{connection});
+}
 void SimHost::OnClosed(weave::ConnectionId connection, const absl::Status& reason) {
   OnNetwork(ConnectionClosed{connection, reason});
 }
@@ -229,7 +232,7 @@ void SimHost::Answer(const Reply& reply) {
 
 void SimHost::ArmTimer() {
   Arm(work_timer_, core_->NextHostDeadline(), /*background=*/false);
-  Arm(network_timer_, core_->NextDeadline(), /*background=*/true);
+  if (!options_.deaf_to_network_timer) Arm(network_timer_, core_->NextDeadline(), /*background=*/true);
 }
 
 void SimHost::Arm(std::optional<MonotonicTime>& armed, std::optional<MonotonicTime> deadline, bool background) {

@@ -29,6 +29,9 @@ struct SimHostOptions {
 
   bool perform_before_durable = false;  // mutant: a gate that does not hold back
   bool answer_twice = false;            // mutant
+  bool deaf_to_network_timer = false;   // mutant: nothing is told, repeated or given up in time
+  bool forget_writable = false;         // mutant: one chunk leaves each connection
+  bool forget_targets = false;          // mutant: a crash loses whom to dial
   bool forget_persist_failure = false;  // mutant: nobody tells the core that its records were not written
 };
 

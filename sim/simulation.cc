@@ -1,6 +1,7 @@
 #include "sim/simulation.h"
 
 #include "absl/strings/str_cat.h"
+#include "sim/mesh_checker.h"
 
 namespace weave::sim {
 
@@ -17,11 +18,28 @@ Simulation::Simulation(const Options& options)
       trace_(queue_),
       random_(options.seed),
       transport_(options.transport, queue_, random_.Split("transport"), trace_),
-      datagrams_(options.datagrams, queue_, transport_, random_.Split("datagrams")) {
+      datagrams_(options.datagrams, queue_, transport_, random_.Split("datagrams")),
+      network_faults_(options.network_faults, options.peers, transport_, datagrams_, queue_,
+                      random_.Split("network faults")) {
   const World world{queue_, trace_, transport_, datagrams_};
   for (HostId id = 0; id < options.peers; ++id)
     members_.push_back(std::make_unique<Member>(id, options_, world, random_.Split(absl::StrCat("host ", id))));
+  if (options.link_permille.has_value()) ConnectAtRandom(random_.Split("links"));
   for (const auto& member : members_) member->host.Start();
+}
+
+void Simulation::ConnectAtRandom(Random random) {
+  std::vector<std::vector<HostId>> targets(members_.size());
+  for (HostId b = 1; b < members_.size(); ++b) {
+    const auto needed = static_cast<HostId>(random.Below(b));  // so that nobody is apart
+    for (HostId a = 0; a < b; ++a) {
+      if (a != needed && !random.Chance(*options_.link_permille, 1000)) continue;
+      const std::uint64_t who = random.Below(3);
+      if (who != 0) targets[a].push_back(b);
+      if (who != 1) targets[b].push_back(a);
+    }
+  }
+  for (HostId id = 0; id < members_.size(); ++id) members_[id]->host.ConnectTo(std::move(targets[id]));
 }
 
 Outcome Simulation::Run() {
@@ -29,17 +47,21 @@ Outcome Simulation::Run() {
     member->workload.Start();
     member->faults.Start();
   }
+  network_faults_.Start();
   RunFor(options_.duration);
+  network_faults_.Heal();
   for (const auto& member : members_) {
     member->workload.Stop();
     member->faults.Heal();
   }
   CheckAtRest(RunUntilQuiet(options_.rest_within));
+  if (options_.link_permille.has_value()) RunUntilAgreed(options_.agree_within);
   return outcome();
 }
 
-void Simulation::RunFor(Duration duration) {
-  const MonotonicTime end = queue_.time() + duration;
+void Simulation::RunFor(Duration duration) { RunTo(queue_.time() + duration); }
+
+void Simulation::RunTo(MonotonicTime end) {
   while (!trace_.violation().has_value() && queue_.next_time().has_value() && *queue_.next_time() <= end)
     queue_.RunNext();
 }
@@ -48,6 +70,23 @@ bool Simulation::RunUntilQuiet(Duration within) {
   const MonotonicTime end = queue_.time() + within;
   while (!trace_.violation().has_value() && queue_.has_work() && *queue_.next_time() <= end) queue_.RunNext();
   return !queue_.has_work();
+}
+
+void Simulation::RunUntilAgreed(Duration within) {
+  std::vector<const MeshRouter*> routers;
+  for (const auto& member : members_)
+    if (member->host.up()) routers.push_back(&member->host.core().mesh());
+  const MonotonicTime end = queue_.time() + within;
+  absl::Status topologies = CheckTopologies(routers);
+  for (MonotonicTime at = queue_.time(); !topologies.ok() && at < end && !trace_.violation().has_value();) {
+    at = at + absl::Seconds(1);
+    RunTo(at);
+    topologies = CheckTopologies(routers);
+  }
+  RunFor(absl::Seconds(1));  // routes follow
+  const absl::Status routes = CheckRoutes(routers);
+  if (!topologies.ok()) trace_.Violation(0, absl::StrCat("the peers do not agree: ", topologies.message()));
+  if (!routes.ok()) trace_.Violation(0, routes.message());
 }
 
 void Simulation::CheckAtRest(bool quiet) {

@@ -11,6 +11,7 @@
 #include "sim/checker.h"
 #include "sim/event_queue.h"
 #include "sim/fault.h"
+#include "sim/network_fault.h"
 #include "sim/options.h"
 #include "sim/sim_host.h"
 #include "sim/trace.h"
@@ -44,6 +45,9 @@ class Simulation {
   void RunFor(Duration duration);
   // Until nothing is left to do; false when `within` was not enough.
   bool RunUntilQuiet(Duration within = absl::Minutes(10));
+  // Until all hosts that are up agree who is in the network and how to reach them. Violation when `within` was not
+  // enough.
+  void RunUntilAgreed(Duration within);
   // What must hold at rest.
   void CheckAtRest(bool quiet);
 
@@ -60,12 +64,16 @@ class Simulation {
     Faults faults;
   };
 
+  void RunTo(MonotonicTime end);
+  void ConnectAtRandom(Random random);
+
   const Options options_;
   EventQueue queue_;
   Trace trace_;
   const Random random_;
   Transport transport_;
   Datagrams datagrams_;
+  NetworkFaults network_faults_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

@@ -207,6 +207,18 @@ void Transport::Reset(ConnectionId connection) {
   queue_.AfterInBackground(absl::ZeroDuration(), [this, remote] { Drop(remote, WasReset()); });
 }
 
+void Transport::Lose(ConnectionId connection) {
+  const End* end = Find(connection);
+  if (end == nullptr) return;
+  trace_.Note(end->host, "lose", connection);
+  queue_.AfterInBackground(absl::ZeroDuration(), [this, connection] { Drop(connection, WasReset()); });
+}
+
+std::optional<ConnectionId> Transport::AnyEnd(Random& random) const {
+  if (ends_.empty()) return std::nullopt;
+  return std::next(ends_.begin(), static_cast<std::ptrdiff_t>(random.Below(ends_.size())))->first;
+}
+
 void Transport::Stall(ConnectionId connection, Duration duration) {
   if (End* end = Find(connection)) end->stalled_until = queue_.time() + duration;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -80,9 +81,14 @@ class Transport {
   bool Blocked(HostId from, HostId to) const { return blocked_.contains({from, to}); }
   // Both ends are told that the connection was reset; what is on its way is lost.
   void Reset(ConnectionId connection);
+  // Only this end is told that the connection was reset; the other finds out when it sends.
+  void Lose(ConnectionId connection);
   // Nothing leaves this end for a while.
   void Stall(ConnectionId connection, Duration duration);
   void Heal() { blocked_.clear(); }
+
+  // One of all ends there are; none when there is none.
+  std::optional<ConnectionId> AnyEnd(Random& random) const;
 
   std::size_t open_count() const { return ends_.size(); }
 

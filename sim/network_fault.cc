@@ -1,0 +1,70 @@
+#include "sim/network_fault.h"
+
+#include <vector>
+
+namespace weave::sim {
+
+void NetworkFaults::Start() {
+  Repeat(options_.reset, &NetworkFaults::Reset);
+  Repeat(options_.half_open, &NetworkFaults::HalfOpen);
+  Repeat(options_.stall, &NetworkFaults::Stall);
+  Repeat(options_.cut, &NetworkFaults::Cut);
+  Repeat(options_.partition, &NetworkFaults::Partition);
+}
+
+void NetworkFaults::Heal() {
+  healed_ = true;
+  transport_.Heal();
+  datagrams_.Heal();
+}
+
+void NetworkFaults::Repeat(Duration mean, void (NetworkFaults::*fault)()) {
+  if (mean == absl::ZeroDuration()) return;
+  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault] {
+    if (healed_) return;
+    (this->*fault)();
+    Repeat(mean, fault);
+  });
+}
+
+Duration NetworkFaults::Spell() { return Draw(random_, absl::ZeroDuration(), options_.max_spell); }
+
+void NetworkFaults::Reset() {
+  if (const std::optional<ConnectionId> end = transport_.AnyEnd(random_)) transport_.Reset(*end);
+}
+
+void NetworkFaults::HalfOpen() {
+  if (const std::optional<ConnectionId> end = transport_.AnyEnd(random_)) transport_.Lose(*end);
+}
+
+void NetworkFaults::Stall() {
+  if (const std::optional<ConnectionId> end = transport_.AnyEnd(random_)) transport_.Stall(*end, Spell());
+}
+
+void NetworkFaults::Cut() {
+  const auto a = static_cast<HostId>(random_.Below(hosts_));
+  const auto b = static_cast<HostId>(random_.Below(hosts_));
+  const Duration spell = Spell();
+  BlockForAWhile(a, b, spell);
+  if (random_.Chance(1, 2)) BlockForAWhile(b, a, spell);
+}
+
+void NetworkFaults::Partition() {
+  std::vector<bool> left(hosts_);
+  for (HostId id = 0; id < hosts_; ++id) left[id] = random_.Chance(1, 2);
+  const Duration spell = Spell();
+  const bool one_way = random_.Chance(1, 4);
+  for (HostId a = 0; a < hosts_; ++a) {
+    for (HostId b = 0; b < hosts_; ++b) {
+      if (left[a] != left[b] && (!one_way || left[a])) BlockForAWhile(a, b, spell);
+    }
+  }
+}
+
+void NetworkFaults::BlockForAWhile(HostId from, HostId to, Duration spell) {
+  if (from == to) return;
+  transport_.Block(from, to);
+  queue_.After(spell, [this, from, to] { transport_.Unblock(from, to); });
+}
+
+}  // namespace weave::sim
