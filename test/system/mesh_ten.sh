@@ -13,7 +13,8 @@ for host in "${ALL[@]}"; do make_mesh_host "$host"; done
 cost() { # cost WHEN: of the peers that run, since each started
     local host pid count=0 jiffies=0 kilobytes=0
     for host in "${ALL[@]}"; do
-        pid=$(weaver_of "$host") && [ -n "$pid" ] || continue
+        pid=$(weaver_of "$host") || continue
+        [ -n "$pid" ] || continue
         count=$((count + 1))
         jiffies=$((jiffies + $(awk '{ print $14 + $15 }' "/proc/$pid/stat")))
         kilobytes=$((kilobytes + $(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status")))
