@@ -31,7 +31,7 @@ PeerName ReadName(const Json& json) { return PeerName::Parse(json.get<std::strin
 std::optional<SessionKey> ReadKey(const Json& vector) {
   if (!vector.contains("session_key")) return std::nullopt;
   const Bytes bytes = FromHex(vector["session_key"].get<std::string>()).value();
-  SessionKey key;
+  SessionKey key = {};
   REQUIRE(bytes.size() == key.size());
   std::copy(bytes.begin(), bytes.end(), key.begin());
   return key;

@@ -21,7 +21,7 @@ constexpr int kBoolId = 1, kIntId = 2, kUintId = 3, kBytesId = 5, kStringId = 6,
 template <typename T>
 T ReadOne(const Bytes& stream) {
   GobReader reader(stream);
-  T value;
+  T value{};
   const absl::Status status = reader.Read(value);
   INFO(status);
   REQUIRE(status.ok());
@@ -32,7 +32,7 @@ T ReadOne(const Bytes& stream) {
 template <typename T>
 std::string ErrorOf(const Bytes& stream) {
   GobReader reader(stream);
-  T value;
+  T value{};
   const absl::Status status = reader.Read(value);
   CHECK((status.ok() || status.code() == absl::StatusCode::kInvalidArgument));
   CHECK(reader.HasValue().ok() == status.ok());  // an error stays

@@ -23,7 +23,7 @@ Bytes FromHexText(const Json& json) { return FromHex(json.get<std::string>()).va
 std::optional<std::array<std::uint8_t, 32>> ReadKey(const Json& json) {
   if (json.is_null()) return std::nullopt;
   const Bytes bytes = FromHexText(json);
-  std::array<std::uint8_t, 32> key;
+  std::array<std::uint8_t, 32> key = {};
   REQUIRE(bytes.size() == key.size());
   std::copy(bytes.begin(), bytes.end(), key.begin());
   return key;
