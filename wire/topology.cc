@@ -57,7 +57,7 @@ struct Definitions {
 };
 
 const Definitions& OwnDefinitions() {
-  static const Definitions* const definitions = [] {
+  static const Definitions* const kDefinitions = [] {
     GobWriter writer;
     auto* made = new Definitions;
     CHECK(writer.Define<WirePeer>() == kPeerTypeId);
@@ -66,7 +66,7 @@ const Definitions& OwnDefinitions() {
     made->connections = writer.Take();
     return made;
   }();
-  return *definitions;
+  return *kDefinitions;
 }
 
 absl::StatusOr<PeerName> NameOf(ByteView bytes) {

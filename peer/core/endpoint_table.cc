@@ -339,16 +339,12 @@ std::optional<MonotonicTime> EndpointTable::NextDeadline() const {
 
 void EndpointTable::OnEndpointGone(const EndpointGone& gone, PeerOutput& out) {
   std::vector<std::uint64_t> suspects;
-  bool known = false;
-  for (auto& [inode, endpoint] : endpoints_) {
-    if (!endpoint.link.has_value() || endpoint.link->host_ifname != gone.host_ifname) continue;
-    known = true;
-    suspects.push_back(inode);
-  }
-  // The name may be one that an attach under way has made and not told yet.
-  if (!known)
-    for (const auto& [id, in_flight] : in_flight_)
-      if (in_flight.kind == InFlight::Kind::kAttach) suspects.push_back(in_flight.netns_inode);
+  for (const auto& [inode, endpoint] : endpoints_)
+    if (endpoint.link.has_value() && endpoint.link->host_ifname == gone.host_ifname) suspects.push_back(inode);
+  // The name may be one that an attach under way has made and not told yet, also when a container that ended had the
+  // same: names are made of the first digits of ids.
+  for (const auto& [id, in_flight] : in_flight_)
+    if (in_flight.kind == InFlight::Kind::kAttach) suspects.push_back(in_flight.netns_inode);
   // The notice may be late and mean an interface that has been made anew under the same name: look.
   for (const std::uint64_t inode : suspects) {
     endpoints_.at(inode).suspect = true;
