@@ -271,6 +271,7 @@ void EndpointTable::FinishAttach(Now now, Endpoint& endpoint, InFlight& done, co
     for (const Cidr& address : done.changed) addresses_.Release(address.address(), HolderFor(*endpoint.record));
     if (endpoint.record != done.before) PersistRecord(done.netns_inode, done.before, out.persist);
     endpoint.record = done.before;
+    if (!endpoint.record.has_value()) endpoint.suspect = false;  // nothing is left that could have vanished
     if (!done.request.has_value()) ChoreFailed(now, endpoint);
   }
   if (!done.request.has_value()) return;
