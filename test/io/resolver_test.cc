@@ -57,9 +57,9 @@ TEST_CASE("The name of this host's loopback is found, IPv4 first", "[io][resolve
 
 TEST_CASE("What is neither an address nor a name is refused without asking anybody", "[io][resolver]") {
   World world;
-  const std::string host =
-      GENERATE("", ".", "host name", "-x;y", "10.1", "1", "0x7f000001", "host.0x1", "1.2.3.4.5", "256.1.1.1", "[::1]",
-               "host:6783", "fe80::1%eth0", "a..", std::string("a\0b", 3), "n\xc3\xb6", std::string(254, 'a'));
+  const std::string host = GENERATE(as<std::string>(), "", ".", "host name", "-x;y", "10.1", "1", "0x7f000001",
+                                    "host.0x1", "1.2.3.4.5", "256.1.1.1", "[::1]", "host:6783", "fe80::1%eth0", "a..",
+                                    std::string("a\0b", 3), "n\xc3\xb6", std::string(254, 'a'));
   const std::string answer = world.Answer(host);
   INFO(answer);
   CHECK(absl::StartsWith(answer, "INVALID_ARGUMENT: resolve \""));
