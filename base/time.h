@@ -3,6 +3,8 @@
 
 #include <compare>
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 
 #include "absl/time/time.h"
 
@@ -29,6 +31,20 @@ class MonotonicTime {
  private:
   std::int64_t nanoseconds_ = 0;
 };
+
+// Deadlines that may be absent, which means never.
+
+// Brings `deadline` forward to `time`; one that is earlier stays.
+inline void BringForward(std::optional<MonotonicTime>& deadline, MonotonicTime time) {
+  if (!deadline.has_value() || time < *deadline) deadline = time;
+}
+
+inline std::optional<MonotonicTime> Earliest(std::initializer_list<std::optional<MonotonicTime>> deadlines) {
+  std::optional<MonotonicTime> earliest;
+  for (const std::optional<MonotonicTime>& deadline : deadlines)
+    if (deadline.has_value()) BringForward(earliest, *deadline);
+  return earliest;
+}
 
 // One sample of both clocks, constant within a turn of the loop. The wall clock may jump; it is for what people and
 // other peers read, never for deadlines.

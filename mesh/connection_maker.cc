@@ -98,13 +98,11 @@ void ConnectionMaker::OnDisconnected(Now now, ConnectionId connection, const abs
 
 void ConnectionMaker::OnTopologyChange(Now now) {
   if (!options_.discovery) return;
-  const MonotonicTime at = ran_ ? std::max(now.monotonic, last_run_ + kTopologyPause) : now.monotonic;
-  run_at_ = run_at_.has_value() ? std::min(*run_at_, at) : at;
+  BringForward(run_at_, last_run_.has_value() ? std::max(now.monotonic, *last_run_ + kTopologyPause) : now.monotonic);
 }
 
 void ConnectionMaker::Run(Now now, std::vector<Attempt>& attempts) {
   if (!run_at_.has_value() || *run_at_ > now.monotonic) return;
-  ran_ = true;
   last_run_ = now.monotonic;
   run_at_.reset();
   valid_.clear();
@@ -178,7 +176,7 @@ void ConnectionMaker::CheckTargets(Now now, std::vector<Attempt>& attempts) {
       target.state = State::kAttempting;
       attempts.push_back({entry->first, direct});
     } else if (target.try_at.has_value()) {
-      run_at_ = run_at_.has_value() ? std::min(*run_at_, *target.try_at) : *target.try_at;
+      BringForward(run_at_, *target.try_at);
     }
     ++entry;
   }

@@ -118,8 +118,7 @@ class ConnectionMaker {
   absl::btree_map<ConnectionId, Live> live_;
 
   std::optional<MonotonicTime> run_at_;
-  MonotonicTime last_run_;
-  bool ran_ = false;
+  std::optional<MonotonicTime> last_run_;
 
   // Only while Run is at work.
   absl::btree_set<PeerName> connected_;

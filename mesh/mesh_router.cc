@@ -29,10 +29,6 @@ std::string Describe(PeerName name, absl::string_view nickname) {
   return absl::StrCat(name.ToString(), "(", nickname, ")");
 }
 
-void Earlier(std::optional<MonotonicTime>& deadline, MonotonicTime time) {
-  if (!deadline.has_value() || time < *deadline) deadline = time;
-}
-
 }  // namespace
 
 MeshRouter::MeshRouter(MeshConfig config, Overlay& overlay, EntropySource& entropy, Random random, Logger& logger)
@@ -359,7 +355,7 @@ void MeshRouter::OnTimer(Now now, MeshOutput& out) {
     own_update_.insert(config_.name);
     relays_[config_.name].merge(own_update_);
     own_update_.clear();
-    Earlier(routes_at_, now.monotonic);
+    BringForward(routes_at_, now.monotonic);
   }
   if (garbage_at_.has_value() && *garbage_at_ <= now.monotonic) {
     garbage_at_.reset();
@@ -375,13 +371,10 @@ void MeshRouter::OnTimer(Now now, MeshOutput& out) {
 }
 
 std::optional<MonotonicTime> MeshRouter::NextDeadline() const {
-  std::optional<MonotonicTime> deadline;
-  if (stopped_) return deadline;
-  for (const std::optional<MonotonicTime>& other :
-       {gossip_at_, routes_at_, own_update_at_, garbage_at_, maker_.NextDeadline()})
-    if (other.has_value()) Earlier(deadline, *other);
-  if (!deadlines_.empty()) Earlier(deadline, deadlines_.begin()->first);
-  return deadline;
+  if (stopped_) return std::nullopt;
+  std::optional<MonotonicTime> connections;
+  if (!deadlines_.empty()) connections = deadlines_.begin()->first;
+  return Earliest({gossip_at_, routes_at_, own_update_at_, garbage_at_, maker_.NextDeadline(), connections});
 }
 
 void MeshRouter::CheckConnections(Now now, MeshOutput& out) {
@@ -412,14 +405,14 @@ void MeshRouter::Apply(Now now, const TopologyChange& change, MeshOutput& out) {
   if (change.self_changed) ScheduleOwnUpdate(now);
   if (!change.topology_changed) return;
   out.routes_changed = true;
-  Earlier(routes_at_,
-          routes_done_at_.has_value() ? std::max(now.monotonic, *routes_done_at_ + kRoutePause) : now.monotonic);
+  BringForward(routes_at_,
+               routes_done_at_.has_value() ? std::max(now.monotonic, *routes_done_at_ + kRoutePause) : now.monotonic);
   maker_.OnTopologyChange(now);
 }
 
-void MeshRouter::ScheduleGarbageCollection(Now now) { Earlier(garbage_at_, now.monotonic + kGarbageDelay); }
+void MeshRouter::ScheduleGarbageCollection(Now now) { BringForward(garbage_at_, now.monotonic + kGarbageDelay); }
 
-void MeshRouter::ScheduleOwnUpdate(Now now) { Earlier(own_update_at_, now.monotonic + kOwnUpdateDelay); }
+void MeshRouter::ScheduleOwnUpdate(Now now) { BringForward(own_update_at_, now.monotonic + kOwnUpdateDelay); }
 
 void MeshRouter::Finish(Now now, MeshOutput& out) {
   if (stopped_) return;

@@ -135,10 +135,7 @@ OverlayStatus OverlaySwitch::Status(ConnectionId connection) const {
 
 std::optional<MonotonicTime> OverlaySwitch::NextDeadline() const {
   std::optional<MonotonicTime> next;
-  for (const SubOverlay* overlay : overlays_) {
-    const std::optional<MonotonicTime> deadline = overlay->NextDeadline();
-    if (deadline.has_value() && (!next.has_value() || *deadline < *next)) next = deadline;
-  }
+  for (const SubOverlay* overlay : overlays_) next = Earliest({next, overlay->NextDeadline()});
   return next;
 }
 

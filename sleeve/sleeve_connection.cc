@@ -165,12 +165,7 @@ void SleeveConnection::OnMessageTooBig(Now now, std::size_t path_mtu, SubOverlay
 
 std::optional<MonotonicTime> SleeveConnection::NextDeadline() const {
   if (failed_) return std::nullopt;
-  std::optional<MonotonicTime> next;
-  for (const std::optional<MonotonicTime>& deadline :
-       {heartbeat_at_, timeout_at_, fragmentation_test_at_, mtu_search_.NextDeadline()}) {
-    if (deadline.has_value() && (!next.has_value() || *deadline < *next)) next = deadline;
-  }
-  return next;
+  return Earliest({heartbeat_at_, timeout_at_, fragmentation_test_at_, mtu_search_.NextDeadline()});
 }
 
 void SleeveConnection::OnTimer(Now now, SubOverlayOutput& out) {

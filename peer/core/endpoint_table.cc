@@ -334,7 +334,7 @@ std::optional<MonotonicTime> EndpointTable::NextDeadline() const {
   std::optional<MonotonicTime> next;
   if (closed_) return next;
   for (const auto& [inode, endpoint] : endpoints_)
-    if (endpoint.retry_at.has_value() && (!next.has_value() || *endpoint.retry_at < *next)) next = endpoint.retry_at;
+    if (endpoint.retry_at.has_value()) BringForward(next, *endpoint.retry_at);
   return next;
 }
 

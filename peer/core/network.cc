@@ -60,10 +60,7 @@ void Network::OnTimer(Now now, NetworkOutput& out) {
 }
 
 std::optional<MonotonicTime> Network::NextDeadline() const {
-  const std::optional<MonotonicTime> mesh = mesh_.NextDeadline();
-  const std::optional<MonotonicTime> overlay = overlay_.NextDeadline();
-  if (!mesh.has_value() || !overlay.has_value()) return mesh.has_value() ? mesh : overlay;
-  return std::min(*mesh, *overlay);
+  return Earliest({mesh_.NextDeadline(), overlay_.NextDeadline()});
 }
 
 void Network::Settle(Now now, NetworkOutput& out) {

@@ -1,7 +1,6 @@
 #include "peer/core/peer_core.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,13 +36,6 @@ absl::Status CheckAddresses(const std::vector<Cidr>& addresses) {
       return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), " is given twice"));
   }
   return absl::OkStatus();
-}
-
-std::optional<MonotonicTime> Earliest(std::initializer_list<std::optional<MonotonicTime>> deadlines) {
-  std::optional<MonotonicTime> earliest;
-  for (const std::optional<MonotonicTime>& deadline : deadlines)
-    if (deadline.has_value() && (!earliest.has_value() || *deadline < *earliest)) earliest = deadline;
-  return earliest;
 }
 
 absl::Status CheckRequest(const ApiRequest& request) {
