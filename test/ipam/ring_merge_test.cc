@@ -70,5 +70,189 @@ TEST_CASE("An empty ring takes all, and the seeds", "[ipam]") {
   CHECK(a.ring == theirs);
 }
 
+// ---- a token that only we have ----
+
+TEST_CASE("An entry that the other has not heard of stays", "[ipam]") {
+  Merging a({Entry(0, kA, 2, 64), Entry(64, kC, 0, 64), Entry(128, kB, 5, 128)});
+  CHECK_FALSE(a.Hear({Entry(0, kA, 1, 128), Entry(128, kB, 5, 128)}));
+  CHECK(a.ring.entries()[1] == Entry(64, kC, 0, 64));
+}
+
+// ---- a token that only they have ----
+
+TEST_CASE("A new entry in a range of another peer is taken", "[ipam]") {
+  Merging a({Entry(0, kA, 1, 128), Entry(128, kB, 1, 128)});
+  CHECK(a.Hear({Entry(0, kA, 1, 128), Entry(128, kB, 2, 64), Entry(192, kC, 0, 64)}));
+  CHECK(a.ring == RingOf({Entry(0, kA, 1, 128), Entry(128, kB, 2, 64), Entry(192, kC, 0, 64)}));
+}
+
+TEST_CASE("A new entry in a range of ours is taken as long as nothing of ours is behind it", "[ipam]") {
+  const std::vector<RingEntry> theirs = {Entry(0, kA, 1, 64), Entry(64, kC, 0, 64), Entry(128, kB, 1, 128)};
+  SECTION("nothing is allocated there") {
+    Merging a({Entry(0, kA, 1, 127), Entry(128, kB, 1, 128)}, {63});
+    CHECK(a.Hear(theirs));
+    CHECK(a.ring.OwnerOf(At(64)) == kC);
+    CHECK(a.ring.OwnerOf(At(63)) == kA);
+  }
+  for (const std::uint64_t used : {64, 100, 127}) {
+    Merging a({Entry(0, kA, 1, 127), Entry(128, kB, 1, 128)}, {used});
+    CHECK(a.Refusal(theirs) == "Received entry 10.0.0.64 of 00:00:00:00:00:03 claims a range that I own");
+  }
+}
+
+TEST_CASE("A new entry that names us is taken wherever it is, and what is behind it is still ours", "[ipam]") {
+  Merging a({Entry(0, kA, 1, 127), Entry(128, kB, 1, 128)}, {100});
+  CHECK(a.Hear({Entry(0, kA, 1, 64), Entry(64, kA, 9, 64), Entry(128, kB, 1, 72), Entry(200, kA, 0, 56)}));
+  CHECK(a.ring.RangesOf(kA) == std::vector<AddressRange>{Between(0, 128), Between(200, 256)});
+}
+
+TEST_CASE("A second stranger in a row gets nothing of ours either", "[ipam]") {
+  // The first new entry is checked up to our next token, the second is not looked at again: unless the first is ours.
+  Merging a({Entry(0, kA, 1, 127), Entry(128, kB, 1, 128)}, {100});
+  CHECK(a.Refusal({Entry(0, kA, 1, 64), Entry(64, kA, 0, 16), Entry(80, kC, 0, 48), Entry(128, kB, 1, 128)}) ==
+        "Received entry 10.0.0.80 of 00:00:00:00:00:03 claims a range that I own");
+}
+
+TEST_CASE("A new entry behind all of ours is never given from our last range", "[ipam]") {
+  const std::vector<RingEntry> theirs = {Entry(0, kB, 1, 128), Entry(128, kA, 1, 64), Entry(192, kC, 0, 64)};
+  Merging a({Entry(0, kB, 1, 128), Entry(128, kA, 1, 128)});
+  CHECK(a.Refusal(theirs) == "Received entry 10.0.0.192 of 00:00:00:00:00:03 claims a range that I own");
+  // Of another's it is, and to ourselves.
+  Merging b({Entry(0, kA, 1, 128), Entry(128, kB, 1, 128)});
+  CHECK(b.Hear({Entry(0, kA, 1, 128), Entry(128, kB, 2, 64), Entry(192, kC, 0, 64)}));
+  Merging c({Entry(0, kB, 1, 128), Entry(128, kA, 1, 128)});
+  CHECK(c.Hear({Entry(0, kB, 1, 128), Entry(128, kA, 1, 64), Entry(192, kA, 0, 64)}));
+}
+
+TEST_CASE("A new entry below all of ours takes nothing of what we have beyond the origin", "[ipam]") {
+  const std::vector<RingEntry> theirs = {Entry(8, kC, 0, 56), Entry(64, kB, 1, 64), Entry(128, kA, 1, 136)};
+  SECTION("nothing is allocated there") {
+    Merging a({Entry(64, kB, 1, 64), Entry(128, kA, 1, 190)}, {7, 200});
+    CHECK(a.Hear(theirs));
+    CHECK(a.ring.RangesOf(kA) == std::vector<AddressRange>{Between(0, 8), Between(128, 256)});
+  }
+  Merging a({Entry(64, kB, 1, 64), Entry(128, kA, 1, 191)}, {8});
+  CHECK(a.Refusal(theirs) == "Received entry 10.0.0.8 of 00:00:00:00:00:03 claims a range that I own");
+}
+
+// ---- a token that both have ----
+
+TEST_CASE("Of two versions of an entry the higher one stays", "[ipam]") {
+  Merging a({Entry(0, kB, 5, 100), Entry(128, kC, 5, 100)});
+  CHECK_FALSE(a.Hear({Entry(0, kC, 4, 128), Entry(128, kC, 4, 7)}));
+  CHECK(a.Hear({Entry(0, kD, 6, 20), Entry(128, kC, 5, 100)}));
+  CHECK(a.ring == RingOf({Entry(0, kD, 6, 20), Entry(128, kC, 5, 100)}));
+}
+
+TEST_CASE("The same version of the same owner stays as it is, whatever it says is free", "[ipam]") {
+  Merging a({Entry(0, kB, 5, 100), Entry(128, kA, 5, 100)});
+  CHECK_FALSE(a.Hear({Entry(0, kB, 5, 110), Entry(128, kA, 5, 110)}));
+  CHECK(a.ring == RingOf({Entry(0, kB, 5, 100), Entry(128, kA, 5, 100)}));
+}
+
+TEST_CASE("Of two owners with the same version the one with more free addresses stays", "[ipam]") {
+  Merging a({Entry(0, kB, 5, 100)});
+  CHECK_FALSE(a.Hear({Entry(0, kC, 5, 99)}));
+  CHECK(a.Hear({Entry(0, kC, 5, 101)}));
+  CHECK(a.ring.OwnerOf(At(0)) == kC);
+  // Ours too, while nothing is allocated.
+  Merging b({Entry(0, kA, 5, 100)});
+  CHECK_FALSE(b.Hear({Entry(0, kC, 5, 99)}));
+  CHECK(b.Hear({Entry(0, kC, 5, 101)}));
+  CHECK_FALSE(b.ring.Owns(kA));
+}
+
+TEST_CASE("Of two owners with the same version and as many free addresses the lower name stays, on both sides",
+          "[ipam]") {
+  Merging one({Entry(0, kB, 5, 100)});
+  Merging other({Entry(0, kC, 5, 100)});
+  const Ring before = one.ring;
+  CHECK_FALSE(one.Hear(other.ring));
+  CHECK(other.Hear(before));
+  CHECK(one.ring == other.ring);
+  CHECK(one.ring.OwnerOf(At(0)) == kB);
+}
+
+TEST_CASE("Another owner with our version is refused as soon as something of ours is there", "[ipam]") {
+  Merging a({Entry(0, kA, 5, 99), Entry(128, kB, 1, 128)}, {100});
+  for (const AddressCount free : {1, 99, 128}) {
+    CHECK(a.Refusal({Entry(0, kC, 5, free), Entry(128, kB, 1, 128)}) ==
+          "Received update for IP range I own at 10.0.0.0 v5: incoming message says owner 00:00:00:00:00:03 v5");
+  }
+}
+
+TEST_CASE("A newer owner of a range of ours is taken while nothing of ours is there, and refused else", "[ipam]") {
+  Merging a({Entry(0, kA, 5, 128), Entry(128, kB, 1, 128)});
+  CHECK(a.Hear({Entry(0, kC, 6, 128), Entry(128, kB, 1, 128)}));
+  CHECK_FALSE(a.ring.Owns(kA));
+
+  Merging b({Entry(0, kA, 5, 127), Entry(128, kB, 1, 128)}, {100});
+  CHECK(b.Refusal({Entry(0, kC, 106, 128), Entry(128, kB, 1, 128)}) ==
+        "Received update for IP range I own at 10.0.0.0 v5: incoming message says owner 00:00:00:00:00:03 v106");
+  // Also where the other says that the used part is still ours: we have not agreed to any division.
+  CHECK_THAT(b.Refusal({Entry(0, kC, 6, 64), Entry(64, kA, 0, 64), Entry(128, kB, 1, 128)}),
+             Catch::StartsWith("Received update for IP range I own"));
+}
+
+TEST_CASE("A newer owner of a range of ours that crosses the origin is refused for either part of it", "[ipam]") {
+  for (const std::uint64_t used : {3, 250}) {
+    Merging a({Entry(10, kB, 1, 10), Entry(20, kA, 5, 245)}, {used});
+    CHECK_THAT(a.Refusal({Entry(10, kB, 1, 10), Entry(20, kC, 6, 0)}),
+               Catch::StartsWith("Received update for IP range I own at 10.0.0.20 v5"));
+  }
+}
+
+TEST_CASE("A version of ours that we have forgotten is overtaken", "[ipam]") {
+  Merging a({Entry(0, kA, 5, 127), Entry(128, kB, 1, 128)}, {100});
+  CHECK(a.Hear({Entry(0, kA, 9, 3), Entry(128, kB, 1, 128)}));
+  CHECK(a.ring == RingOf({Entry(0, kA, 10, 127), Entry(128, kB, 1, 128)}));
+  // The other is behind now.
+  CHECK_FALSE(a.Hear({Entry(0, kA, 9, 3), Entry(128, kB, 1, 128)}));
+  // And we are still the last who spoke: a new entry behind this one is inside a range of ours.
+  CHECK_THAT(a.Refusal({Entry(0, kA, 20, 3), Entry(64, kC, 0, 64), Entry(128, kB, 1, 128)}),
+             Catch::EndsWith("claims a range that I own"));
+}
+
+TEST_CASE("A range that another says is ours is ours", "[ipam]") {
+  Merging a({Entry(0, kA, 5, 128), Entry(128, kB, 1, 128)});
+  CHECK(a.Hear({Entry(0, kA, 5, 128), Entry(128, kA, 2, 128)}));
+  CHECK(a.ring.CountOf(kA) == 256);
+}
+
+// ---- afterwards ----
+
+TEST_CASE("Of an entry that others have shortened no more is free than is left of it", "[ipam]") {
+  SECTION("ours: in a version of our own, for everybody has the one that says too much") {
+    Merging a({Entry(0, kA, 1, 128), Entry(128, kB, 1, 128)});
+    CHECK(a.Hear({Entry(0, kA, 1, 60), Entry(64, kC, 0, 64), Entry(128, kB, 1, 128)}));
+    CHECK(a.ring == RingOf({Entry(0, kA, 2, 64), Entry(64, kC, 0, 64), Entry(128, kB, 1, 128)}));
+  }
+  SECTION("another's: in its version, which may come from somebody who knows the division or not") {
+    Merging a({Entry(0, kB, 5, 128), Entry(128, kA, 1, 128)});
+    CHECK(a.Hear({Entry(0, kB, 4, 64), Entry(64, kC, 0, 64), Entry(128, kA, 1, 128)}));
+    CHECK(a.ring == RingOf({Entry(0, kB, 5, 64), Entry(64, kC, 0, 64), Entry(128, kA, 1, 128)}));
+    CHECK_FALSE(a.Hear({Entry(0, kB, 5, 128), Entry(128, kA, 1, 128)}));
+  }
+}
+
+TEST_CASE("Seeds come from the first who knows them, also when there is nothing else to take", "[ipam]") {
+  Merging a({Entry(0, kA, 5, 256)});
+  CHECK(a.Hear(RingOf({Entry(0, kA, 5, 256)}, {kA, kB})));
+  CHECK(a.ring == RingOf({Entry(0, kA, 5, 256)}, {kA, kB}));
+  CHECK_FALSE(a.Hear(RingOf({Entry(0, kA, 5, 256)})));
+  CHECK_FALSE(a.Hear(RingOf({Entry(0, kA, 5, 256)}, {kA, kB})));
+}
+
+TEST_CASE("A peer whose free range was given away allocates nothing there any more", "[ipam]") {
+  Merging a({Entry(0, kA, 5, 128), Entry(128, kB, 1, 128)});
+  REQUIRE(a.space.Claim(At(0)));
+  CHECK(a.Hear({Entry(0, kA, 5, 64), Entry(64, kC, 0, 64), Entry(128, kB, 1, 128)}));
+  a.space.SetOwned(a.ring.RangesOf(kA));
+  for (std::uint64_t number = 1; number < 64; ++number) CHECK(a.space.Allocate(Between(0, 256)) == At(number));
+  CHECK_FALSE(a.space.Allocate(Between(0, 256)).has_value());
+  CHECK(a.ring.ReportFree(kA, a.space));
+  CHECK(a.ring.entries()[0] == Entry(0, kA, 7, 0));
+}
+
 }  // namespace
 }  // namespace weave::test
