@@ -24,10 +24,13 @@ std::string NamesText(const std::vector<PeerName>& names) {
   return absl::StrJoin(names, ", ", [](std::string* out, PeerName name) { out->append(name.ToString()); });
 }
 
-// Between two versions of one entry that differ in the owner: the one with more free addresses stays. Of equals the
-// reference peer keeps its own, and two peers would disagree for good; a rule that both follow ends that.
-bool WinsTie(const RingEntry& theirs, const RingEntry& mine) {
-  if (theirs.free != mine.free) return theirs.free > mine.free;
+// Between two owners of one entry in the same version the one with more free addresses has it; `size`: more than that
+// neither can have. Of equals the reference peer keeps its own, and two peers would disagree for good; a rule that both
+// follow ends that.
+bool WinsTie(const RingEntry& theirs, const RingEntry& mine, AddressCount size) {
+  const AddressCount their_free = std::min(theirs.free, size);
+  const AddressCount my_free = std::min(mine.free, size);
+  if (their_free != my_free) return their_free > my_free;
   return theirs.peer < mine.peer;
 }
 
@@ -46,24 +49,25 @@ absl::Status Conflict(const RingEntry& mine, const RingEntry& theirs) {
 class EntryMerge {
  public:
   EntryMerge(PeerName self, const Ring& mine, const Ring& theirs, const Space& space)
-      : self_(self), ring_(mine), mine_(mine.entries()), theirs_(theirs.entries()), space_(space) {}
+      : self_(self), ring_(mine), other_(theirs), mine_(mine.entries()), theirs_(theirs.entries()), space_(space) {}
 
   absl::Status Run() {
     merged_.reserve(mine_.size() + 2);
-    auto theirs = theirs_.begin();
+    std::size_t j = 0;
     for (std::size_t i = 0; i < mine_.size(); ++i) {
-      for (; theirs != theirs_.end() && theirs->token < mine_[i].token; ++theirs) {
-        if (IntrudesOn(*theirs) && !NothingAllocated(theirs->token, mine_[i].token)) return ClaimsOurs(*theirs);
-        Take(*theirs);
+      for (; j < theirs_.size() && theirs_[j].token < mine_[i].token; ++j) {
+        if (IntrudesOn(theirs_[j]) && !NothingAllocated(theirs_[j].token, mine_[i].token))
+          return ClaimsOurs(theirs_[j]);
+        Take(theirs_[j]);
       }
-      if (theirs != theirs_.end() && theirs->token == mine_[i].token)
-        RETURN_IF_ERROR(Choose(i, *theirs++));
+      if (j < theirs_.size() && theirs_[j].token == mine_[i].token)
+        RETURN_IF_ERROR(Choose(i, j++));
       else
         Keep(mine_[i]);
     }
-    for (; theirs != theirs_.end(); ++theirs) {
-      if (IntrudesOn(*theirs)) return ClaimsOurs(*theirs);
-      Take(*theirs);
+    for (; j < theirs_.size(); ++j) {
+      if (IntrudesOn(theirs_[j])) return ClaimsOurs(theirs_[j]);
+      Take(theirs_[j]);
     }
     return absl::OkStatus();
   }
@@ -84,9 +88,10 @@ class EntryMerge {
                        [this](const AddressRange& part) { return space_.NothingAllocatedIn(part); });
   }
 
-  // Both have the token.
-  absl::Status Choose(std::size_t index, const RingEntry& theirs) {
-    const RingEntry& mine = mine_[index];
+  // Both have the token: of mine_[i] and theirs_[j].
+  absl::Status Choose(std::size_t i, std::size_t j) {
+    const RingEntry& mine = mine_[i];
+    const RingEntry& theirs = theirs_[j];
     const bool same_version = theirs.version == mine.version;
     if (theirs.version < mine.version || (same_version && theirs.peer == mine.peer)) {
       Keep(mine);
@@ -100,8 +105,8 @@ class EntryMerge {
       changed_ = true;
       return absl::OkStatus();
     }
-    if (mine.peer == self_ && !NothingAllocatedAt(index)) return Conflict(mine, theirs);
-    if (same_version && !WinsTie(theirs, mine))
+    if (mine.peer == self_ && !NothingAllocatedAt(i)) return Conflict(mine, theirs);
+    if (same_version && !WinsTie(theirs, mine, std::min(ring_.SizeOf(i), other_.SizeOf(j))))
       Keep(mine);
     else
       Take(theirs);
@@ -120,6 +125,7 @@ class EntryMerge {
 
   const PeerName self_;
   const Ring& ring_;
+  const Ring& other_;
   const std::vector<RingEntry>& mine_;
   const std::vector<RingEntry>& theirs_;
   const Space& space_;
