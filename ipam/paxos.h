@@ -51,28 +51,35 @@ using PaxosClaims = absl::btree_map<PaxosNodeId, NodeClaims>;
 // agree on different rings. The caller records both before it tells anyone of a change.
 class PaxosNode {
  public:
+  // Claims of more nodes are not taken up, as if their message had been lost.
+  static constexpr std::size_t kMaxNodes = 4096;
+
   // `quorum`: 1 or more nodes.
   PaxosNode(PaxosNodeId self, std::size_t quorum, PaxosClaims claims);
 
   const PaxosNodeId& self() const { return self_; }
   std::size_t quorum() const { return quorum_; }
-  void SetQuorum(std::size_t quorum) { quorum_ = quorum; }
+  void SetQuorum(std::size_t quorum);
   const PaxosClaims& claims() const { return claims_; }
   // Nodes heard of, ourselves included once we have a claim.
   std::size_t known_count() const { return claims_.size(); }
 
-  // A new round of our own.
+  // A new round of our own; with a quorum of 1 it is accepted at once.
   void Propose();
   // What another node knows; true when something was new to us.
   bool Update(const PaxosClaims& theirs);
   // Acts as acceptor and proposer on what is known; true when our own claims changed.
   bool Think();
-  // The value that a quorum has accepted; none yet.
+  // The value that a quorum has accepted in one and the same proposal; none yet. The reference peer counts values of
+  // one origin, whichever proposals they were accepted in: two quorums can then hold different values to be agreed.
   std::optional<AcceptedValue> Consensus() const;
 
  private:
+  // The names of all known nodes.
+  AcceptedValue ChooseValue(const ProposalId& origin) const;
+
   PaxosNodeId self_;
-  std::size_t quorum_;
+  std::size_t quorum_ = 1;
   PaxosClaims claims_;
 };
 
