@@ -1,24 +1,26 @@
 // The allocator: hands out addresses from what this peer owns, borrows from others when it runs dry, and agrees with
 // them on who owns what (spec/ipam.md).
 //
-// A pure state machine. Calls return nothing: what is to be done collects until TakeOutput(), which PeerCore calls after
-// every event. Two rules make an address safe against crashes:
+// A pure state machine. Calls return nothing: what is to be done collects until TakeOutput(), which PeerCore calls
+// after every event. Two rules make an address safe against crashes:
 //
 //   - A caller is answered behind the record of its address.
 //   - Others are told only what is on disk. Changes apply to the allocator's own ring at once, but the ring (or the
 //     promises and votes) that gossip carries is the last one known to be durable: OnDurable() moves it on.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/gossiper.h"
 #include "base/ip.h"
@@ -26,160 +28,26 @@
 #include "base/peer_name.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "ipam/allocator_types.h"
+#include "ipam/holdings.h"
 #include "ipam/ipam_messages.h"
 #include "ipam/ipam_records.h"
+#include "ipam/operation_queue.h"
 #include "ipam/paxos.h"
+#include "ipam/pending_writes.h"
 #include "ipam/ring.h"
 #include "ipam/space.h"
 
 namespace weave {
 
-// ---- how a ring comes to be (spec/ipam.md section 5) ----
-
-struct ConsensusBootstrap {
-  std::optional<std::size_t> peer_count;  // none: guessed from the peers that are dialled
-};
-struct SeedBootstrap {
-  std::vector<PeerName> seeds;  // at least one
-};
-struct ObserverBootstrap {};
-using IpamBootstrap = std::variant<ConsensusBootstrap, SeedBootstrap, ObserverBootstrap>;
-
-struct AllocatorConfig {
-  PeerName self;
-  std::string nickname;
-  Cidr range;           // the universe: without host bits, at least 4 addresses
-  Cidr default_subnet;  // overlaps the range
-  IpamBootstrap bootstrap;
-  PeerUid uid = 0;  // of a Paxos node that has no record
-};
-
-// What the allocator asks about the mesh. Implemented by PeerCore; answers are those of this turn.
-class PeerDirectory {
- public:
-  virtual ~PeerDirectory() = default;
-  // There is a way to it now.
-  virtual bool IsReachable(PeerName peer) const = 0;
-  // It is part of the topology.
-  virtual bool IsKnown(PeerName peer) const = 0;
-  // Named by the user and still tried or connected.
-  virtual std::size_t DirectPeerCount() const = 0;
-};
-
-// ---- operations; each is answered once by an AllocatorReply, at once or after a wait without limit ----
-
-// Chosen by PeerCore; unique among those not answered.
-using OperationId = std::uint64_t;
-
-// An address in `subnet` for `ident`: the one it has there, or else the lowest free one.
-struct AllocateOperation {
-  std::string ident;
-  Cidr subnet;  // a network of at least 4 addresses
-  bool is_container = false;
-};
-
-// Exactly this address, inside the range or outside of it. `ident` "_": the holder is unknown.
-struct ClaimOperation {
-  std::string ident;
-  Cidr address;
-  bool is_container = false;
-  bool no_error_on_unknown = false;  // answer OK at once where the ring or the owner would have to be waited for
-};
-
-// Waits until there is a ring (`weave prime`).
-struct AwaitRingOperation {};
-
-// Never wait: answered in the same output.
-
-// One address of `ident`, or all of them. NotFound: it has none ("Delete: no addresses for ID").
-struct ReleaseOperation {
-  std::string ident;
-  std::optional<IpAddress> address;
-};
-// Takes over all ranges of a dead peer, by nickname or by name (`weave rmpeer`). Of nobody, or ourselves: 0 addresses.
-struct TakeOverOperation {
-  std::string peer;
-};
-// Gives everything away and cancels what waits (`weave reset`); every later operation is answered with Cancelled.
-struct ShutdownOperation {};
-
-using IpamOperation = std::variant<AllocateOperation, ClaimOperation, AwaitRingOperation, ReleaseOperation,
-                                   TakeOverOperation, ShutdownOperation>;
-
-// InvalidArgument: the request cannot mean anything here (a subnet outside the range). AlreadyExists: somebody else has
-// the address. FailedPrecondition: its owner does not give it. Cancelled: by OnCancel, the holder's end, or shutdown.
-// NotFound: see ReleaseOperation.
-struct AllocatorReply {
-  OperationId operation = 0;
-  absl::Status status;
-  std::vector<Cidr> addresses;  // allocate, claim: the address; release: those that were freed
-  AddressCount taken_over = 0;
-};
-
-struct IpamSend {
-  PeerName to;
-  Bytes payload;  // of a unicast on kIpamChannel
-};
-
-// What may be told to others once everything recorded before is on disk.
-struct IpamTelling {
-  // Of the output's records; 0: it has none. OnDurable learns by it what is on disk, so an output with records always
-  // has a telling that is not empty, and it comes back before the output's replies leave.
-  std::uint64_t sequence = 0;
-  std::shared_ptr<const IpamState> state;  // what FullState says from then on; null: as before
-  std::vector<IpamSend> unicasts;          // `state` comes first
-  bool broadcast = false;                  // `state` to everyone
-
-  bool empty() const { return sequence == 0 && state == nullptr && unicasts.empty() && !broadcast; }
-};
-
-struct AllocatorOutput {
-  std::vector<IpamRecordChange> persist;  // durable before anything below
-  std::vector<AllocatorReply> replies;
-  IpamTelling telling;  // back by OnDurable
-
-  bool empty() const { return persist.empty() && replies.empty() && telling.empty(); }
-};
-
-// For status pages, the report and metrics (spec/control.md sections 3 to 5).
-struct IpamStatus {
-  struct Owner {
-    PeerName peer;
-    std::string nickname;
-    AddressCount count = 0;
-    bool reachable = false;  // ourselves, or part of the topology
-  };
-  struct PendingClaim {
-    std::string ident;
-    Cidr address;
-  };
-  struct PendingAllocation {
-    std::string ident;
-    Cidr subnet;
-  };
-
-  // none: an elector that has not proposed, an observer, or a ring.
-  struct Election {
-    std::size_t known_count = 0;
-    std::size_t quorum = 0;
-  };
-  Cidr range;
-  Cidr default_subnet;
-  std::optional<Election> election;
-  bool elector = false;
-  bool priming = false;  // an observer that has asked for a ring
-  std::vector<RingEntry> entries;
-  std::vector<Owner> owners;  // ourselves first, then by name
-  std::size_t active_count = 0;  // our own addresses in use, inside the range
-  std::vector<PendingClaim> pending_claims;
-  std::vector<PendingAllocation> pending_allocations;
-};
-
 class Allocator final : public Gossiper {
  public:
-  static constexpr Duration kTick = absl::Seconds(5);             // retries, proposals, pleas, reports of free space
+  static constexpr Duration kTick = absl::Seconds(5);  // retries, proposals, pleas, reports of free space
   static constexpr Duration kDeadContainerDelay = absl::Seconds(30);
   static constexpr int kClaimTries = 5;
+  static constexpr std::size_t kMinSubnetSize = 4;
+  static constexpr std::size_t kMaxNicknames = 16384;
+  static constexpr std::size_t kMaxNicknameSize = 255;
 
   // References outlive the allocator.
   Allocator(AllocatorConfig config, const PeerDirectory& peers, Random random, Logger& logger);
@@ -228,7 +96,7 @@ class Allocator final : public Gossiper {
   const Ring& ring() const { return ring_; }
   // Addresses of a holder; those inside `subnet` only, where one is given.
   std::vector<Cidr> Lookup(absl::string_view ident, const std::optional<Cidr>& subnet) const;
-  const absl::btree_map<std::string, AllocationRecord>& allocations() const { return allocations_; }
+  const absl::btree_map<std::string, AllocationRecord>& allocations() const { return holdings_.all(); }
   IpamStatus Status() const;
   // What must be on disk when all that was handed out is durable; for checkers.
   absl::btree_map<std::string, IpamRecord> Records() const;
@@ -236,14 +104,138 @@ class Allocator final : public Gossiper {
   absl::Status CheckInvariants() const;
 
  private:
+  using Ticket = OperationQueue::Ticket;
+  enum class Way { kGossip, kBroadcast, kUnicast };
+
+  // What became of a claim, at once or at last.
+  struct Outcome {
+    absl::Status status;
+    std::vector<Cidr> addresses;
+  };
+
+  // The end of every event: the tick is set when something waits for it.
+  void Settle();
+  bool NeedsTick() const;
+  void OnTick();
+
+  // ---- operations (allocator.cc) ----
+  void Reply(OperationId id, absl::Status status, std::vector<Cidr> addresses = {});
+  void Begin(OperationId id, AllocateOperation operation);
+  void Begin(OperationId id, ClaimOperation operation);
+  void Begin(OperationId id, const AwaitRingOperation& operation);
+  void Begin(OperationId id, const ReleaseOperation& operation);
+  void Begin(OperationId id, const TakeOverOperation& operation);
+  void Begin(OperationId id, const ShutdownOperation& operation);
+  std::optional<Ticket> Wait(WaitingOperation operation);
+  void RefuseToWait(OperationId id);
+  void GiveAway();
+  std::optional<PeerName> ChooseHeir() const;
+  std::optional<PeerName> FindPeer(absl::string_view text) const;
+
+  // ---- addresses (allocator_addresses.cc) ----
+  // None: has to wait.
+  std::optional<Cidr> TryAllocate(const AllocateOperation& operation);
+  std::optional<Outcome> TryClaim(const ClaimOperation& operation, bool answered);
+  void Give(absl::string_view ident, const Cidr& address, bool is_container, bool answered);
+  void Confirm(absl::string_view ident, const IpAddress& address, bool is_container);
+  void Remove(absl::string_view ident, const IpAddress& address);
+  void Release(absl::string_view ident, const IpAddress& address);
+  void ReleaseAll(absl::string_view ident);
+  void FreeBehind(absl::string_view key);
+  void Revive(absl::string_view ident);
+  void ReleaseDeadContainers();
+  void CancelOfIdent(absl::string_view ident);
+
+  // ---- what waits (allocator_waiting.cc) ----
+  bool Serve(Ticket ticket);
+  void ServeOthersOf(absl::string_view ident);
+  void Answer(Ticket ticket, absl::Status status, std::vector<Cidr> addresses = {});
+  // All lines, and these claims.
+  void RetryWaiting(const std::vector<Ticket>& claims);
+  void AskForSpace(const Cidr& subnet);
+  void AskOwner(Ticket ticket);
+  AddressRange Wanted(const Cidr& subnet) const;
+  void OnDenied(PeerName source, const AddressRange& range);
+
+  // ---- the ring and how it comes to be (allocator_bootstrap.cc) ----
+  bool RestoreRing(const RingRecord& record);
+  void RestorePaxos(const PaxosRecord& record);
+  void RestoreAllocation(const AllocationRecord& record);
+  bool IsElector() const { return std::holds_alternative<ConsensusBootstrap>(config_.bootstrap); }
+  std::size_t Quorum() const;
+  void Establish();
+  void Propose();
+  void CreateRingWhenAgreed();
+  // After every change of the ring: `was_empty` before it.
+  void OnRingChanged(bool was_empty);
+  std::vector<AddressRange> UpdateSpace();
+
+  // ---- others (allocator_gossip.cc) ----
+  absl::Status HandleState(PeerName source, const IpamState& state, Way way);
+  absl::Status MergeRing(const Ring& theirs);
+  void HearClaims(const PaxosClaims& theirs);
+  void OnSpaceRequest(PeerName source, const AddressRange& range);
+  void LearnNicknames(const absl::btree_map<PeerName, std::string>& theirs);
+  void ForgetNicknames();
+  std::string Describe(PeerName peer) const;
+
+  // ---- records (allocator_records.cc) ----
+  void ChangeRow(absl::string_view ident) { changed_rows_.emplace(ident); }
+  void RecordState(std::vector<std::string>& keys);
+  bool StateIsDurable() const { return writes_.IsDurable(ring_.empty() ? PaxosKey() : RingKey()); }
+  absl::btree_map<PeerName, std::string> OwnersNicknames() const;
+  std::shared_ptr<const IpamState> ComposeState() const;
+  RingRecord ComposeRingRecord() const;
+
   const AllocatorConfig config_;
+  const AddressRange universe_;
   const PeerDirectory& peers_;
   Random random_;
   Logger& logger_;
+  Now now_;  // of the event at hand
+  bool started_ = false;
+  bool shut_down_ = false;
+
   Ring ring_;
   Space space_;
-  absl::btree_map<std::string, AllocationRecord> allocations_;
+  absl::btree_set<std::pair<IpAddress, AddressCount>> owned_ranges_;  // those `space_` was made from
+  std::optional<PaxosNode> paxos_;                                    // while there is no ring; also a former elector's
+  bool proposing_ = false;
+  bool pleading_ = false;                             // an observer that has asked for a ring
+  absl::btree_map<PeerName, std::string> nicknames_;  // ourselves included
+  bool report_is_stale_ = false;                      // what the ring says of our free space, or of nicknames
+
+  Holdings holdings_;
+  // Released, but perhaps still somebody's on disk: nobody gets them before their former row is written.
+  absl::btree_map<std::string, std::vector<IpAddress>> freeing_;  // by that row's key
+  absl::btree_set<IpAddress> freeing_addresses_;
+  std::vector<IpAddress> freed_;  // since the last retry
+  absl::btree_map<std::string, MonotonicTime> dead_;
+  absl::btree_set<std::pair<MonotonicTime, std::string>> dead_deadlines_;
+
+  OperationQueue queue_;
+  std::optional<MonotonicTime> tick_at_;
+
+  // ---- the output in the making ----
   AllocatorOutput output_;
+  absl::btree_set<std::string> changed_rows_;  // idents
+  std::vector<PendingWrites::Fresh> fresh_;
+  bool state_changed_ = false;
+  bool relies_on_ring_ = false;  // a reply that holds only if what we own is ours
+  bool broadcast_ = false;
+  absl::btree_set<PeerName> ring_updates_;
+
+  PendingWrites writes_;
+  // The first write that holds all that we own now; 0: not handed out.
+  std::uint64_t ownership_since_ = 0;
+  bool ownership_is_durable_ = true;
+  std::optional<RingRecord> written_ring_;  // as last handed out
+  std::optional<PaxosRecord> written_paxos_;
+  bool owed_broadcast_ = false;  // of tellings that failed
+  absl::btree_set<PeerName> owed_ring_updates_;
+
+  std::shared_ptr<const IpamState> told_;  // all that is durable; null before the start
+  std::uint64_t gossip_count_ = 0;
 };
 
 }  // namespace weave

@@ -57,5 +57,7 @@ struct IpamRecordChange {
 std::string RingKey();
 std::string PaxosKey();
 std::string AllocationKey(absl::string_view ident);
+// None: not the key of an allocation.
+std::optional<std::string> IdentOfKey(absl::string_view key);
 
 }  // namespace weave

@@ -1,0 +1,170 @@
+// Allocator: giving addresses to holders and taking them back (spec/ipam.md section 7).
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "ipam/allocator.h"
+
+namespace weave {
+
+std::optional<Cidr> Allocator::TryAllocate(const AllocateOperation& operation) {
+  const Cidr& subnet = operation.subnet;
+  if (!operation.ident.empty()) {
+    const std::vector<Cidr> held = Lookup(operation.ident, subnet);
+    if (!held.empty()) {
+      Confirm(operation.ident, held[0].address(), operation.is_container);
+      return held[0];
+    }
+  }
+  // Without the first and the last address of what was asked for, whatever it is part of (section 7.1).
+  AddressRange range = subnet.Range();
+  range.start = AddressAt(range.start.family(), range.start.value() + 1);
+  range.size -= 2;
+  const std::optional<IpAddress> address = space_.Allocate(range);
+  if (!address.has_value()) return std::nullopt;
+  const Cidr cidr(*address, subnet.prefix_length());
+  Give(operation.ident.empty() ? address->ToString() : operation.ident, cidr, operation.is_container,
+       /*answered=*/true);
+  return cidr;
+}
+
+std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& operation, bool answered) {
+  const std::string& ident = operation.ident;
+  const IpAddress& address = operation.address.address();
+  const bool inside = universe_.Contains(address);
+  if (inside && (ring_.empty() || ring_.OwnerOf(address) != config_.self)) return std::nullopt;
+
+  const std::string text = address.ToString();
+  const std::optional<std::string> holder = holdings_.HolderOf(address);
+  if (holder.has_value() && (ident == *holder || ident == text)) {
+    Confirm(*holder, address, operation.is_container && ident == *holder);
+    return Outcome{absl::OkStatus(), {*holdings_.CidrOf(address)}};
+  }
+  if (holder.has_value()) {
+    const std::string claimed = operation.address.ToString();
+    if (inside)
+      return Outcome{absl::AlreadyExistsError(
+                         *holder == text ? absl::StrCat("address ", claimed, " already in use")
+                                         : absl::StrCat("address ", claimed, " is already owned by ", *holder)),
+                     {}};
+    if (!dead_.contains(*holder))
+      return Outcome{absl::AlreadyExistsError(absl::StrCat("address ", claimed, " already in use by ", *holder)), {}};
+    // Both rows are in one write, so the address need not wait for the former one to be erased.
+    Remove(*holder, address);
+  } else if (freeing_addresses_.contains(address)) {
+    return std::nullopt;
+  }
+  if (inside) {
+    const bool free = space_.Claim(address);
+    CHECK(free) << address << " is allocated to nobody";
+  }
+  Give(ident, operation.address, operation.is_container, answered);
+  return Outcome{absl::OkStatus(), {operation.address}};
+}
+
+void Allocator::Give(absl::string_view ident, const Cidr& address, bool is_container, bool answered) {
+  holdings_.Add(ident, address, is_container);
+  ChangeRow(ident);
+  Revive(ident);
+  if (answered) fresh_.push_back({address.address(), std::string(ident)});
+  if (!universe_.Contains(address.address())) return;
+  relies_on_ring_ = true;
+  report_is_stale_ = true;
+}
+
+// The answer that is about to be given says that `ident` has `address`: its row must be on disk before.
+void Allocator::Confirm(absl::string_view ident, const IpAddress& address, bool is_container) {
+  Revive(ident);
+  if (is_container && holdings_.MarkContainer(ident)) ChangeRow(ident);
+  if (!writes_.IsDurable(AllocationKey(ident))) {
+    ChangeRow(ident);
+    if (writes_.IsFresh(address)) fresh_.push_back({address, std::string(ident)});
+  }
+  if (universe_.Contains(address)) relies_on_ring_ = true;
+}
+
+void Allocator::Remove(absl::string_view ident, const IpAddress& address) {
+  const std::string former(ident);
+  holdings_.Remove(former, address);
+  writes_.Forget(address);
+  std::erase_if(fresh_, [&](const PendingWrites::Fresh& given) { return given.address == address; });
+  if (holdings_.Find(former) == nullptr) Revive(former);
+  ChangeRow(former);
+}
+
+void Allocator::Release(absl::string_view ident, const IpAddress& address) {
+  const std::string key = AllocationKey(ident);
+  Remove(ident, address);
+  freeing_[key].push_back(address);
+  freeing_addresses_.insert(address);
+}
+
+void Allocator::ReleaseAll(absl::string_view ident) {
+  for (const Cidr& cidr : Lookup(ident, std::nullopt)) Release(ident, cidr.address());
+}
+
+// The row `key` is on disk as it is now, so nothing there says any more that these addresses are somebody's.
+void Allocator::FreeBehind(absl::string_view key) {
+  const auto addresses = freeing_.find(key);
+  if (addresses == freeing_.end()) return;
+  for (const IpAddress& address : addresses->second) {
+    freeing_addresses_.erase(address);
+    freed_.push_back(address);
+    if (!space_.Owns(address)) continue;
+    space_.Free(address);
+    report_is_stale_ = true;
+  }
+  freeing_.erase(addresses);
+  if (queue_.empty()) freed_.clear();
+}
+
+// ---- the life of containers (section 7.3) ----
+
+void Allocator::OnContainerDied(Now now, absl::string_view ident) {
+  now_ = now;
+  CancelOfIdent(ident);
+  const AllocationRecord* record = holdings_.Find(ident);
+  if (record != nullptr && record->is_container) {
+    Revive(ident);
+    const MonotonicTime deadline = now.monotonic + kDeadContainerDelay;
+    dead_[std::string(ident)] = deadline;
+    dead_deadlines_.insert({deadline, std::string(ident)});
+  }
+  Settle();
+}
+
+void Allocator::OnContainerStarted(Now now, absl::string_view ident) {
+  now_ = now;
+  Revive(ident);
+  Settle();
+}
+
+void Allocator::OnContainerDestroyed(Now now, absl::string_view ident) {
+  now_ = now;
+  CancelOfIdent(ident);
+  const AllocationRecord* record = holdings_.Find(ident);
+  if (record != nullptr && record->is_container) ReleaseAll(ident);
+  Settle();
+}
+
+void Allocator::Revive(absl::string_view ident) {
+  const auto dead = dead_.find(ident);
+  if (dead == dead_.end()) return;
+  dead_deadlines_.erase({dead->second, dead->first});
+  dead_.erase(dead);
+}
+
+void Allocator::ReleaseDeadContainers() {
+  while (!dead_deadlines_.empty() && dead_deadlines_.begin()->first <= now_.monotonic) {
+    const std::string ident = dead_deadlines_.begin()->second;
+    logger_.Info("addresses of a dead container released", {{"container", ident}});
+    ReleaseAll(ident);
+  }
+}
+
+void Allocator::CancelOfIdent(absl::string_view ident) {
+  for (const Ticket ticket : queue_.OfIdent(ident))
+    Answer(ticket, absl::CancelledError(absl::StrCat("container ", ident, " has ended")));
+}
+
+}  // namespace weave

@@ -1,0 +1,167 @@
+// Allocator: how a ring comes to be, from the records of the last run, from seeds or by agreement (spec/ipam.md
+// sections 5 and 10), and what every change of it brings.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "ipam/allocator.h"
+
+namespace weave {
+
+void Allocator::OnStart(Now now, const std::vector<IpamRecord>& records) {
+  CHECK(!started_);
+  started_ = true;
+  now_ = now;
+  // The ring decides what the other rows are worth.
+  bool discard = false;
+  for (const IpamRecord& record : records)
+    if (const auto* ring = std::get_if<RingRecord>(&record)) discard = !RestoreRing(*ring);
+  for (const IpamRecord& record : records) {
+    if (const auto* paxos = std::get_if<PaxosRecord>(&record)) RestorePaxos(*paxos);
+    const auto* allocation = std::get_if<AllocationRecord>(&record);
+    if (allocation == nullptr) continue;
+    if (discard)
+      ChangeRow(allocation->ident);
+    else
+      RestoreAllocation(*allocation);
+  }
+  if (!paxos_.has_value() && ring_.empty() && IsElector())
+    paxos_.emplace(PaxosNodeId{config_.self, config_.uid}, Quorum(), PaxosClaims());
+
+  const auto* seeds = std::get_if<SeedBootstrap>(&config_.bootstrap);
+  if (seeds == nullptr || !ring_.empty()) {
+    told_ = ComposeState();  // from the disk, so everybody may know
+  } else {
+    CHECK(!seeds->seeds.empty());
+    ring_.DivideAmong(seeds->seeds);
+    OnRingChanged(/*was_empty=*/true);
+  }
+  Settle();
+}
+
+// False when it is set aside, with all that was recorded beside it.
+bool Allocator::RestoreRing(const RingRecord& record) {
+  const auto refuse = [&](absl::string_view why) {
+    logger_.Warning("recorded addresses are set aside", {{"reason", why}});
+    writes_.MarkUnsaved(RingKey());
+    state_changed_ = true;
+    return false;
+  };
+  if (record.self != config_.self)
+    return refuse(absl::StrCat("they are of peer ", record.self.ToString(), ", and this is ", config_.self.ToString()));
+  if (record.universe != universe_)
+    return refuse(absl::StrCat("their range begins at ", record.universe.start.ToString(),
+                               " or has another size, and today's is ", config_.range.ToString()));
+  absl::StatusOr<Ring> ring = Ring::Make(record.universe, record.entries, record.seeds);
+  if (!ring.ok()) return refuse(ring.status().message());
+  if (ring->empty()) return refuse("the ring is empty");
+  ring_ = *std::move(ring);
+  for (const auto& [peer, nickname] : record.nicknames)
+    if (peer != config_.self) nicknames_[peer] = nickname;
+  written_ring_ = record;
+  UpdateSpace();
+  ownership_is_durable_ = true;
+  report_is_stale_ = true;
+  return true;
+}
+
+void Allocator::RestorePaxos(const PaxosRecord& record) {
+  const bool mine = record.node.name == config_.self;
+  if (ring_.empty() && mine && !std::holds_alternative<SeedBootstrap>(config_.bootstrap)) {
+    paxos_.emplace(record.node, Quorum(), record.claims);
+    written_paxos_ = record;
+    return;
+  }
+  if (!mine) logger_.Warning("recorded promises are set aside", {{"peer", record.node.name.ToString()}});
+  writes_.MarkUnsaved(PaxosKey());
+  state_changed_ = true;
+}
+
+void Allocator::RestoreAllocation(const AllocationRecord& record) {
+  bool whole = !record.addresses.empty();
+  for (const Cidr& cidr : record.addresses) {
+    const IpAddress& address = cidr.address();
+    const bool inside = universe_.Contains(address);
+    if (holdings_.HolderOf(address).has_value() || (inside && !space_.Owns(address))) {
+      logger_.Warning("recorded address is set aside: it is somebody else's",
+                      {{"holder", record.ident}, {"address", cidr.ToString()}});
+      whole = false;
+      continue;
+    }
+    if (inside) {
+      const bool free = space_.Claim(address);
+      CHECK(free) << address;
+    }
+    holdings_.Add(record.ident, cidr, record.is_container);
+  }
+  if (!whole) ChangeRow(record.ident);
+}
+
+std::size_t Allocator::Quorum() const {
+  const auto* consensus = std::get_if<ConsensusBootstrap>(&config_.bootstrap);
+  if (consensus == nullptr) return 1;  // never asked
+  const std::size_t count = consensus->peer_count.value_or((peers_.DirectPeerCount() + 1));
+  return count / 2 + 1;
+}
+
+void Allocator::Establish() {
+  if (!ring_.empty() || shut_down_) return;
+  if (IsElector()) {
+    if (!std::exchange(proposing_, true)) Propose();
+  } else if (!std::exchange(pleading_, true)) {
+    broadcast_ = true;
+  }
+}
+
+void Allocator::Propose() {
+  paxos_->SetQuorum(Quorum());
+  paxos_->Propose();
+  state_changed_ = broadcast_ = true;
+  CreateRingWhenAgreed();
+}
+
+void Allocator::CreateRingWhenAgreed() {
+  const std::optional<AcceptedValue> agreed = paxos_->Consensus();
+  if (!agreed.has_value()) return;
+  ring_.DivideAmong(agreed->peers);
+  broadcast_ = true;
+  logger_.Info("peers agreed on the first owners", {{"count", absl::StrCat(ring_.seeds().size())}});
+  OnRingChanged(/*was_empty=*/true);
+}
+
+void Allocator::OnRingChanged(bool was_empty) {
+  state_changed_ = true;
+  proposing_ = pleading_ = false;
+  paxos_.reset();
+  std::vector<Ticket> claims;
+  for (const AddressRange& gained : UpdateSpace())
+    for (const Ticket claim : queue_.ClaimsIn(gained)) claims.push_back(claim);
+  ForgetNicknames();
+  if (shut_down_) return GiveAway();
+  if (was_empty) {
+    for (const Ticket ticket : queue_.AwaitingRing()) Serve(ticket);
+    claims = queue_.Claims();
+  }
+  RetryWaiting(claims);
+}
+
+// Makes the free list fit the ring. Returns ranges that are ours since, each perhaps with addresses that were before.
+std::vector<AddressRange> Allocator::UpdateSpace() {
+  const std::vector<AddressRange> ranges = ring_.RangesOf(config_.self);
+  space_.SetOwned(ranges);
+  std::vector<AddressRange> gained;
+  absl::btree_set<std::pair<IpAddress, AddressCount>> now_owned;
+  for (const AddressRange& range : ranges) {
+    now_owned.insert({range.start, range.size});
+    if (!owned_ranges_.contains({range.start, range.size})) gained.push_back(range);
+  }
+  if (!gained.empty()) {
+    ownership_is_durable_ = false;
+    ownership_since_ = 0;
+  }
+  owned_ranges_ = std::move(now_owned);
+  report_is_stale_ = true;
+  return gained;
+}
+
+}  // namespace weave

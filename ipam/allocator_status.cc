@@ -1,0 +1,75 @@
+// Allocator: what it shows of itself, and what must always hold.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "ipam/allocator.h"
+
+namespace weave {
+
+std::vector<Cidr> Allocator::Lookup(absl::string_view ident, const std::optional<Cidr>& subnet) const {
+  return holdings_.Lookup(ident, subnet);
+}
+
+IpamStatus Allocator::Status() const {
+  IpamStatus status;
+  status.range = config_.range;
+  status.default_subnet = config_.default_subnet;
+  status.elector = IsElector();
+  status.priming = pleading_;
+  if (proposing_) status.election = {paxos_->known_count(), paxos_->quorum()};
+  status.entries = ring_.entries();
+
+  absl::btree_map<PeerName, AddressCount> counts;
+  for (std::size_t i = 0; i < ring_.entries().size(); ++i) counts[ring_.entries()[i].peer] += ring_.SizeOf(i);
+  for (const auto& [peer, count] : counts) {
+    const auto nickname = nicknames_.find(peer);
+    IpamStatus::Owner owner;
+    owner.peer = peer;
+    if (nickname != nicknames_.end()) owner.nickname = nickname->second;
+    owner.count = count;
+    owner.reachable = peer == config_.self || peers_.IsKnown(peer);
+    status.owners.push_back(std::move(owner));
+  }
+  std::stable_partition(status.owners.begin(), status.owners.end(),
+                        [&](const IpamStatus::Owner& owner) { return owner.peer == config_.self; });
+
+  for (const auto& [address, holder] : holdings_.holders())
+    if (universe_.Contains(address)) ++status.active_count;
+  for (const auto& [ticket, operation] : queue_.operations()) {
+    if (const auto* claim = std::get_if<ClaimOperation>(&operation.what))
+      status.pending_claims.push_back({claim->ident, claim->address});
+    if (const auto* allocate = std::get_if<AllocateOperation>(&operation.what))
+      status.pending_allocations.push_back({allocate->ident, allocate->subnet});
+  }
+  return status;
+}
+
+absl::Status Allocator::CheckInvariants() const {
+  const auto broken = [](const auto&... parts) { return absl::InternalError(absl::StrCat(parts...)); };
+  if (absl::Status status = holdings_.CheckInvariants(); !status.ok()) return status;
+  if (!ring_.empty()) {
+    const absl::StatusOr<Ring> valid = Ring::Make(universe_, ring_.entries(), ring_.seeds());
+    if (!valid.ok()) return valid.status();
+    if (paxos_.has_value()) return broken("there is a ring, and still an election");
+  }
+  if (space_.owned_count() != ring_.CountOf(config_.self)) return broken("the free list does not fit the ring");
+  if (shut_down_) return queue_.empty() ? absl::OkStatus() : broken("operations wait after the shutdown");
+
+  AddressCount allocated = 0;
+  const auto check = [&](const IpAddress& address) {
+    if (!universe_.Contains(address)) return true;
+    ++allocated;
+    return space_.Owns(address) && !space_.IsFree(address);
+  };
+  for (const auto& [address, holder] : holdings_.holders())
+    if (!check(address)) return broken(address.ToString(), " of ", holder, " is free, or not ours");
+  for (const IpAddress& address : freeing_addresses_) {
+    if (holdings_.HolderOf(address).has_value()) return broken(address.ToString(), " was released and has a holder");
+    if (!check(address)) return broken(address.ToString(), ", just released, is free, or not ours");
+  }
+  if (allocated != space_.owned_count() - space_.free_count()) return broken("addresses are allocated to nobody");
+  return absl::OkStatus();
+}
+
+}  // namespace weave
