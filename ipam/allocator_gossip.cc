@@ -127,9 +127,9 @@ void Allocator::OnSpaceRequest(PeerName source, const AddressRange& range) {
     logger_.Debug("space given", {{"peer", Describe(source)}, {"from", donation->start.ToString()}});
     broadcast_ = true;
     OnRingChanged(/*was_empty=*/false);
-  } else {
+  } else if (range.size > 1 || ring_.OwnerOf(range.start) == config_.self) {
     output_.telling.unicasts.push_back({source, EncodeSpaceRequestDenied(range)});
-  }
+  }  // a single address of somebody else, or of the asker by now: our ring says so, and a denial would end the claim
   ring_updates_.insert(source);
 }
 
