@@ -27,15 +27,15 @@ class FakeDocker {
   // Serves `body` with `status` to every request; status 0: accepts and says nothing.
   FakeDocker(int status, std::string body) : status_(status), body_(std::move(body)) {
     directory_ = (std::filesystem::temp_directory_path() / "weave-host-XXXXXX").string();
-    CHECK(::mkdtemp(directory_.data()) != nullptr);
+    WEAVE_CHECK(::mkdtemp(directory_.data()) != nullptr);
     listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
     const std::string path = directory_ + "/docker.sock";
-    CHECK(path.size() < sizeof address.sun_path);
+    WEAVE_CHECK(path.size() < sizeof address.sun_path);
     std::memcpy(address.sun_path, path.data(), path.size());
-    CHECK(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    CHECK(::listen(listener_.get(), 8) == 0);
+    WEAVE_CHECK(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    WEAVE_CHECK(::listen(listener_.get(), 8) == 0);
     thread_ = std::thread([this] { Serve(); });
   }
   ~FakeDocker() {

@@ -43,9 +43,9 @@ inline bool Eventually(const std::function<bool()>& condition) {
 // A fresh namespace; the calling thread stays where it is.
 inline NetNs MakeNetNs() {
   NetNs home = NetNs::Current().value();
-  CHECK(::unshare(CLONE_NEWNET) == 0);
+  WEAVE_CHECK(::unshare(CLONE_NEWNET) == 0);
   NetNs made = NetNs::Current().value();
-  CHECK(::setns(home.fd(), CLONE_NEWNET) == 0);
+  WEAVE_CHECK(::setns(home.fd(), CLONE_NEWNET) == 0);
   return made;
 }
 
@@ -129,11 +129,11 @@ class HostWorld {
   }
 
   HostWorld() : home_(NetNs::Current().value()) {
-    CHECK(::unshare(CLONE_NEWNET) == 0);
+    WEAVE_CHECK(::unshare(CLONE_NEWNET) == 0);
     netlink_ = Netlink::Open().value();
     IpCommand("link set lo up");
   }
-  ~HostWorld() { CHECK(::setns(home_.fd(), CLONE_NEWNET) == 0); }
+  ~HostWorld() { WEAVE_CHECK(::setns(home_.fd(), CLONE_NEWNET) == 0); }
 
   Netlink& netlink() { return *netlink_; }
 
@@ -168,9 +168,9 @@ class IdleProcess {
  public:
   IdleProcess() {
     int ready[2];
-    CHECK(::pipe2(ready, O_CLOEXEC) == 0);
+    WEAVE_CHECK(::pipe2(ready, O_CLOEXEC) == 0);
     pid_ = ::fork();
-    CHECK(pid_ >= 0);
+    WEAVE_CHECK(pid_ >= 0);
     if (pid_ == 0) {
       const bool ok = ::unshare(CLONE_NEWNET) == 0 && ::write(ready[1], "r", 1) == 1;
       while (ok) ::pause();
@@ -178,7 +178,7 @@ class IdleProcess {
     }
     ::close(ready[1]);
     char byte = 0;
-    CHECK(::read(ready[0], &byte, 1) == 1);
+    WEAVE_CHECK(::read(ready[0], &byte, 1) == 1);
     ::close(ready[0]);
   }
   ~IdleProcess() { End(); }

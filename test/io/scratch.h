@@ -20,7 +20,7 @@ namespace weave {
 class ScratchDirectory {
  public:
   ScratchDirectory() : path_((std::filesystem::temp_directory_path() / "weave-io-XXXXXX").string()) {
-    CHECK(::mkdtemp(path_.data()) != nullptr) << path_;
+    WEAVE_CHECK(::mkdtemp(path_.data()) != nullptr) << path_;
   }
   ScratchDirectory(const ScratchDirectory&) = delete;
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
