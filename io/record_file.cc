@@ -160,7 +160,7 @@ absl::StatusOr<std::string> RecordFile::QueryText(const char* sql) {
   return row ? std::string(TextColumn(statement.get(), 0)) : std::string();
 }
 
-absl::Status RecordFile::Create(const std::string& path) {
+absl::Status RecordFile::Create(const std::string& path, const StoreBatch& records) {
   const std::string building = path + ".new";
   const auto remove = [&building] {
     for (const char* suffix : {"", "-wal", "-shm", "-journal"}) (void)RemoveIfExists(building + suffix);
@@ -183,7 +183,11 @@ absl::Status RecordFile::Create(const std::string& path) {
       put.BindInteger(3, record_format::Checksum("", state));
       RETURN_IF_ERROR(put.Step("write").status());
     }
-    RETURN_IF_ERROR(file.Execute("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"));
+    RETURN_IF_ERROR(file.Execute("COMMIT"));
+    RETURN_IF_ERROR(file.Prepare());
+    const StoreBatch* const batch = &records;
+    RETURN_IF_ERROR(file.Apply(absl::MakeConstSpan(&batch, 1)));
+    RETURN_IF_ERROR(file.Execute("PRAGMA wal_checkpoint(TRUNCATE)"));
   }
   struct stat left;
   if (::stat((building + "-wal").c_str(), &left) == 0)
@@ -204,12 +208,16 @@ absl::StatusOr<std::unique_ptr<RecordFile>> RecordFile::Open(const std::string& 
   RETURN_IF_ERROR(file->Check());
   // Starts with an empty -wal, where there is room to; without, the next commits will say so.
   (void)file->Execute("PRAGMA wal_checkpoint(TRUNCATE)");
-  for (const auto& [sql, statement] :
-       {std::pair(kFind, &file->find_), std::pair(kPut, &file->put_), std::pair(kErase, &file->erase_)})
-    if (const int code = sqlite3_prepare_v3(file->db_, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, nullptr);
-        code != SQLITE_OK)
-      return file->Error(code, "check");
+  RETURN_IF_ERROR(file->Prepare());
   return file;
+}
+
+absl::Status RecordFile::Prepare() {
+  for (const auto& [sql, statement] : {std::pair(kFind, &find_), std::pair(kPut, &put_), std::pair(kErase, &erase_)})
+    if (const int code = sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, nullptr);
+        code != SQLITE_OK)
+      return Error(code, "check");
+  return absl::OkStatus();
 }
 
 bool RecordFile::ProvesOurVersion(const std::string& path) {

@@ -19,8 +19,9 @@ namespace weave {
 
 class RecordFile {
  public:
-  // Makes an empty store at `path`, complete or not at all: built beside it and renamed. Nothing may be there.
-  static absl::Status Create(const std::string& path);
+  // Makes a store of `records` at `path`, complete or not at all: built beside it and renamed, in place of what is
+  // there.
+  static absl::Status Create(const std::string& path, const StoreBatch& records);
 
   // Opens and checks everything. DataLoss: damaged, and not to be used; other codes as RecordStore::Open.
   static absl::StatusOr<std::unique_ptr<RecordFile>> Open(const std::string& path);
@@ -46,6 +47,7 @@ class RecordFile {
   absl::Status Connect(const std::string& name, int flags);
   absl::Status Execute(const char* sql);
   absl::StatusOr<std::string> QueryText(const char* sql);
+  absl::Status Prepare();
   absl::Status Check();
   absl::Status ApplyInTransaction(absl::Span<const StoreBatch* const> batches);
   absl::Status ApplyChange(const std::string& key, const std::string* value, record_format::Summary& summary);

@@ -98,11 +98,7 @@ absl::StatusOr<FileKind> Inspect(const std::string& path, std::uint32_t* newer_v
   const ssize_t size = ::pread(fd.get(), header.data(), header.size(), 0);
   if (size < 0) return ErrnoError(errno, absl::StrCat("read store ", path));
   if (std::memcmp(header.data(), kSqliteMagic.data(), kSqliteMagic.size()) != 0) {
-    if (IsBolt(fd.get()))
-      return absl::FailedPreconditionError(
-          absl::StrCat("store ", path,
-                       " was written by Weave Net 2.8 (bbolt): its import is not supported in this build; "
-                       "nothing was changed"));
+    if (IsBolt(fd.get())) return FileKind::kBolt;
     return FileKind::kDamaged;
   }
   if (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0)

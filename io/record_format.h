@@ -42,10 +42,11 @@ enum class FileKind {
   kAbsent,   // neither file nor -wal
   kPresent,  // claims to be of this version: SQLite may open it
   kDamaged,  // cannot be ours any more
+  kBolt,     // a file of Weave Net 2.8, which keeps its records in bbolt
 };
 
 // Reads, changes nothing. The errors are those RecordStore::Open promises for a path that must be left alone: a
-// directory or special file, not readable or not writable, a 2.8 file. `newer_version` is set to the header's version
+// directory or special file, not readable or not writable. `newer_version` is set to the header's version
 // when that is above ours (the kind is kPresent then).
 absl::StatusOr<FileKind> Inspect(const std::string& path, std::uint32_t* newer_version);
 

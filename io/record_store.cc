@@ -1,7 +1,10 @@
 #include "io/record_store.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -12,6 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/status.h"
 #include "io/clock.h"
@@ -47,9 +51,12 @@ absl::StatusOr<std::string> SetAside(const std::string& path) {
 }
 
 // What may be known before the lock is taken: refuses what must be left alone.
-absl::StatusOr<record_format::FileKind> Inspect(const std::string& path) {
+absl::StatusOr<record_format::FileKind> Inspect(const std::string& path, bool can_import) {
   std::uint32_t newer_version = 0;
   ASSIGN_OR_RETURN(const record_format::FileKind kind, record_format::Inspect(path, &newer_version));
+  if (kind == record_format::FileKind::kBolt && !can_import)
+    return absl::FailedPreconditionError(
+        absl::StrCat("store ", path, " was written by Weave Net 2.8 (bbolt); nothing was changed"));
   if (newer_version == 0) return kind;
   if (RecordFile::ProvesOurVersion(path)) return record_format::FileKind::kDamaged;
   return absl::FailedPreconditionError(absl::StrCat("store ", path, " has format version ", newer_version,
@@ -57,16 +64,66 @@ absl::StatusOr<record_format::FileKind> Inspect(const std::string& path) {
                                                     record_format::kVersion, "; nothing was changed"));
 }
 
+// A 2.8 peer with a hundred thousand addresses has a tenth of that.
+constexpr std::size_t kMaxBoltSize = 256 << 20;
+
+// bbolt holds this lock as long as it has the file open.
+absl::Status CheckUnused(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open store ", path));
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return absl::OkStatus();
+  if (errno != EWOULDBLOCK) return ErrnoError(errno, absl::StrCat("lock store ", path));
+  return absl::FailedPreconditionError(
+      absl::StrCat("store ", path, " is in use by a peer of Weave Net 2.8: stop it first; nothing was changed"));
+}
+
+// A second name for the file, so that the first is free to be replaced at one stroke.
+absl::StatusOr<std::string> KeepUnderOtherName(const std::string& path) {
+  const std::string stem = path + ".weave-2.8";
+  std::string target = stem;
+  for (int i = 2; ::link(path.c_str(), target.c_str()) != 0; ++i) {
+    if (errno != EEXIST) return ErrnoError(errno, absl::StrCat("keep ", path, " as ", target));
+    struct stat there, here;  // the same file: from an import that was cut short
+    if (::stat(target.c_str(), &there) == 0 && ::stat(path.c_str(), &here) == 0 && there.st_ino == here.st_ino) break;
+    target = absl::StrCat(stem, ".", i);
+  }
+  RETURN_IF_ERROR(SyncDirectory(DirectoryOf(path)));
+  return target;
+}
+
+// Puts a store with the records of a 2.8 peer in the place of that peer's file. Returns the file's new name.
+absl::StatusOr<std::string> Import(const std::string& path, RecordStore::BoltImport& import) {
+  RETURN_IF_ERROR(CheckUnused(path));
+  ASSIGN_OR_RETURN(const std::string content, ReadSmallFile(path, kMaxBoltSize));
+  const absl::StatusOr<StoreBatch> records = import(AsBytes(content));
+  if (!records.ok())
+    return absl::FailedPreconditionError(
+        absl::StrCat("store ", path, " was written by Weave Net 2.8 and cannot be read: ", records.status().message(),
+                     "; nothing was changed"));
+  ASSIGN_OR_RETURN(std::string kept, KeepUnderOtherName(path));
+  if (absl::Status created = RecordFile::Create(path, *records); !created.ok()) {
+    (void)RemoveIfExists(kept);
+    return created;
+  }
+  return kept;
+}
+
 struct OpenedFile {
   std::unique_ptr<RecordFile> file;
   std::string set_aside_path;
+  std::string imported_path;
 };
 
 // With the lock held.
-absl::StatusOr<OpenedFile> OpenOrCreate(const std::string& path, Logger& log) {
-  ASSIGN_OR_RETURN(const record_format::FileKind kind, Inspect(path));
+absl::StatusOr<OpenedFile> OpenOrCreate(const std::string& path, Logger& log, RecordStore::BoltImport& import) {
+  ASSIGN_OR_RETURN(const record_format::FileKind kind, Inspect(path, import != nullptr));
   absl::Status damage = absl::DataLossError(absl::StrCat("store ", path, ": the header is not that of a record store"));
   OpenedFile opened;
+  if (kind == record_format::FileKind::kBolt) {
+    ASSIGN_OR_RETURN(opened.imported_path, Import(path, import));
+    ASSIGN_OR_RETURN(opened.file, RecordFile::Open(path));
+    return opened;
+  }
   if (kind == record_format::FileKind::kPresent) {
     const absl::Status wal = CheckWal(path + "-wal");
     absl::StatusOr<std::unique_ptr<RecordFile>> file = wal.ok() ? RecordFile::Open(path) : wal;
@@ -82,7 +139,7 @@ absl::StatusOr<OpenedFile> OpenOrCreate(const std::string& path, Logger& log) {
     log.Error("the record store is damaged: set aside, starting with an empty one",
               {{"path", path}, {"set_aside", opened.set_aside_path}, {"reason", std::string(damage.message())}});
   }
-  RETURN_IF_ERROR(RecordFile::Create(path));
+  RETURN_IF_ERROR(RecordFile::Create(path, {}));
   ASSIGN_OR_RETURN(opened.file, RecordFile::Open(path));
   return opened;
 }
@@ -207,13 +264,13 @@ class RecordStore::Impl {
   std::thread thread_;  // last: it uses all of the above
 };
 
-absl::StatusOr<RecordStore::OpenResult> RecordStore::Open(absl::string_view path, Logger& log) {
+absl::StatusOr<RecordStore::OpenResult> RecordStore::Open(absl::string_view path, Logger& log, BoltImport import) {
   const std::string name(path);
-  RETURN_IF_ERROR(Inspect(name).status());
+  RETURN_IF_ERROR(Inspect(name, import != nullptr).status());
   RETURN_IF_ERROR(Annotate(EnsureDirectory(DirectoryOf(name), 0700), absl::StrCat("open store ", name)));
   absl::StatusOr<LockFile> lock = LockFile::Acquire(name + ".lock");
   if (!lock.ok()) return Annotate(lock.status(), absl::StrCat("open store ", name));
-  absl::StatusOr<OpenedFile> opened = OpenOrCreate(name, log);
+  absl::StatusOr<OpenedFile> opened = OpenOrCreate(name, log, import);
   if (!opened.ok()) {
     if (!Exists(name)) (void)lock->ReleaseAndRemove();
     return opened.status();
@@ -221,7 +278,7 @@ absl::StatusOr<RecordStore::OpenResult> RecordStore::Open(absl::string_view path
   try {
     std::unique_ptr<RecordStore> store(
         new RecordStore(std::make_unique<Impl>(name, *std::move(lock), std::move(opened->file))));
-    return OpenResult{std::move(store), std::move(opened->set_aside_path)};
+    return OpenResult{std::move(store), std::move(opened->set_aside_path), std::move(opened->imported_path)};
   } catch (const std::system_error& error) {
     return ErrnoError(error.code().value(), absl::StrCat("open store ", name, ": start the commit thread"));
   }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/bytes.h"
 #include "base/log.h"
 
 namespace weave {
@@ -33,7 +34,13 @@ class RecordStore {
 
     // Where a damaged file was moved, with the fresh store started in its place; empty when there was no damage.
     std::string set_aside_path;
+
+    // Where the file of Weave Net 2.8 stays whose records the store began with; empty when there was none.
+    std::string imported_path;
   };
+
+  // Makes records of a file that Weave Net 2.8 wrote. An error is the whole Open's, with the path before it.
+  using BoltImport = absl::AnyInvocable<absl::StatusOr<StoreBatch>(ByteView file)>;
 
   struct Stats {
     std::uint64_t commit_count = 0;        // transactions that became durable
@@ -43,14 +50,17 @@ class RecordStore {
 
   // Makes a missing directory (0700) and a missing file. Errors name the path; none of them leaves anything changed:
   //   AlreadyExists       another process has the store open; its pid is named (contract A17-06)
-  //   FailedPrecondition  a Weave Net 2.8 file (bbolt), whose import is not supported; a file of a newer version; a
-  //                       directory or another thing that is not a regular file
+  //   FailedPrecondition  a file of a newer version; a Weave Net 2.8 file (bbolt) without `import`, or still in use by
+  //                       a peer of 2.8; a directory or another thing that is not a regular file
   //   PermissionDenied    file or directory not readable or not writable
   //   ResourceExhausted   no space
   //   Unavailable         another program has locked the file
   // A damaged file (not SQLite, not ours, failing SQLite's check or our checksums) is renamed with its -wal to
   // `<path>.damaged-<UTC time>` and logged at error.
-  static absl::StatusOr<OpenResult> Open(absl::string_view path, Logger& log);
+  //
+  // A Weave Net 2.8 file is read once: what `import` makes of it is on disk before the file gets another name,
+  // `<path>.weave-2.8`, unchanged.
+  static absl::StatusOr<OpenResult> Open(absl::string_view path, Logger& log, BoltImport import = nullptr);
 
   // Removes the store's files, the lock file included; not those set aside. OK when there are none; AlreadyExists, and
   // nothing removed, while a process has it open.
