@@ -152,6 +152,11 @@ Bytes WithKind(IpamUnicastKind kind, Bytes content) {
   return content;
 }
 
+absl::StatusOr<Ring> RingOf(WireRing wire) {
+  ASSIGN_OR_RETURN(const AddressRange universe, RangeOf(wire.start, wire.end));
+  return Ring::Make(universe, std::move(wire.entries), std::move(wire.seeds));
+}
+
 Bytes EncodeRange(const AddressRange& range) { return EncodeStream(WireRange{range.start.v4(), EndOf(range)}); }
 
 absl::StatusOr<AddressRange> DecodeRange(ByteView bytes) {
@@ -184,10 +189,16 @@ absl::StatusOr<IpamState> DecodeIpamState(ByteView bytes) {
   IpamState state{
       .now = wire.now, .nicknames = std::move(wire.nicknames), .paxos = std::move(wire.paxos), .ring = std::nullopt};
   if (wire.ring.has_value()) {
-    ASSIGN_OR_RETURN(const AddressRange universe, RangeOf(wire.ring->start, wire.ring->end));
-    ASSIGN_OR_RETURN(state.ring, Ring::Make(universe, std::move(wire.ring->entries), std::move(wire.ring->seeds)));
+    ASSIGN_OR_RETURN(state.ring, RingOf(*std::move(wire.ring)));
   }
   return state;
+}
+
+absl::StatusOr<Ring> DecodeStoredRing(ByteView bytes) {
+  WireRing wire;
+  GobReader reader(bytes);
+  RETURN_IF_ERROR(reader.Read(wire));
+  return RingOf(std::move(wire));
 }
 
 Bytes EncodeSpaceRequest(const AddressRange& range) {

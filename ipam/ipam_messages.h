@@ -32,6 +32,9 @@ Bytes EncodeIpamState(const IpamState& state, PeerName sender);
 // InvalidArgument for what is no state, or holds a ring that is not valid.
 absl::StatusOr<IpamState> DecodeIpamState(ByteView bytes);
 
+// A ring as a peer of Weave Net 2.8 stores it: the same bytes, in a stream of its own.
+absl::StatusOr<Ring> DecodeStoredRing(ByteView bytes);
+
 enum class IpamUnicastKind : std::uint8_t { kSpaceRequest = 0, kRingUpdate = 1, kSpaceRequestDenied = 2 };
 
 struct IpamUnicast {
