@@ -21,7 +21,7 @@ AddressRange BiggestBlock(const AddressRange& stretch) {
   const absl::uint128 start = stretch.start.value();
   absl::uint128 block = PowerOfTwoIn(stretch.size);
   // Half of it fits in any case: with what alignment skips it is not more than the whole.
-  if (AlignUp(start, block) + block > start + stretch.size) block /= 2;
+  if (AlignUp(start, block) + block > start + stretch.size) block >>= 1;
   return {AddressAt(stretch.start.family(), AlignUp(start, block)), block};
 }
 
@@ -68,7 +68,7 @@ std::optional<AddressRange> Space::Donation(const AddressRange& range) const {
   });
   if (free_count == 0) return std::nullopt;
   if (biggest.size == 1 || biggest.size * 2 <= free_count) return biggest;
-  const AddressCount half = biggest.size / 2;
+  const AddressCount half = biggest.size >> 1;
   return AddressRange{AddressAt(biggest.start.family(), biggest.start.value() + half), half};
 }
 
