@@ -1,6 +1,6 @@
-// Fuzz target: a ring of any peer, merged into the rings of peers that own and use something of the same universe. It is
-// taken as a whole or refused as a whole; the result is valid, nobody loses an address in use, and the same ring is no
-// news a second time.
+// Fuzz target: a ring of any peer, merged into the rings of peers that own and use something of the same universe. It
+// is taken as a whole or refused as a whole; the result is valid, nobody loses an address in use, and the same ring is
+// no news a second time.
 #include <cstdint>
 #include <vector>
 
