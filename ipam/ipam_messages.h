@@ -25,6 +25,8 @@ struct IpamState {
   absl::btree_map<PeerName, std::string> nicknames;
   std::optional<PaxosClaims> paxos;  // present, if only empty: the sender is an elector without a ring
   std::optional<Ring> ring;
+
+  friend bool operator==(const IpamState&, const IpamState&) = default;
 };
 
 // Ranges and counts that do not fit the wire are a CHECK: the configuration is IPv4.

@@ -48,7 +48,6 @@ inline Space SpaceOf(const Ring& ring, PeerName peer) {
 
 namespace weave {
 
-inline bool operator!=(const AddressRange& a, const AddressRange& b) { return !(a == b); }
 inline std::ostream& operator<<(std::ostream& out, const AddressRange& range) {
   return out << range.start << "+" << range.size;
 }

@@ -67,8 +67,8 @@ TEST_CASE("Peers that tell before they record give an address twice", "[ipam]") 
     options.removals = false;
     options.record_before_telling = false;
     RingWorld world(options);
-    for (int step = 0; step < 800 && world.failure().empty(); ++step) world.Step();
-    if (!world.failure().empty()) ++found;
+    for (int step = 0; step < 800 && world.oracle().violation().empty(); ++step) world.Step();
+    if (!world.oracle().violation().empty()) ++found;
   }
   CHECK(found >= 5);
 }

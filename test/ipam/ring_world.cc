@@ -1,6 +1,7 @@
 #include "test/ipam/ring_world.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace weave::test {
@@ -10,6 +11,22 @@ constexpr std::size_t kMaxMessages = 40;
 constexpr std::size_t kMaxTold = 400;  // kept for those who look at them afterwards
 
 }  // namespace
+
+void RingChecker::Add(PeerName peer, const Ring& view) {
+  for (const AddressRange& range : view.RangesOf(peer)) {
+    const absl::uint128 end = range.start.value() + range.size;
+    const auto above = parts_.lower_bound(range.start.value());
+    const bool overlaps_above = above != parts_.end() && above->first < end;
+    const bool overlaps_below = above != parts_.begin() && std::prev(above)->second.end > range.start.value();
+    if (overlaps_above || overlaps_below) {
+      const PeerName other = overlaps_above ? above->second.owner : std::prev(above)->second.owner;
+      violation_ = absl::StrCat(range.start.ToString(), " and what follows is owned by ", peer.ToString(),
+                                ", part of it by ", other.ToString());
+      return;
+    }
+    parts_.emplace(range.start.value(), Part{end, peer});
+  }
+}
 
 RingWorld::RingWorld(RingWorldOptions options) : options_(options), random_(options.seed) {
   std::vector<PeerName> names;
@@ -65,6 +82,7 @@ void RingWorld::Step() {
     for (Peer& peer : peers_)
       if (peer.life == Life::kDown && random_.Chance(1, 2)) Restart(peer);
   }
+  CheckOwners();
 }
 
 // A peer answers behind the record. Sometimes it crashes in between, and nobody has got the address.
@@ -110,7 +128,7 @@ void RingWorld::OnRequest(Peer& peer, std::size_t from) {
   Tell(peer, from);
   TellAll(peer);
   // A grant that is not on disk yet is not told; after a crash it has not happened.
-  if (options_.crashes && random_.Chance(1, 20)) Crash(peer);
+  if (options_.crashes && random_.Chance(1, options_.record_before_telling ? 20 : 2)) Crash(peer);
 }
 
 void RingWorld::OnRing(Peer& peer, const Ring& ring) {
@@ -253,6 +271,14 @@ std::string RingWorld::Describe() const {
                                                : " gone",
                     ", ", peer.given.size(), " given: ", ToString(peer.ring), "\n");
   return text;
+}
+
+// Those who are down will come back with what is on their disk.
+void RingWorld::CheckOwners() {
+  RingChecker checker;
+  for (const Peer& peer : peers_)
+    if (peer.life != Life::kGone) checker.Add(peer.name, peer.life == Life::kUp ? peer.ring : peer.record.ring);
+  if (!checker.violation().empty()) Fail(checker.violation());
 }
 
 void RingWorld::CheckPeer(const Peer& peer) {

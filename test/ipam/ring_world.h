@@ -41,6 +41,21 @@ class AddressOracle {
   std::string violation_;
 };
 
+// Finds an address that two peers own, each in its own view of the ring. Nothing for none.
+class RingChecker {
+ public:
+  void Add(PeerName peer, const Ring& view);
+  const std::string& violation() const { return violation_; }
+
+ private:
+  struct Part {
+    absl::uint128 end;
+    PeerName owner;
+  };
+  std::map<absl::uint128, Part> parts_;  // by first address
+  std::string violation_;
+};
+
 struct RingWorldOptions {
   std::uint64_t seed = 1;
   std::size_t peer_count = 5;
@@ -60,8 +75,10 @@ class RingWorld {
   // Everybody is up and hears everybody, until there is nothing new.
   void Settle();
 
-  // What is wrong: a broken promise, a refused ring among correct peers, an inconsistent peer. Empty: nothing.
+  // What is wrong: an address given or owned twice, a refused ring among correct peers, an inconsistent peer. Empty:
+  // nothing.
   const std::string& failure() const { return oracle_.violation().empty() ? failure_ : oracle_.violation(); }
+  const AddressOracle& oracle() const { return oracle_; }
   // After Settle.
   bool Agreed() const;
   std::string Describe() const;
@@ -110,6 +127,7 @@ class RingWorld {
   void Leave(Peer& peer);
   void TakeOver();
   void CheckPeer(const Peer& peer);
+  void CheckOwners();
   void Fail(std::string text) {
     if (failure_.empty()) failure_ = std::move(text);
   }
