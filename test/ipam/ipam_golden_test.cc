@@ -4,9 +4,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "ipam/ipam_messages.h"
+#include "ipam/space.h"
 #include "test/ipam/ipam_values.h"
 #include "test/support/catch.h"
 #include "wire/gob_primitives.h"
@@ -167,6 +170,79 @@ TEST_CASE("What 2.8 allocators say to one of them is understood, and said in the
   CHECK(requests == 4);
   CHECK(denials == 2);
   CHECK(updates == 4);
+}
+
+// ---- what peers did between two messages ----
+
+// The ring in message `index` of a file.
+Ring RingIn(const std::string& file, std::size_t index) {
+  const Bytes payload = PayloadOf(Vectors(file).at(index));
+  if (file == "ipam_unicast") return DecodeIpamUnicast(payload).value().state.value().ring.value();
+  return DecodeIpamState(payload).value().ring.value();
+}
+
+TEST_CASE("A peer that is asked for space grants what a 2.8 peer grants, and says it in the same versions",
+          "[ipam][golden]") {
+  // kB owns 10.32.128.0/17 and has given .0.1 to a container of its own.
+  Ring ring =
+      Ring::Make(Subnet("10.32.0.0/16"),
+                 {{Ip("10.32.0.0"), kA, 3, 24575}, {Ip("10.32.96.0"), kC, 0, 8192}, {Ip("10.32.128.0"), kB, 1, 32767}},
+                 {kA, kB})
+          .value();
+  Space space = SpaceOf(ring, kB);
+  REQUIRE(space.Claim(Ip("10.32.128.1")));
+  const auto grant = [&](const AddressRange& asked) {
+    const AddressRange given = space.Donation(asked).value();
+    ring.Grant(kB, given, kA);
+    space.SetOwned(ring.RangesOf(kB));
+    return given;
+  };
+  // The unicast goes out before the free space is counted, the broadcast after.
+  CHECK(grant(Subnet("10.32.128.0/24")) == Subnet("10.32.128.192/26"));
+  CHECK(ring == RingIn("ipam_unicast", 6));
+  CHECK(ring.ReportFree(kB, space));
+  CHECK(ring == RingIn("ipam_ring_gossip", 0));
+  CHECK(grant(Between("10.32.200.0", "10.32.200.4")) == Between("10.32.200.2", "10.32.200.4"));
+  CHECK(ring == RingIn("ipam_unicast", 7));
+  CHECK_FALSE(ring.ReportFree(kB, space));
+  CHECK(ring == RingIn("ipam_ring_gossip", 2));
+  CHECK(grant(Between("10.32.200.0", "10.32.200.4")) == Between("10.32.200.1", "10.32.200.2"));
+  CHECK(ring == RingIn("ipam_unicast", 8));
+  CHECK(grant(Between("10.32.200.0", "10.32.200.4")) == Between("10.32.200.0", "10.32.200.1"));
+  CHECK(ring == RingIn("ipam_unicast", 9));
+}
+
+TEST_CASE("A peer that takes another's ranges over says it in the versions of a 2.8 peer", "[ipam][golden]") {
+  Ring ring = RingIn("ipam_ring_gossip", 5);  // kB's last
+  const Ring after = RingIn("ipam_ring_gossip", 4);
+  CHECK(ring.Transfer(kB, kA) > 0);
+  Space space;
+  space.SetOwned(ring.RangesOf(kA));
+  CHECK(ring.ReportFree(kA, space));
+  REQUIRE(ring.entries().size() == after.entries().size());
+  for (std::size_t i = 0; i < after.entries().size(); ++i) {
+    INFO(after.entries()[i]);
+    CHECK(ring.entries()[i].token == after.entries()[i].token);
+    CHECK(ring.entries()[i].peer == after.entries()[i].peer);
+    // Of the taken ones all is known: what kB had used is free.
+    if (RingIn("ipam_ring_gossip", 5).entries()[i].peer == kB) CHECK(ring.entries()[i] == after.entries()[i]);
+  }
+}
+
+TEST_CASE("Somebody who hears what 2.8 peers said, in any order, has their last ring", "[ipam][golden]") {
+  std::vector<Ring> said;
+  for (const std::size_t index : {0, 1, 2, 3, 4, 5, 6}) said.push_back(RingIn("ipam_ring_gossip", index));
+  for (const std::size_t index : {6, 7, 8, 9}) said.push_back(RingIn("ipam_unicast", index));
+  Random random(1);
+  for (int order = 0; order < 50; ++order) {
+    for (std::size_t i = said.size(); i > 1; --i) std::swap(said[i - 1], said[random.Below(i)]);
+    Ring ring(Subnet("10.32.0.0/16"));
+    for (const Ring& theirs : said) CHECK(ring.Merge(PeerName(100), theirs, Space()).ok());
+    CHECK(ring == RingIn("ipam_ring_gossip", 6));
+  }
+  // Who was seeded otherwise, of another range, is refused.
+  Ring other = RingIn("ipam_ring_gossip", 7);
+  CHECK_FALSE(other.Merge(kC, said[0], Space()).ok());
 }
 
 }  // namespace
