@@ -73,6 +73,30 @@ TEST_CASE("Peers that tell before they record give an address twice", "[ipam]") 
   CHECK(found >= 5);
 }
 
+TEST_CASE("Under a careless operator peers may refuse each other, but none loses an address that it gave", "[ipam]") {
+  std::size_t refusals = 0;
+  std::size_t removals = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    INFO("seed " << seed);
+    RingWorldOptions options;
+    options.seed = seed;
+    options.careless_operator = true;
+    RingWorld world(options);
+    for (int step = 0; step < 800; ++step) {
+      world.Step();
+      if (world.failure().empty()) continue;
+      INFO("step " << step << "\n" << world.Describe());
+      FAIL(world.failure());
+    }
+    world.Settle();
+    CHECK(world.failure() == "");
+    refusals += world.refusal_count();
+    removals += world.removal_count();
+  }
+  CHECK(refusals > 100);
+  CHECK(removals > 50);
+}
+
 TEST_CASE("What peers that keep the rules have told gives the same ring in any order, once or twice, at once or not",
           "[ipam]") {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
