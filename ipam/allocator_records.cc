@@ -95,6 +95,7 @@ void Allocator::OnDurable(const IpamTelling& telling) {
   if (telling.state != nullptr && ownership_since_ != 0 && telling.sequence >= ownership_since_)
     ownership_is_durable_ = true;
   for (const std::string& key : writes_.Succeed(telling.sequence)) FreeBehind(key);
+  Settle();
 }
 
 void Allocator::OnPersistFailed(Now now, const AllocatorOutput& dropped) {

@@ -163,6 +163,17 @@ TEST_CASE("An allocation writes its own row, whoever else has addresses", "[ipam
   CHECK_FALSE(c.at(0).NextDeadline().has_value());
 }
 
+TEST_CASE("What is free again is reported on the next tick", "[ipam]") {
+  Cluster c({.peers = 1});
+  c.Allocate(0, "a");
+  c.RunFor(absl::Seconds(5));
+  CHECK(c.at(0).ring().entries()[0].free == 255);
+  c.Release(0, "a");
+  c.RunFor(absl::Seconds(5));
+  CHECK(c.at(0).ring().entries()[0].free == 256);
+  CHECK(std::get<RingRecord>(c.disk(0).at(RingKey())).entries == c.at(0).ring().entries());
+}
+
 TEST_CASE("An address whose record cannot be written goes back, once that is written", "[ipam]") {
   Cluster c({.peers = 1});
   c.FailDisk(0, true);

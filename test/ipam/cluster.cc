@@ -66,13 +66,17 @@ bool Cluster::Connected(Index a, Index b) const {
 
 OperationId Cluster::Do(Index i, IpamOperation operation) {
   const OperationId id = ++last_operation_;
-  Caller caller{i, "", false};
-  if (const auto* allocate = std::get_if<AllocateOperation>(&operation)) caller = {i, allocate->ident, true};
-  if (const auto* claim = std::get_if<ClaimOperation>(&operation)) caller = {i, claim->ident, true};
+  Caller caller{i, "", false, std::nullopt};
+  if (const auto* allocate = std::get_if<AllocateOperation>(&operation))
+    caller = {i, allocate->ident, true, std::nullopt};
+  if (const auto* claim = std::get_if<ClaimOperation>(&operation)) caller = {i, claim->ident, true, std::nullopt};
   if (const auto* release = std::get_if<ReleaseOperation>(&operation)) {
-    caller = {i, release->ident, false};
+    caller = {i, release->ident, false, release->address};
     StopUsing(i, release->ident, release->address);
   }
+  // Nobody there may rely on an address any more.
+  if (std::holds_alternative<ShutdownOperation>(operation))
+    absl::erase_if(in_use_, [&](const auto& use) { return use.second.peer == i; });
   callers_.emplace(id, caller);
   at(i).OnOperation(now_, id, std::move(operation));
   Collect(i);
@@ -301,8 +305,11 @@ void Cluster::Crash(Index i) {
   peer.allocator.reset();
   peer.resave_at.reset();
   std::erase_if(messages_, [&](const Message& m) { return m.from == i || m.to == i; });
-  for (auto& [id, caller] : callers_)
-    if (caller.peer == i && !replies_.contains(id)) replies_[id] = {id, absl::UnavailableError("crash"), {}, 0};
+  for (auto& [id, caller] : callers_) {
+    if (caller.peer != i || replies_.contains(id)) continue;
+    replies_[id] = {id, absl::UnavailableError("crash"), {}, 0};
+    if (!caller.wants_address) StopUsing(i, caller.ident, caller.releases);  // perhaps it was released
+  }
   TellTopology();
 }
 
@@ -364,7 +371,8 @@ void Cluster::OnReply(Index i, const AllocatorReply& reply) {
   REQUIRE(caller != callers_.end());
   if (replies_.contains(reply.operation)) violations_.push_back(absl::StrCat("answered twice: ", reply.operation));
   replies_[reply.operation] = reply;
-  if (!reply.status.ok()) return;
+  // Who asked for a release uses the address no more, whatever the disk says.
+  if (!reply.status.ok() && caller->second.wants_address) return;
   for (const Cidr& cidr : reply.addresses) {
     const IpAddress& address = cidr.address();
     if (!peers_[i].config.range.Contains(address)) continue;
@@ -377,10 +385,10 @@ void Cluster::OnReply(Index i, const AllocatorReply& reply) {
 }
 
 void Cluster::Use(Index i, const std::string& ident, const IpAddress& address) {
-  const auto [use, added] = in_use_.emplace(address, User{i, ident});
   // Who claims an address for an unknown holder is told "yes" when a known one has it.
-  const bool unknown = ident == address.ToString() && use->second.peer == i;
-  if (!added && !unknown && (use->second.peer != i || use->second.ident != ident))
+  if (ident == address.ToString() && at(i).Lookup(ident, std::nullopt).empty()) return;
+  const auto [use, added] = in_use_.emplace(address, User{i, ident});
+  if (!added && (use->second.peer != i || use->second.ident != ident))
     violations_.push_back(absl::StrCat(address.ToString(), " given to ", ident, " on ", i, " is in use by ",
                                        use->second.ident, " on ", use->second.peer));
 }
@@ -401,6 +409,52 @@ void Cluster::CheckAll() {
     const std::vector<Cidr> held = at(user.peer).Lookup(user.ident, std::nullopt);
     CHECK(std::any_of(held.begin(), held.end(), [&](const Cidr& cidr) { return cidr.address() == address; }));
   }
+}
+
+void Cluster::CheckHoldings() {
+  absl::btree_map<IpAddress, Index> holders;
+  for (Index i = 0; i < size(); ++i) {
+    if (!alive(i)) continue;
+    REQUIRE(at(i).CheckInvariants() == absl::OkStatus());
+    for (const auto& [ident, record] : at(i).allocations()) {
+      for (const Cidr& cidr : record.addresses) {
+        if (!peers_[i].config.range.Contains(cidr.address())) continue;
+        const auto [holder, added] = holders.emplace(cidr.address(), i);
+        INFO(cidr << " on " << i << " and " << holder->second);
+        REQUIRE(added);
+      }
+    }
+  }
+}
+
+std::string Cluster::Describe() const {
+  std::string text;
+  for (Index i = 0; i < size(); ++i) {
+    if (!alive(i)) continue;
+    const Allocator& allocator = *peers_[i].allocator;
+    absl::StrAppend(&text, "\npeer ", i, ": ", ToString(allocator.ring()), "\n  waiting ",
+                    allocator.Status().pending_allocations.size());
+    for (const auto& [ident, record] : allocator.allocations())
+      absl::StrAppend(&text, ", ", ident, " ", TextOf(record.addresses));
+  }
+  return text;
+}
+
+bool Cluster::HasFreeAddress() const {
+  const AddressRange range = Cidr::Parse(options_.range).value().Range();
+  for (absl::uint128 offset = 1; offset + 1 < range.size; ++offset) {
+    const IpAddress address = AddressAt(range.start.family(), range.start.value() + offset);
+    for (const Peer& peer : peers_) {
+      if (peer.allocator == nullptr || peer.allocator->ring().OwnerOf(address) != peer.config.self) continue;
+      const auto& rows = peer.allocator->allocations();
+      const bool held = std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+        return std::any_of(row.second.addresses.begin(), row.second.addresses.end(),
+                           [&](const Cidr& cidr) { return cidr.address() == address; });
+      });
+      if (!held) return true;
+    }
+  }
+  return false;
 }
 
 void Cluster::CheckConverged() {

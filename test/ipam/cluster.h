@@ -7,7 +7,6 @@
 #include <deque>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,6 +91,12 @@ class Cluster {
   // Every caller still has what it was told. Every allocator's invariants hold. What waits is not asked.
   void CheckAll();
   void CheckConverged();
+  // The allocators themselves, with whatever they have not told anybody: no address on two peers.
+  void CheckHoldings();
+  // Somebody alive could give an address of the range that nobody holds.
+  bool HasFreeAddress() const;
+  // Rings and rows, for failing tests.
+  std::string Describe() const;
 
   const absl::btree_map<std::string, IpamRecord>& disk(Index i) const { return peers_[i].disk; }
   absl::btree_map<std::string, IpamRecord>& disk(Index i) { return peers_[i].disk; }
@@ -128,6 +133,7 @@ class Cluster {
     Index peer = 0;
     std::string ident;
     bool wants_address = false;
+    std::optional<IpAddress> releases;  // none: all of them
   };
 
   bool Connected(Index a, Index b) const;
