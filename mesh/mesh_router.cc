@@ -427,6 +427,7 @@ void MeshRouter::Finish(Now now, MeshOutput& out) {
 void MeshRouter::UpdateRoutes(Now now) {
   routes_at_.reset();
   routes_done_at_ = now.monotonic;
+  ++route_generation_;
   routes_.Update();
 }
 

@@ -108,6 +108,10 @@ class MeshRouter {
   std::optional<ConnectionId> ConnectionTo(PeerName peer) const;
   // Direct peers as given, in order of their texts.
   std::vector<std::string> DirectPeers() const { return maker_.DirectPeers(/*active_only=*/false); }
+  // How many of them are still tried or connected.
+  std::size_t ActiveDirectPeerCount() const { return maker_.DirectPeers(/*active_only=*/true).size(); }
+  // Changes whenever the routes may have.
+  std::uint64_t route_generation() const { return route_generation_; }
   MeshStatus Status(Now now) const;
   std::size_t connection_count() const { return neighbours_.size(); }
 
@@ -196,7 +200,8 @@ class MeshRouter {
 
   std::optional<MonotonicTime> routes_at_;       // the routes are to be recomputed
   std::optional<MonotonicTime> routes_done_at_;  // last time
-  std::optional<MonotonicTime> own_update_at_;   // our own record is to be told
+  std::uint64_t route_generation_ = 0;
+  std::optional<MonotonicTime> own_update_at_;  // our own record is to be told
   std::optional<MonotonicTime> garbage_at_;
   std::optional<MonotonicTime> gossip_at_;
   absl::btree_set<PeerName> own_update_;                         // told with it

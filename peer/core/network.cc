@@ -53,6 +53,18 @@ void Network::Forget(Now now, const std::vector<std::string>& peers, NetworkOutp
   Settle(now, out);
 }
 
+absl::Status Network::Unicast(Now now, absl::string_view channel, PeerName destination, ByteView payload,
+                              NetworkOutput& out) {
+  const absl::Status sent = mesh_.Unicast(now, channel, destination, payload, out.mesh);
+  Settle(now, out);
+  return sent;
+}
+
+void Network::Broadcast(Now now, absl::string_view channel, const GossipData& data, NetworkOutput& out) {
+  mesh_.Broadcast(now, channel, data, out.mesh);
+  Settle(now, out);
+}
+
 void Network::OnTimer(Now now, NetworkOutput& out) {
   mesh_.OnTimer(now, out.mesh);
   overlay_.OnTimer(now);

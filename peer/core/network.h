@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "base/entropy.h"
+#include "base/gossiper.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "mesh/mesh_router.h"
@@ -22,6 +24,9 @@ class Network {
   // References outlive the network.
   Network(MeshConfig config, EntropySource& entropy, Logger& logger);
 
+  // Before Start; see MeshRouter::AddChannel.
+  void AddChannel(absl::string_view name, Gossiper& gossiper) { mesh_.AddChannel(name, gossiper); }
+
   void Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out);
   // Ends every connection; nothing happens afterwards.
   void Stop(Now now, absl::string_view reason, NetworkOutput& out);
@@ -29,6 +34,10 @@ class Network {
   void OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out);
   void Connect(Now now, const std::vector<DirectPeer>& peers, bool replace, NetworkOutput& out);
   void Forget(Now now, const std::vector<std::string>& peers, NetworkOutput& out);
+
+  // To one peer, or to all; see MeshRouter.
+  absl::Status Unicast(Now now, absl::string_view channel, PeerName destination, ByteView payload, NetworkOutput& out);
+  void Broadcast(Now now, absl::string_view channel, const GossipData& data, NetworkOutput& out);
 
   void OnTimer(Now now, NetworkOutput& out);
   std::optional<MonotonicTime> NextDeadline() const;
