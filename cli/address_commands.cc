@@ -1,4 +1,4 @@
-// Commands that give and take addresses: attach, detach, expose, hide.
+// Commands that give and take addresses: attach, detach, expose, hide, prime, rmpeer.
 #include <algorithm>
 #include <filesystem>
 #include <initializer_list>
@@ -51,16 +51,14 @@ std::optional<Target> SplitTarget(const CommandContext& context) {
 }
 
 int PrintAddresses(CommandContext& context, const absl::StatusOr<v1::AddressList>& list) {
+  if (absl::IsFailedPrecondition(list.status()) && absl::EndsWith(list.status().message(), "'net:'")) {
+    context.err << list.status().message() << "\n";  // to the letter: contract A2-12
+    return kExitFailure;
+  }
   if (!list.ok()) return Fail(context, list.status());
   for (const std::string& warning : list->warnings()) context.err << warning << "\n";
   if (list->addresses_size() > 0) context.out << absl::StrJoin(list->addresses(), " ") << "\n";
   return kExitSuccess;
-}
-
-int FailAddresses(CommandContext& context, const absl::Status& status) {
-  if (!absl::IsFailedPrecondition(status)) return Fail(context, status);
-  context.err << status.message() << "\n";  // to the letter: contract A2-12
-  return kExitFailure;
 }
 
 template <typename Request>
@@ -79,7 +77,7 @@ int RunAttach(CommandContext& context) {
   const std::optional<Target> target = HasFlag(context) ? std::nullopt : SplitTarget(context);
   if (!target) return FailUsage(context);
   const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(target->addresses);
-  if (!addresses.ok()) return FailAddresses(context, addresses.status());
+  if (!addresses.ok()) return Fail(context, addresses.status());
   request.set_container(target->container);
   SetAddresses(*addresses, request);
   return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Attach(request)); });
@@ -92,7 +90,7 @@ int RunDetach(CommandContext& context) {
   request.set_container(target->container);
   if (!target->addresses.empty()) {
     const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(target->addresses);
-    if (!addresses.ok()) return FailAddresses(context, addresses.status());
+    if (!addresses.ok()) return Fail(context, addresses.status());
     SetAddresses(*addresses, request);
   }
   return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Detach(request)); });
@@ -104,7 +102,7 @@ int RunExpose(CommandContext& context) {
   request.set_without_masquerade(TakeFlag(context, "--without-masquerade"));
   if (HasFlag(context)) return FailUsage(context);
   const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(context.args);
-  if (!addresses.ok()) return FailAddresses(context, addresses.status());
+  if (!addresses.ok()) return Fail(context, addresses.status());
   SetAddresses(*addresses, request);
   return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Expose(request)); });
 }
@@ -114,10 +112,31 @@ int RunHide(CommandContext& context) {
   v1::HideRequest request;
   if (!context.args.empty()) {
     const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(context.args);
-    if (!addresses.ok()) return FailAddresses(context, addresses.status());
+    if (!addresses.ok()) return Fail(context, addresses.status());
     SetAddresses(*addresses, request);
   }
   return WithPeer(context, [&](PeerClient& peer) { return PrintAddresses(context, peer.Hide(request)); });
+}
+
+int RunPrime(CommandContext& context) {
+  if (!context.args.empty()) return FailUsage(context);
+  return WithPeer(context, [&](PeerClient& peer) {
+    const absl::Status primed = peer.AwaitRing();
+    if (absl::IsNotFound(primed)) return kExitNotFound;  // contract A2-06
+    return primed.ok() ? kExitSuccess : Fail(context, primed);
+  });
+}
+
+int RunRmpeer(CommandContext& context) {
+  if (context.args.empty() || HasFlag(context)) return FailUsage(context);
+  return WithPeer(context, [&](PeerClient& peer) {
+    for (const std::string& gone : context.args) {
+      const absl::StatusOr<std::uint64_t> count = peer.TakeOver(gone);
+      if (!count.ok()) return Fail(context, count.status());
+      context.out << *count << " IPs taken over from " << gone << "\n";
+    }
+    return kExitSuccess;
+  });
 }
 
 }  // namespace weave

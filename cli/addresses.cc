@@ -9,10 +9,6 @@
 namespace weave {
 namespace {
 
-absl::Status NeedsAllocator() {
-  return absl::FailedPreconditionError("IP address allocation must be enabled to use 'net:'");  // contract A2-12
-}
-
 absl::StatusOr<Cidr> ParseCidr(absl::string_view arg, absl::string_view text) {
   const absl::StatusOr<Cidr> cidr = Cidr::Parse(text);
   if (!cidr.ok() || !cidr->address().IsV4())
@@ -26,8 +22,9 @@ absl::StatusOr<Cidr> ParseCidr(absl::string_view arg, absl::string_view text) {
 absl::StatusOr<std::string> ParseAddress(absl::string_view arg) {
   absl::string_view text = arg;
   if (absl::ConsumePrefix(&text, "net:")) {
-    if (text != "default") RETURN_IF_ERROR(ParseCidr(arg, text).status());
-    return NeedsAllocator();
+    if (text == "default") return std::string(arg);
+    ASSIGN_OR_RETURN(const Cidr subnet, ParseCidr(arg, text));
+    return absl::StrCat("net:", subnet.ToString());
   }
   absl::ConsumePrefix(&text, "ip:");
   ASSIGN_OR_RETURN(const Cidr cidr, ParseCidr(arg, text));
@@ -46,7 +43,6 @@ bool LooksLikeAddress(absl::string_view arg) {
 }
 
 absl::StatusOr<std::vector<std::string>> ParseAddresses(absl::Span<const std::string> args) {
-  if (args.empty()) return NeedsAllocator();
   std::vector<std::string> addresses;
   for (const std::string& arg : args) {
     ASSIGN_OR_RETURN(std::string address, ParseAddress(arg));

@@ -14,8 +14,8 @@ namespace weave {
 // digits and dots with a slash, or an IPv6 address with a slash. A path never does: it begins with '/' or '.'.
 bool LooksLikeAddress(absl::string_view arg);
 
-// The addresses as `a.b.c.d/n`, in the order given. InvalidArgument names the first bad one. FailedPrecondition for
-// net:..., which asks for an allocator that this build does not have; also for an empty list, which means net:default.
+// The addresses as the peer takes them, `a.b.c.d/n`, `net:a.b.c.d/n` or `net:default`, in the order given.
+// InvalidArgument names the first bad one.
 absl::StatusOr<std::vector<std::string>> ParseAddresses(absl::Span<const std::string> args);
 
 }  // namespace weave

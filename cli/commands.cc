@@ -16,6 +16,8 @@ constexpr Command kCommands[] = {
      "[--no-restart] [--name <name>] [--nickname <nickname>]\n"
      "[--host <ip_address>] [--port <port>]\n"
      "[--http-addr <address>] [--status-addr <address>]\n"
+     "[--ipalloc-range <cidr> [--ipalloc-default-subnet <cidr>]]\n"
+     "[--ipalloc-init consensus[=<count>] | seed=<peer>,... | observer]\n"
      "[--no-fastdp] [--mtu <bytes>] [--weave-bridge <name>]\n"
      "[--log-level=debug|info|warning|error]\n"
      "[<any other flag of weaver>] <peer> ..."},
@@ -25,10 +27,12 @@ constexpr Command kCommands[] = {
     {"forget", CommandKind::kShown, RunForget, "<peer> ..."},
     {"attach", CommandKind::kShown, RunAttach,
      "[--without-dns] [--no-multicast-route]\n"
-     "<addr> ... <container>"},
+     "[<addr> ...] <container>"},
     {"detach", CommandKind::kShown, RunDetach, "[<addr> ...] <container>"},
-    {"expose", CommandKind::kShown, RunExpose, "[--without-masquerade] <addr> ..."},
+    {"expose", CommandKind::kShown, RunExpose, "[--without-masquerade] [<addr> ...]"},
     {"hide", CommandKind::kShown, RunHide, "[<addr> ...]"},
+    {"prime", CommandKind::kShown, RunPrime},
+    {"rmpeer", CommandKind::kShown, RunRmpeer, "<peer_name_or_nickname> ..."},
     {"ps", CommandKind::kShown, RunPs, "[<container> ...]"},
     {"status", CommandKind::kShown, RunStatus, "[targets | connections | peers | dns | ipam]"},
     {"report", CommandKind::kShown, RunReport, "[-f <template>]"},
@@ -49,14 +53,12 @@ constexpr Command kCommands[] = {
 
     {"setup", CommandKind::kLater},
     {"setup-cni", CommandKind::kLater},
-    {"prime", CommandKind::kLater},
     {"env", CommandKind::kLater},
     {"config", CommandKind::kLater},
     {"dns-args", CommandKind::kLater},
     {"dns-add", CommandKind::kLater},
     {"dns-remove", CommandKind::kLater},
     {"dns-lookup", CommandKind::kLater},
-    {"rmpeer", CommandKind::kLater},
     {"attach-bridge", CommandKind::kLater},
 };
 

@@ -51,5 +51,7 @@ int RunAttach(CommandContext& context);  // address_commands.cc
 int RunDetach(CommandContext& context);
 int RunExpose(CommandContext& context);
 int RunHide(CommandContext& context);
+int RunPrime(CommandContext& context);
+int RunRmpeer(CommandContext& context);
 
 }  // namespace weave

@@ -11,6 +11,7 @@ namespace weave {
 namespace {
 
 constexpr char kDefaultHttpAddress[] = "127.0.0.1:6784";  // spec/control.md section 1
+constexpr char kDefaultIpallocRange[] = "10.32.0.0/12";   // section 6
 constexpr char kDefaultStatusAddress[] = "127.0.0.1:6782";
 
 // A view of the command line that finds flags by name, as weaver reads them: `--x v` or `--x=v`, until `--`.
@@ -90,6 +91,7 @@ absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const 
                                       const Environment& environment, const LinkExists& link_exists) {
   LaunchPlan plan;
   plan.weaver_args = FlagsOfEnvironment(environment, link_exists);
+  plan.weaver_args.push_back(absl::StrCat("--ipalloc-range=", kDefaultIpallocRange));
   plan.weaver_args.push_back("--db-prefix=" + instance.default_db_prefix());
   plan.weaver_args.push_back("--api-socket=" + instance.api_socket);
   bool flags_ended = false;

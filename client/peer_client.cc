@@ -144,6 +144,32 @@ absl::StatusOr<Reply> PeerClient::Call(grpc::Status (v1::Peer::Stub::*method)(gr
   return reply;
 }
 
+template <typename Request, typename Reply>
+absl::StatusOr<Reply> PeerClient::CallAndWait(std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (
+                                                  v1::Peer::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                                           grpc::CompletionQueue*),
+                                              const Request& request) {
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  Reply reply;
+  grpc::Status status;
+  const std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> call =
+      (stub_.get()->*method)(&context, request, &queue);
+  call->Finish(&reply, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  absl::Status dead;
+  while (queue.AsyncNext(&tag, &ok, DeadlineIn(deadlines_.pulse)) == grpc::CompletionQueue::TIMEOUT) {
+    dead = GetInfo().status();
+    if (dead.ok()) continue;
+    context.TryCancel();
+    queue.Next(&tag, &ok);
+    return dead;
+  }
+  RETURN_IF_ERROR(ToStatus(status, deadlines_.pulse));
+  return reply;
+}
+
 absl::StatusOr<v1::PeerInfo> PeerClient::GetInfo() {
   return Call(&v1::Peer::Stub::GetInfo, v1::GetInfoRequest(), deadlines_.query);
 }
@@ -176,7 +202,7 @@ absl::Status PeerClient::Forget(const std::vector<std::string>& peers) {
 }
 
 absl::StatusOr<v1::AddressList> PeerClient::Attach(const v1::AttachRequest& request) {
-  return Call(&v1::Peer::Stub::Attach, request, deadlines_.change);
+  return CallAndWait(&v1::Peer::Stub::AsyncAttach, request);
 }
 
 absl::StatusOr<v1::AddressList> PeerClient::Detach(const v1::DetachRequest& request) {
@@ -188,11 +214,46 @@ absl::StatusOr<v1::EndpointList> PeerClient::ListEndpoints(const v1::ListEndpoin
 }
 
 absl::StatusOr<v1::AddressList> PeerClient::Expose(const v1::ExposeRequest& request) {
-  return Call(&v1::Peer::Stub::Expose, request, deadlines_.change);
+  return CallAndWait(&v1::Peer::Stub::AsyncExpose, request);
 }
 
 absl::StatusOr<v1::AddressList> PeerClient::Hide(const v1::HideRequest& request) {
   return Call(&v1::Peer::Stub::Hide, request, deadlines_.change);
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Allocate(const v1::AllocateRequest& request) {
+  return CallAndWait(&v1::Peer::Stub::AsyncAllocate, request);
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Claim(const v1::ClaimRequest& request) {
+  return CallAndWait(&v1::Peer::Stub::AsyncClaim, request);
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Lookup(const v1::LookupRequest& request) {
+  return Call(&v1::Peer::Stub::Lookup, request, deadlines_.query);
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::Release(const v1::ReleaseRequest& request) {
+  return Call(&v1::Peer::Stub::Release, request, deadlines_.change);
+}
+
+absl::StatusOr<v1::AllocationList> PeerClient::ListAllocations() {
+  return Call(&v1::Peer::Stub::ListAllocations, v1::ListAllocationsRequest(), deadlines_.query);
+}
+
+absl::Status PeerClient::AwaitRing() {
+  return CallAndWait(&v1::Peer::Stub::AsyncAwaitRing, v1::AwaitRingRequest()).status();
+}
+
+absl::StatusOr<std::uint64_t> PeerClient::TakeOver(absl::string_view peer) {
+  v1::TakeOverRequest request;
+  request.set_peer(std::string(peer));
+  ASSIGN_OR_RETURN(const v1::TakeOverReply reply, Call(&v1::Peer::Stub::TakeOver, request, deadlines_.change));
+  return reply.address_count();
+}
+
+absl::Status PeerClient::GiveAway() {
+  return Call(&v1::Peer::Stub::GiveAway, v1::GiveAwayRequest(), deadlines_.change).status();
 }
 
 absl::Status PeerClient::Reset() {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,9 +23,11 @@ struct PeerDeadlines {
   Duration query = absl::Seconds(3);  // contract A1-07
   Duration change = absl::Seconds(30);
   Duration stop = absl::Seconds(2);
+  Duration pulse = absl::Seconds(3);  // how often a peer that lets us wait is asked whether it lives
 };
 
-// One thread at a time. Nothing is retried and a broken connection is not made anew: connect again.
+// Calls that may wait for other peers (an address, the ring) have no deadline: they end when the peer answers, or no
+// longer lives. One thread at a time. Nothing is retried and a broken connection is not made anew: connect again.
 //
 // A status of the peer comes back as it is: the gRPC codes are absl's. Beside those:
 //   DeadlineExceeded  no answer in time: "the peer (pid N) does not answer: ..."
@@ -66,6 +69,18 @@ class PeerClient {
   absl::StatusOr<v1::EndpointList> ListEndpoints(const v1::ListEndpointsRequest& request);
   absl::StatusOr<v1::AddressList> Expose(const v1::ExposeRequest& request);
   absl::StatusOr<v1::AddressList> Hide(const v1::HideRequest& request);
+
+  // ---- addresses for holders whose interfaces others make (proto/weave/v1/peer.proto) ----
+  absl::StatusOr<v1::AddressList> Allocate(const v1::AllocateRequest& request);
+  absl::StatusOr<v1::AddressList> Claim(const v1::ClaimRequest& request);
+  absl::StatusOr<v1::AddressList> Lookup(const v1::LookupRequest& request);
+  absl::StatusOr<v1::AddressList> Release(const v1::ReleaseRequest& request);
+  absl::StatusOr<v1::AllocationList> ListAllocations();
+  absl::Status AwaitRing();
+  // How many addresses were taken over.
+  absl::StatusOr<std::uint64_t> TakeOver(absl::string_view peer);
+  absl::Status GiveAway();
+
   absl::Status Reset();
 
   // OK too when the connection ends instead of an answer: the peer was quicker with ending than with replying.
@@ -77,6 +92,11 @@ class PeerClient {
   template <typename Request, typename Reply>
   absl::StatusOr<Reply> Call(grpc::Status (v1::Peer::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
                              const Request& request, Duration deadline);
+  // Without a deadline, but the peer must go on answering GetInfo.
+  template <typename Request, typename Reply>
+  absl::StatusOr<Reply> CallAndWait(std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (v1::Peer::Stub::*method)(
+                                        grpc::ClientContext*, const Request&, grpc::CompletionQueue*),
+                                    const Request& request);
   absl::Status ToStatus(const grpc::Status& status, Duration deadline) const;
   bool ConnectionEnded() const;
 

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "host/netlink.h"
 #include "host/routes.h"
+#include "peer/address_wish.h"
 #include "peer/core/address_index.h"
 
 namespace weave {
@@ -19,34 +20,36 @@ constexpr int kMaxAddressCount = 256;
 
 using Texts = google::protobuf::RepeatedPtrField<std::string>;
 
-absl::StatusOr<std::vector<Cidr>> ParseAddresses(const Texts& texts) {
+absl::StatusOr<std::vector<AddressWish>> ParseWishes(const Texts& texts) {
   if (texts.size() > kMaxAddressCount)
     return absl::InvalidArgumentError(absl::StrCat(texts.size(), " addresses given, want at most ", kMaxAddressCount));
-  std::vector<Cidr> addresses;
+  std::vector<AddressWish> wishes;
   for (const std::string& text : texts) {
-    ASSIGN_OR_RETURN(const Cidr address, Cidr::Parse(text));
-    addresses.push_back(address);
+    ASSIGN_OR_RETURN(AddressWish wish, ParseAddressWish(text));
+    wishes.push_back(std::move(wish));
   }
-  return addresses;
+  return wishes;
 }
 
 // Nothing: a text is no address, and the call has been told.
-std::optional<std::vector<Cidr>> AddressesOf(ApiCall& call, const Texts& texts) {
-  absl::StatusOr<std::vector<Cidr>> addresses = ParseAddresses(texts);
-  if (addresses.ok()) return *std::move(addresses);
-  call.Finish(addresses.status());
+std::optional<std::vector<AddressWish>> WishesOf(ApiCall& call, const Texts& texts) {
+  absl::StatusOr<std::vector<AddressWish>> wishes = ParseWishes(texts);
+  if (wishes.ok()) return *std::move(wishes);
+  call.Finish(wishes.status());
   return std::nullopt;
 }
 
 // An address that this host would reach by another route is attached all the same (contract A2-12).
-std::vector<std::string> RouteWarnings(const std::vector<Cidr>& addresses, const std::string& bridge) {
+std::vector<std::string> RouteWarnings(const std::vector<AddressWish>& wishes, const std::string& bridge) {
   std::vector<std::string> warnings;
   absl::StatusOr<Netlink> netlink = Netlink::Open();
   if (!netlink.ok()) return warnings;
-  for (const Cidr& address : addresses) {
-    absl::StatusOr<std::optional<RouteOverlap>> overlap = FindRouteTo(*netlink, address.address(), bridge);
+  for (const AddressWish& wish : wishes) {
+    const auto* address = std::get_if<Cidr>(&wish);
+    if (address == nullptr) continue;
+    absl::StatusOr<std::optional<RouteOverlap>> overlap = FindRouteTo(*netlink, address->address(), bridge);
     if (overlap.ok() && overlap->has_value())
-      warnings.push_back(absl::StrCat("WARNING: ", address.ToString(), " overlaps with the route ",
+      warnings.push_back(absl::StrCat("WARNING: ", address->ToString(), " overlaps with the route ",
                                       (*overlap)->ToString(), " of this host"));
   }
   return warnings;
@@ -91,9 +94,9 @@ void ApiService::OnLoop(CallPtr call, absl::AnyInvocable<void(const CallPtr&)> s
   });
 }
 
-void ApiService::Resolve(CallPtr call, std::vector<std::string> containers, std::vector<Cidr> addresses,
+void ApiService::Resolve(CallPtr call, std::vector<std::string> containers, std::vector<AddressWish> wishes,
                          absl::AnyInvocable<void(const CallPtr&, Resolved)> then) {
-  resolvers_.Submit([this, call = std::move(call), containers = std::move(containers), addresses = std::move(addresses),
+  resolvers_.Submit([this, call = std::move(call), containers = std::move(containers), wishes = std::move(wishes),
                      then = std::move(then)]() mutable {
     Resolved resolved;
     for (const std::string& container : containers) {
@@ -101,7 +104,7 @@ void ApiService::Resolve(CallPtr call, std::vector<std::string> containers, std:
       if (!sandbox.ok()) return call->Finish(sandbox.status());
       resolved.sandboxes.push_back({sandbox->ident, sandbox->netns_path, sandbox->netns_inode});
     }
-    resolved.warnings = RouteWarnings(addresses, options_.bridge);
+    resolved.warnings = RouteWarnings(wishes, options_.bridge);
     OnLoop(std::move(call), [then = std::move(then), resolved = std::move(resolved)](const CallPtr& c) mutable {
       then(c, std::move(resolved));
     });
@@ -109,12 +112,27 @@ void ApiService::Resolve(CallPtr call, std::vector<std::string> containers, std:
 }
 
 void ApiService::Submit(const CallPtr& call, ApiRequest request, v1::AddressList* list) {
-  const RequestId id = driver_.Submit(std::move(request), [call, list](const Reply& reply) {
-    if (call->finished()) return;
+  Ask(call, std::move(request), [list](const Reply& reply) {
     for (const Cidr& address : reply.addresses) list->add_addresses(address.ToString());
+  });
+}
+
+void ApiService::Ask(const CallPtr& call, ApiRequest request, absl::AnyInvocable<void(const Reply&)> fill) {
+  const RequestId id = driver_.Submit(std::move(request), [call, fill = std::move(fill)](const Reply& reply) mutable {
+    if (call->finished()) return;
+    fill(reply);
     call->Finish(reply.status);
   });
   call->OnGone([this, id] { loop_.Post([this, id] { driver_.Cancel(id); }); });
+}
+
+void ApiService::CheckAlive(std::string container, absl::AnyInvocable<void(bool alive)> done) {
+  resolvers_.Submit([this, container = std::move(container), done = std::move(done)]() mutable {
+    const absl::Status found = ResolveSandbox(options_.sandbox, container).status();
+    const bool unknown =
+        absl::IsUnavailable(found) || absl::IsDeadlineExceeded(found) || options_.sandbox.docker.address.empty();
+    done(found.ok() || unknown);
+  });
 }
 
 grpc::ServerUnaryReactor* ApiService::GetInfo(grpc::CallbackServerContext*, const v1::GetInfoRequest*,
@@ -187,13 +205,13 @@ grpc::ServerUnaryReactor* ApiService::Forget(grpc::CallbackServerContext*, const
 grpc::ServerUnaryReactor* ApiService::Attach(grpc::CallbackServerContext*, const v1::AttachRequest* request,
                                              v1::AddressList* list) {
   auto [reactor, call] = Open();
-  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
-  if (!addresses.has_value()) return reactor;
+  std::optional<std::vector<AddressWish>> wishes = WishesOf(*call, request->addresses());
+  if (!wishes.has_value()) return reactor;
   const bool multicast_route = !request->no_multicast_route();
-  Resolve(std::move(call), {request->container()}, *addresses,
-          [this, list, multicast_route, addresses = *addresses](const CallPtr& c, Resolved resolved) {
+  Resolve(std::move(call), {request->container()}, *wishes,
+          [this, list, multicast_route, wishes = *wishes](const CallPtr& c, Resolved resolved) {
             for (const std::string& warning : resolved.warnings) list->add_warnings(warning);
-            Submit(c, weave::AttachRequest{resolved.sandboxes.front(), addresses, multicast_route}, list);
+            Submit(c, weave::AttachRequest{resolved.sandboxes.front(), wishes, multicast_route}, list);
           });
   return reactor;
 }
@@ -201,11 +219,11 @@ grpc::ServerUnaryReactor* ApiService::Attach(grpc::CallbackServerContext*, const
 grpc::ServerUnaryReactor* ApiService::Detach(grpc::CallbackServerContext*, const v1::DetachRequest* request,
                                              v1::AddressList* list) {
   auto [reactor, call] = Open();
-  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
-  if (!addresses.has_value()) return reactor;
+  std::optional<std::vector<AddressWish>> wishes = WishesOf(*call, request->addresses());
+  if (!wishes.has_value()) return reactor;
   Resolve(std::move(call), {request->container()}, {},
-          [this, list, addresses = *addresses](const CallPtr& c, const Resolved& resolved) {
-            Submit(c, weave::DetachRequest{resolved.sandboxes.front(), addresses}, list);
+          [this, list, wishes = *wishes](const CallPtr& c, const Resolved& resolved) {
+            Submit(c, weave::DetachRequest{resolved.sandboxes.front(), wishes}, list);
           });
   return reactor;
 }
@@ -247,10 +265,10 @@ void ApiService::FillEndpoints(const PeerSnapshot& snapshot, bool with_host, con
 grpc::ServerUnaryReactor* ApiService::Expose(grpc::CallbackServerContext*, const v1::ExposeRequest* request,
                                              v1::AddressList* list) {
   auto [reactor, call] = Open();
-  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
-  if (!addresses.has_value()) return reactor;
+  std::optional<std::vector<AddressWish>> wishes = WishesOf(*call, request->addresses());
+  if (!wishes.has_value()) return reactor;
   OnLoop(std::move(call),
-         [this, list, expose = weave::ExposeRequest{*std::move(addresses), !request->without_masquerade()}](
+         [this, list, expose = weave::ExposeRequest{*std::move(wishes), !request->without_masquerade()}](
              const CallPtr& c) { Submit(c, expose, list); });
   return reactor;
 }
@@ -258,10 +276,10 @@ grpc::ServerUnaryReactor* ApiService::Expose(grpc::CallbackServerContext*, const
 grpc::ServerUnaryReactor* ApiService::Hide(grpc::CallbackServerContext*, const v1::HideRequest* request,
                                            v1::AddressList* list) {
   auto [reactor, call] = Open();
-  std::optional<std::vector<Cidr>> addresses = AddressesOf(*call, request->addresses());
-  if (!addresses.has_value()) return reactor;
+  std::optional<std::vector<AddressWish>> wishes = WishesOf(*call, request->addresses());
+  if (!wishes.has_value()) return reactor;
   OnLoop(std::move(call),
-         [this, list, hide = weave::HideRequest{*std::move(addresses)}](const CallPtr& c) { Submit(c, hide, list); });
+         [this, list, hide = weave::HideRequest{*std::move(wishes)}](const CallPtr& c) { Submit(c, hide, list); });
   return reactor;
 }
 

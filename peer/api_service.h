@@ -24,6 +24,7 @@ struct ApiHooks {
   std::function<v1::PeerInfo()> info;
   std::function<PeerSnapshot()> snapshot;
   std::function<std::string()> bridge_mac;
+  std::function<const Allocator*()> allocator = [] { return nullptr; };  // null: there is none
   std::function<absl::StatusOr<std::string>(const std::string& page)> status_page;
   std::function<void()> stop;
   // Called on the loop too, but made into text elsewhere.
@@ -50,6 +51,10 @@ class ApiService final : public v1::Peer::CallbackService {
   // The loop has stopped for good: answers every call that is open or comes later with Unavailable.
   void Close();
 
+  // Whether `container` runs, asked of Docker in a worker; `done` is called there. Who cannot be asked about counts as
+  // alive.
+  void CheckAlive(std::string container, absl::AnyInvocable<void(bool alive)> done);
+
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext*, const v1::GetInfoRequest*, v1::PeerInfo*) override;
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext*, const v1::GetStatusRequest*,
                                       v1::StatusPage*) override;
@@ -63,6 +68,19 @@ class ApiService final : public v1::Peer::CallbackService {
                                           v1::EndpointList*) override;
   grpc::ServerUnaryReactor* Expose(grpc::CallbackServerContext*, const v1::ExposeRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* Hide(grpc::CallbackServerContext*, const v1::HideRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* Allocate(grpc::CallbackServerContext*, const v1::AllocateRequest*,
+                                     v1::AddressList*) override;
+  grpc::ServerUnaryReactor* Claim(grpc::CallbackServerContext*, const v1::ClaimRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* Lookup(grpc::CallbackServerContext*, const v1::LookupRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* Release(grpc::CallbackServerContext*, const v1::ReleaseRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* ListAllocations(grpc::CallbackServerContext*, const v1::ListAllocationsRequest*,
+                                            v1::AllocationList*) override;
+  grpc::ServerUnaryReactor* AwaitRing(grpc::CallbackServerContext*, const v1::AwaitRingRequest*,
+                                      v1::AwaitRingReply*) override;
+  grpc::ServerUnaryReactor* TakeOver(grpc::CallbackServerContext*, const v1::TakeOverRequest*,
+                                     v1::TakeOverReply*) override;
+  grpc::ServerUnaryReactor* GiveAway(grpc::CallbackServerContext*, const v1::GiveAwayRequest*,
+                                     v1::GiveAwayReply*) override;
   grpc::ServerUnaryReactor* Reset(grpc::CallbackServerContext*, const v1::ResetRequest*, v1::ResetReply*) override;
   grpc::ServerUnaryReactor* Stop(grpc::CallbackServerContext*, const v1::StopRequest*, v1::StopReply*) override;
 
@@ -79,10 +97,12 @@ class ApiService final : public v1::Peer::CallbackService {
   // Runs `step` on the loop unless the call was finished meanwhile.
   void OnLoop(CallPtr call, absl::AnyInvocable<void(const CallPtr&)> step);
   // Resolves containers in a worker, then runs `then` on the loop; a failure finishes the call.
-  void Resolve(CallPtr call, std::vector<std::string> containers, std::vector<Cidr> addresses,
+  void Resolve(CallPtr call, std::vector<std::string> containers, std::vector<AddressWish> wishes,
                absl::AnyInvocable<void(const CallPtr&, Resolved)> then);
   // On the loop: asks the core; cancels when the caller goes; fills `list`.
   void Submit(const CallPtr& call, ApiRequest request, v1::AddressList* list);
+  // The same for any reply; `fill` is called before the call is finished, unless it was.
+  void Ask(const CallPtr& call, ApiRequest request, absl::AnyInvocable<void(const Reply&)> fill);
   // The host's own addresses, if asked for, and all endpoints or with `wanted` only those of these sandboxes.
   void FillEndpoints(const PeerSnapshot& snapshot, bool with_host, const std::vector<SandboxRef>* wanted,
                      v1::EndpointList* list) const;

@@ -96,7 +96,7 @@ absl::StatusOr<ExposeRequest> ParseExpose(const HttpCall& call) {
   const std::string skip_nat = form->First("skipNAT").value_or("false");
   if (skip_nat != "true" && skip_nat != "false" && skip_nat != "1" && skip_nat != "0")
     return absl::InvalidArgumentError(absl::StrCat("invalid skipNAT \"", skip_nat, "\": want true or false"));
-  return ExposeRequest{{*address}, skip_nat == "false" || skip_nat == "0"};
+  return ExposeRequest{{AddressWish(*address)}, skip_nat == "false" || skip_nat == "0"};
 }
 
 void AddExpose(HttpRouter& router, EventLoop& loop, CoreDriver& driver) {
@@ -120,6 +120,7 @@ ControlRouters MakeControlRouters(EventLoop& loop, CoreDriver& driver, const Con
   AddExpose(*control, loop, driver);
   AddConnect(*control, loop, hooks);
   AddForget(*control, loop, driver);
+  AddIpam(*control, loop, driver, hooks.ipam);
   auto status = std::make_shared<HttpRouter>();
   AddStatus(*status, loop, hooks);
   auto metrics = std::make_shared<HttpRouter>();

@@ -14,6 +14,7 @@
 #include "io/http_router.h"
 #include "io/worker_pool.h"
 #include "peer/core_driver.h"
+#include "peer/ipam_http.h"
 #include "peer/report.h"
 
 namespace weave {
@@ -29,6 +30,7 @@ struct ControlHooks {
   std::function<void(std::vector<std::string> peers, bool replace,
                      absl::AnyInvocable<void(std::vector<absl::Status> errors)> done)>
       connect;
+  IpamHttpHooks ipam;
 };
 
 struct ControlRouters {

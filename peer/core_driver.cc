@@ -111,6 +111,10 @@ void CoreDriver::Perform(PeerOutput output) {
     waiting_.erase(waiting);
     done(reply);
   }
+  if (output.ipam.empty()) return;
+  PeerOutput next;
+  core_.OnReleased(loop_.now(), output.ipam, next);
+  Take(std::move(next));
 }
 
 void CoreDriver::ArmTimer() {

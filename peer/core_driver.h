@@ -33,6 +33,8 @@ class CoreDriver {
   void HostChanged(const HostChange& change);
   void OnNetwork(const NetworkEvent& event);
 
+  bool Waits(RequestId id) const { return waiting_.contains(id); }
+
   // Requests that have not been answered.
   std::size_t waiting_count() const { return waiting_.size(); }
 

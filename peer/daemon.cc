@@ -37,6 +37,7 @@
 #include "peer/core_driver.h"
 #include "peer/host_executor.h"
 #include "peer/host_setup.h"
+#include "peer/ipam_pages.h"
 #include "peer/metrics.h"
 #include "peer/network_port.h"
 #include "peer/network_setup.h"
@@ -170,6 +171,7 @@ class Daemon {
         loop_, network, [this](const NetworkEvent& event) { driver_->OnNetwork(event); }, logger_);
     driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_, *network_);
     driver_->SetObserver([this] { OnCoreChanged(); });
+    WarnOfRangeOverlap();
 
     RETURN_IF_ERROR(Annotate(network_->Open(), "--port, --host"));
     RETURN_IF_ERROR(Listen());
@@ -198,15 +200,20 @@ class Daemon {
     api_ = std::make_unique<ApiService>(
         loop_, *driver_, std::move(api),
         ApiHooks{[this] { return Info(); }, [this] { return core_->Snapshot(); }, [this] { return BridgeMac(); },
-                 [this](const std::string& page) { return Page(page); }, [this] { Stop(); },
-                 [this] { return Report(); }, [this](auto... args) { ConnectPeers(std::move(args)...); }});
+                 [this] { return core_->allocator(); }, [this](const std::string& page) { return Page(page); },
+                 [this] { Stop(); }, [this] { return Report(); },
+                 [this](auto... args) { ConnectPeers(std::move(args)...); }});
     ASSIGN_OR_RETURN(api_server_, ServeApi(options_.api_socket, *api_));
 
     const ControlRouters routers =
         MakeControlRouters(loop_, *driver_,
-                           {[this](const std::string& page) { return Page(page); }, [this] { return core_->ready(); },
-                            [this] { return Metrics(); }, [this] { return Report(); }, &report_workers_,
-                            [this](auto... args) { ConnectPeers(std::move(args)...); }});
+                           {[this](const std::string& page) { return Page(page); },
+                            [this] { return core_->ready(); },
+                            [this] { return Metrics(); },
+                            [this] { return Report(); },
+                            &report_workers_,
+                            [this](auto... args) { ConnectPeers(std::move(args)...); },
+                            {core_->allocator(), [this](auto... args) { api_->CheckAlive(std::move(args)...); }}});
     const std::vector<std::tuple<const char*, std::string, std::shared_ptr<const HttpRouter>>> listeners = {
         {"--http-addr", options_.http_addr, routers.control},
         {"--status-addr", options_.status_addr, routers.status},
@@ -252,6 +259,13 @@ class Daemon {
                      "networks: please reconfigure the firewall");
     logger_.Warning(warning);
     notifier_.Warning(warning);
+  }
+
+  void WarnOfRangeOverlap() {
+    const absl::StatusOr<std::optional<std::string>> overlap = FindRangeOverlap(options_);
+    if (!overlap.ok() || !overlap->has_value()) return;
+    logger_.Warning(**overlap);
+    notifier_.Warning(**overlap);
   }
 
   // A name that means nothing now is a mistake on the command line. One of the last run was right once: it is looked up
@@ -376,10 +390,13 @@ class Daemon {
     if (page == "targets") return TargetsPage(view);
     if (page == "connections") return ConnectionsPage(view);
     if (page == "peers") return PeersPage(view);
+    if (page == "ipam" && view.ipam.has_value()) return IpamPage(*view.ipam);
     return absl::NotFoundError(absl::StrCat("no status page \"", page, "\""));
   }
 
-  ReportView Report() const { return {kVersion, core_->ready(), core_->mesh().Status(loop_.now())}; }
+  ReportView Report() const {
+    return {kVersion, core_->ready(), core_->mesh().Status(loop_.now()), core_->Snapshot().ipam};
+  }
 
   std::string Metrics() const {
     const PeerSnapshot snapshot = core_->Snapshot();
@@ -391,6 +408,7 @@ class Daemon {
     MeshStatus mesh = core_->mesh().Status(loop_.now());
     view.connections = std::move(mesh.connections);
     view.connection_termination_count = mesh.termination_count;
+    view.ipam = snapshot.ipam;
     view.loop_slow_turn_count = watchdog_->long_turn_count();
     view.firewall_reapplied_count = host_->firewall_reapplied_count();
     view.store_commit_count = store_->stats().commit_count;

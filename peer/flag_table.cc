@@ -175,13 +175,11 @@ constexpr FlagSpec kFlags[] = {
                                                             Feature::kDiscoveryService),
 
     Value<&Options::ipalloc_range, &ParseOptionalSubnet>("Addresses", "ipalloc-range", "CIDR", "",
-                                                         "range to allocate from, the same on all peers; blank: none",
-                                                         Feature::kIpam),
+                                                         "range to allocate from, the same on all peers; blank: none"),
     Value<&Options::ipalloc_default_subnet, &ParseOptionalSubnet>("Addresses", "ipalloc-default-subnet", "CIDR", "",
-                                                                  "where addresses come from; blank: the whole range",
-                                                                  Feature::kIpam),
+                                                                  "where addresses come from; blank: the whole range"),
     Value<&Options::ipalloc_init, &ParseIpamStart>("Addresses", "ipalloc-init", "MODE", "",
-                                                   "consensus[=COUNT], seed=NAME,... or observer", Feature::kIpam),
+                                                   "consensus[=COUNT], seed=NAME,... or observer"),
     Switch<&Options::no_masq_local>("Addresses", "no-masq-local",
                                     "keep the source address of traffic to local containers", Feature::kIpam),
 
@@ -241,7 +239,7 @@ absl::string_view FeatureName(Feature feature) {
     case Feature::kDiscoveryService:
       return "peer discovery service";
     case Feature::kIpam:
-      return "address allocation";
+      return "local address ranges";
     case Feature::kDns:
       return "weaveDNS";
     case Feature::kPlugin:

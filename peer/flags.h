@@ -40,6 +40,9 @@ struct IpamStart {
   friend bool operator==(const IpamStart&, const IpamStart&) = default;
 };
 
+// What `weave launch` allocates from unless it is told otherwise.
+inline constexpr char kDefaultIpallocRange[] = "10.32.0.0/12";
+
 // One field a flag, in the flag's spelling; defaults are those of the flag.
 struct WeaverOptions {
   WeaverAction action = WeaverAction::kRun;

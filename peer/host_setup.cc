@@ -82,15 +82,23 @@ absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, 
   return config;
 }
 
-absl::Status CheckRangeOverlap(const WeaverOptions& options) {
-  if (!options.ipalloc_range.has_value()) return absl::OkStatus();
+absl::StatusOr<std::optional<std::string>> FindRangeOverlap(const WeaverOptions& options) {
+  if (!options.ipalloc_range.has_value()) return std::optional<std::string>();
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
   ASSIGN_OR_RETURN(const std::optional<RouteOverlap> overlap,
                    FindRouteOverlap(netlink, *options.ipalloc_range, options.weave_bridge));
+  if (!overlap.has_value()) return std::optional<std::string>();
+  return std::optional<std::string>(absl::StrCat("--ipalloc-range: network ", options.ipalloc_range->ToString(),
+                                                 " overlaps with existing route ", overlap->ToString(),
+                                                 " of this host"));
+}
+
+absl::Status CheckRangeOverlap(const WeaverOptions& options) {
+  if (!options.ipalloc_range.has_value() || options.ipalloc_range->ToString() != kDefaultIpallocRange)
+    return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<std::string> overlap, FindRangeOverlap(options));
   if (!overlap.has_value()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("--ipalloc-range: network ", options.ipalloc_range->ToString(),
-                                                    " overlaps with existing route ", overlap->ToString(),
-                                                    " of this host"));
+  return absl::FailedPreconditionError(absl::StrCat(*overlap, ": pick another range and set it on all hosts"));
 }
 
 }  // namespace weave

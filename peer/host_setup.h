@@ -28,7 +28,10 @@ absl::Status CheckBridgeKind(const WeaverOptions& options, Netlink& netlink);
 // The rules' view of the options. NotFound when the Docker bridge is asked for and not there (contract A3-06b).
 absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, Netlink& netlink);
 
-// FailedPrecondition when --ipalloc-range collides with a route of this host (contract A1-12).
+// A line about --ipalloc-range colliding with a route of this host; none when it does not (contract A1-12).
+absl::StatusOr<std::optional<std::string>> FindRangeOverlap(const WeaverOptions& options);
+
+// FailedPrecondition when the default range collides. Whoever named another one is only warned (contract A2-04).
 absl::Status CheckRangeOverlap(const WeaverOptions& options);
 
 }  // namespace weave

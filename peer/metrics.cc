@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "peer/ipam_pages.h"
 #include "peer/status_pages.h"
 
 namespace weave {
@@ -144,11 +145,25 @@ void AddConnections(const std::vector<MeshStatus::Connection>& connections, Page
   page.Gauges("weave_connections", "Number of peer-to-peer connections.", series);
 }
 
+void AddIpam(const IpamStatus& ipam, Page& page) {
+  const IpamUnreachable unreachable = CountUnreachable(ipam);
+  page.Gauge("weave_ips", "Number of IP addresses.", static_cast<double>(ipam.active_count), {{"state", "local-used"}});
+  page.Gauge("weave_max_ips", "Size of IP address space used by allocator.",
+             static_cast<double>(ipam.range.Range().size));
+  page.Gauge("weave_ipam_unreachable_count", "Number of unreachable peers.", static_cast<double>(unreachable.count));
+  page.Gauge("weave_ipam_unreachable_percentage", "Percentage of IP addresses owned by unreachable peers.",
+             unreachable.percentage);
+  page.Gauge("weave_ipam_pending_allocates", "Number of pending allocates.",
+             static_cast<double>(ipam.pending_allocations.size()));
+  page.Gauge("weave_ipam_pending_claims", "Number of pending claims.", static_cast<double>(ipam.pending_claims.size()));
+}
+
 void AddPeer(const MetricsView& view, Page& page) {
   page.Gauge("weave_build_info", "1, labelled with the version of this peer.", 1, {{"version", view.version}});
   AddConnections(view.connections, page);
   page.Counter("weave_connection_terminations_total", "Number of peer-to-peer connections terminated.",
                static_cast<double>(view.connection_termination_count));
+  if (view.ipam.has_value()) AddIpam(*view.ipam, page);
   page.Gauge("weave_endpoints", "Number of attached containers.", static_cast<double>(view.endpoint_count));
   page.Gauge("weave_exposures", "Number of addresses the host has in the network.",
              static_cast<double>(view.exposure_count));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
 
 namespace weave {
@@ -32,6 +33,7 @@ struct MetricsView {
   std::uint64_t exposure_count = 0;
   std::vector<MeshStatus::Connection> connections;
   std::uint64_t connection_termination_count = 0;
+  std::optional<IpamStatus> ipam;  // absent: no allocator, its series are left out (contract A6-23)
   std::uint64_t loop_slow_turn_count = 0;
   std::uint64_t firewall_reapplied_count = 0;
   std::uint64_t store_commit_count = 0;

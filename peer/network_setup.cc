@@ -7,6 +7,28 @@
 
 namespace weave {
 
+namespace {
+
+IpamBootstrap MakeBootstrap(const IpamStart& start) {
+  switch (start.mode) {
+    case IpamStart::Mode::kSeed:
+      return SeedBootstrap{start.seeds};
+    case IpamStart::Mode::kObserver:
+      return ObserverBootstrap{};
+    case IpamStart::Mode::kConsensus:
+      break;
+  }
+  if (start.peer_count == 0) return ConsensusBootstrap{};
+  return ConsensusBootstrap{start.peer_count};
+}
+
+IpamConfig MakeIpamConfig(const WeaverOptions& options) {
+  return {*options.ipalloc_range, options.ipalloc_default_subnet.value_or(*options.ipalloc_range),
+          MakeBootstrap(options.ipalloc_init.value_or(IpamStart()))};
+}
+
+}  // namespace
+
 absl::StatusOr<NetworkPortOptions> MakeNetworkPortOptions(const WeaverOptions& options) {
   NetworkPortOptions port;
   port.port = static_cast<std::uint16_t>(options.port);
@@ -47,6 +69,7 @@ PeerConfig MakePeerConfig(const WeaverOptions& options, PeerName name, absl::str
   mesh.connection_limit = static_cast<std::size_t>(options.conn_limit);
   mesh.discovery = !options.no_discovery;
   for (const std::string& peer : first_peers) config.direct_peers.push_back({peer, {}});
+  if (options.ipalloc_range.has_value()) config.ipam = MakeIpamConfig(options);
   return config;
 }
 

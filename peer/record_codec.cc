@@ -10,31 +10,14 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "peer/ipam_record_codec.h"
+#include "peer/record_fields.h"
 #include "weave/v1/record.pb.h"
 
 namespace weave {
 namespace {
 
-constexpr std::uint64_t kMaxPeerNameValue = 0xffff'ffff'ffff;
-
-absl::Status Damaged(absl::string_view what) { return absl::DataLossError(std::string(what)); }
-
 // ---- what a record must fulfil ----
-
-absl::Status CheckText(absl::string_view field, absl::string_view text) {
-  if (text.size() <= kMaxRecordTextSize) return absl::OkStatus();
-  return Damaged(absl::StrCat(field, " has ", text.size(), " bytes, at most ", kMaxRecordTextSize, " are taken"));
-}
-
-absl::Status CheckAddressCount(std::size_t count) {
-  if (count <= kMaxRecordAddressCount) return absl::OkStatus();
-  return Damaged(absl::StrCat(count, " addresses, at most ", kMaxRecordAddressCount, " are taken"));
-}
-
-absl::Status CheckKey(absl::string_view key, absl::string_view own) {
-  if (key == own) return absl::OkStatus();
-  return Damaged(absl::StrCat("it belongs under the key \"", own, "\""));
-}
 
 absl::Status Check(absl::string_view key, const IdentityRecord& record) {
   if (!record.name.known()) return Damaged("the peer name is zero");
@@ -70,12 +53,6 @@ absl::Status Check(absl::string_view key, const DirectPeersRecord& record) {
 
 // ---- to protobuf and back ----
 
-void Store(const Cidr& cidr, v1::StoredAddress& stored) {
-  const Bytes bytes = cidr.address().ToBytes();
-  stored.set_address(bytes.data(), bytes.size());
-  stored.set_prefix_length(static_cast<std::uint32_t>(cidr.prefix_length()));
-}
-
 void Store(const IdentityRecord& record, v1::StoredRecord& stored) {
   stored.mutable_identity()->set_name(record.name.value());
 }
@@ -86,13 +63,13 @@ void Store(const EndpointRecord& record, v1::StoredRecord& stored) {
   endpoint.set_netns_path(record.sandbox.netns_path);
   endpoint.set_netns_inode(record.sandbox.netns_inode);
   endpoint.set_boot_id(record.boot_id);
-  for (const Cidr& cidr : record.addresses) Store(cidr, *endpoint.add_addresses());
+  for (const Cidr& cidr : record.addresses) StoreAddress(cidr, *endpoint.add_addresses());
   endpoint.set_multicast_route(record.multicast_route);
 }
 
 void Store(const ExposureRecord& record, v1::StoredRecord& stored) {
   v1::StoredExposure& exposure = *stored.mutable_exposure();
-  Store(record.cidr, *exposure.mutable_address());
+  StoreAddress(record.cidr, *exposure.mutable_address());
   exposure.set_masquerade(record.masquerade);
 }
 
@@ -101,18 +78,9 @@ void Store(const DirectPeersRecord& record, v1::StoredRecord& stored) {
   for (const std::string& peer : record.peers) peers.add_peers(peer);
 }
 
-absl::StatusOr<Cidr> Load(const v1::StoredAddress& stored) {
-  const absl::StatusOr<IpAddress> address = IpAddress::FromBytes(AsBytes(stored.address()));
-  if (!address.ok()) return Damaged(absl::StrCat("an address of ", stored.address().size(), " bytes"));
-  const auto bit_count = static_cast<std::uint32_t>(BitCount(address->family()));
-  if (stored.prefix_length() > bit_count)
-    return Damaged(absl::StrCat("address ", address->ToString(), " with a prefix length of ", stored.prefix_length()));
-  return Cidr(*address, static_cast<int>(stored.prefix_length()));
-}
-
 absl::StatusOr<Record> Load(const v1::StoredIdentity& stored) {
-  if (stored.name() > kMaxPeerNameValue) return Damaged("the peer name has more than 48 bits");
-  return IdentityRecord{PeerName(stored.name())};
+  ASSIGN_OR_RETURN(const PeerName name, LoadPeerName(stored.name()));
+  return IdentityRecord{name};
 }
 
 absl::StatusOr<Record> Load(const v1::StoredEndpoint& stored) {
@@ -122,14 +90,14 @@ absl::StatusOr<Record> Load(const v1::StoredEndpoint& stored) {
   record.boot_id = stored.boot_id();
   record.multicast_route = stored.multicast_route();
   for (const v1::StoredAddress& address : stored.addresses()) {
-    ASSIGN_OR_RETURN(const Cidr cidr, Load(address));
+    ASSIGN_OR_RETURN(const Cidr cidr, LoadAddress(address));
     record.addresses.push_back(cidr);
   }
   return record;
 }
 
 absl::StatusOr<Record> Load(const v1::StoredExposure& stored) {
-  ASSIGN_OR_RETURN(const Cidr cidr, Load(stored.address()));
+  ASSIGN_OR_RETURN(const Cidr cidr, LoadAddress(stored.address()));
   return ExposureRecord{cidr, stored.masquerade()};
 }
 
@@ -137,6 +105,12 @@ absl::StatusOr<Record> Load(const v1::StoredDirectPeers& stored) {
   DirectPeersRecord record;
   for (const std::string& peer : stored.peers()) record.peers.push_back(peer);
   return record;
+}
+
+template <typename OwnRecord>
+absl::StatusOr<Record> AsRecord(absl::StatusOr<OwnRecord> record) {
+  if (!record.ok()) return record.status();
+  return *std::move(record);
 }
 
 absl::StatusOr<Record> Load(absl::string_view bytes) {
@@ -153,10 +127,32 @@ absl::StatusOr<Record> Load(absl::string_view bytes) {
       return Load(stored.exposure());
     case v1::StoredRecord::kDirectPeers:
       return Load(stored.direct_peers());
+    case v1::StoredRecord::kRing:
+      return AsRecord(LoadRing(stored.ring()));
+    case v1::StoredRecord::kPaxos:
+      return AsRecord(LoadPaxos(stored.paxos()));
+    case v1::StoredRecord::kAllocation:
+      return AsRecord(LoadAllocation(stored.allocation()));
     case v1::StoredRecord::RECORD_NOT_SET:
       break;
   }
   return Damaged("a kind of record that this version does not know");
+}
+
+void Store(const RingRecord& record, v1::StoredRecord& stored) { StoreRing(record, *stored.mutable_ring()); }
+void Store(const PaxosRecord& record, v1::StoredRecord& stored) { StorePaxos(record, *stored.mutable_paxos()); }
+void Store(const AllocationRecord& record, v1::StoredRecord& stored) {
+  StoreAllocation(record, *stored.mutable_allocation());
+}
+
+absl::Status Check(absl::string_view key, const RingRecord& record) {
+  RETURN_IF_ERROR(CheckRing(record));
+  return CheckKey(key, RingKey());
+}
+absl::Status Check(absl::string_view key, const PaxosRecord&) { return CheckKey(key, PaxosKey()); }
+absl::Status Check(absl::string_view key, const AllocationRecord& record) {
+  RETURN_IF_ERROR(CheckAllocation(record));
+  return CheckKey(key, AllocationKey(record.ident));
 }
 
 absl::Status Check(absl::string_view key, const Record& record) {

@@ -12,8 +12,8 @@ namespace weave {
 
 // Far above what a host has; a larger record is damage or an attack on our memory.
 inline constexpr std::size_t kMaxRecordAddressCount = 4096;
-inline constexpr std::size_t kMaxRecordTextSize = 4096;          // bytes of one text, PATH_MAX
-inline constexpr std::size_t kMaxStoredRecordSize = 256 * 1024;  // bytes
+inline constexpr std::size_t kMaxRecordTextSize = 4096;        // bytes of one text, PATH_MAX
+inline constexpr std::size_t kMaxStoredRecordSize = 32 << 20;  // bytes; a ring of all that one message can say
 
 // `key` is the record's own (IdentityKey() etc.). InvalidArgument naming it for a record that DecodeRecord would
 // refuse, so that nothing is written that cannot be read back.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "peer/ipam_pages.h"
 #include "peer/report_template.h"
 #include "peer/status_pages.h"
 
@@ -123,7 +124,7 @@ ReportValue MakeReport(const ReportView& view) {
       {"Version", Value::String(view.version)},
       {"VersionCheck", VersionCheck()},
       {"Router", view.mesh.has_value() ? RouterValue(*view.mesh) : Value::Absent()},
-      {"IPAM", Value::Absent()},
+      {"IPAM", view.ipam.has_value() ? IpamValue(*view.ipam) : Value::Absent()},
       {"DNS", Value::Absent()},
       {"Proxy", Value::Absent()},
       {"Plugin", Value::Absent()},

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
 #include "peer/report_value.h"
 
@@ -17,10 +18,11 @@ struct ReportView {
   std::string version;
   bool ready = false;
   std::optional<MeshStatus> mesh;
+  std::optional<IpamStatus> ipam;
 };
 
-// What templates see, and JSON in the order of its fields. Later features add their section here: IPAM, DNS, Proxy,
-// Plugin stand in it as absent until then.
+// What templates see, and JSON in the order of its fields. Later features add their section here: DNS, Proxy, Plugin
+// stand in it as absent until then.
 ReportValue MakeReport(const ReportView& view);
 
 // Indented JSON without `format`, else what the template makes of the report. Errors are those of RenderTemplate

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "peer/ipam_pages.h"
 
 namespace weave {
 namespace {
@@ -32,10 +33,6 @@ std::string OneLine(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); }, ' ');
   return text;
-}
-
-std::string NameAndNickname(PeerName name, absl::string_view nickname) {
-  return OneLine(absl::StrCat(name.ToString(), "(", nickname, ")"));
 }
 
 // "2 established, 1 failed": those that are not zero.
@@ -94,12 +91,24 @@ std::string RetryTime(const std::optional<absl::Time>& time) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%E*S +0000 UTC", *time, absl::UTCTimeZone());
 }
 
+void AppendIpam(const IpamStatus& ipam, std::string& text) {
+  AppendLine(text, "Service", "ipam");
+  AppendLine(text, "Status", IpamStatusText(ipam));
+  AppendLine(text, "Range", ipam.range.ToString());
+  AppendLine(text, "DefaultSubnet", ipam.default_subnet.ToString());
+}
+
 }  // namespace
+
+std::string NameAndNickname(PeerName name, absl::string_view nickname) {
+  return OneLine(absl::StrCat(name.ToString(), "(", nickname, ")"));
+}
 
 StatusView MakeStatusView(const PeerSnapshot& snapshot, MeshStatus mesh, absl::string_view version) {
   StatusView view;
   view.version = std::string(version);
   view.mesh = std::move(mesh);
+  view.ipam = snapshot.ipam;
   if (!snapshot.host_error.ok()) view.host_error = std::string(snapshot.host_error.message());
   return view;
 }
@@ -157,6 +166,10 @@ std::string StatusPage(const StatusView& view) {
   AppendLine(text, "Version", absl::StrCat(view.version, " (", kVersionCheckText, ")"));
   text += '\n';
   AppendRouter(view.mesh, text);
+  if (view.ipam.has_value()) {
+    text += '\n';
+    AppendIpam(*view.ipam, text);
+  }
   if (!view.host_error.empty()) {
     text += '\n';
     AppendLine(text, "Service", "host");

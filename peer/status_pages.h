@@ -3,9 +3,12 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "base/peer_name.h"
+#include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
 #include "peer/core/peer_core.h"
 
@@ -18,6 +21,7 @@ inline constexpr char kVersionCheckText[] = "version check update disabled";
 struct StatusView {
   std::string version;
   MeshStatus mesh;
+  std::optional<IpamStatus> ipam;
 
   // Not 2.8's: why the host is not as it should be; empty when it is. One line is made of it.
   std::string host_error;
@@ -29,6 +33,10 @@ std::string StatusPage(const StatusView& view);
 std::string TargetsPage(const StatusView& view);
 std::string ConnectionsPage(const StatusView& view);
 std::string PeersPage(const StatusView& view);
+
+// `00:00:00:00:00:01(host1)`, without anything that could pass for a line or command a terminal: peers choose their
+// nicknames.
+std::string NameAndNickname(PeerName name, absl::string_view nickname);
 
 // ---- words about a connection, for pages, report and metrics alike ----
 

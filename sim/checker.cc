@@ -11,24 +11,36 @@ namespace {
 
 constexpr LifeId kNoLife = ~LifeId{0};  // a container that is not there
 
+// The addresses a request is about. `any`: perhaps every one, as the allocator or the tables decide.
 struct Touched {
+  bool is_reset = false;
   bool adds = false;
-  const std::vector<Cidr>* addresses = nullptr;  // empty with !adds: all
+  bool any = false;
+  std::vector<IpAddress> addresses;
 };
 
-// Null addresses: a reset.
+Touched ByWishes(bool adds, const std::vector<AddressWish>& wishes) {
+  Touched touched{false, adds, wishes.empty(), {}};
+  for (const AddressWish& wish : wishes) {
+    if (const auto* exact = std::get_if<Cidr>(&wish))
+      touched.addresses.push_back(exact->address());
+    else
+      touched.any = true;
+  }
+  return touched;
+}
+
 Touched TouchedBy(const ApiRequest& request) {
-  if (const auto* attach = std::get_if<AttachRequest>(&request)) return {true, &attach->addresses};
-  if (const auto* detach = std::get_if<DetachRequest>(&request)) return {false, &detach->addresses};
-  if (const auto* expose = std::get_if<ExposeRequest>(&request)) return {true, &expose->addresses};
-  if (const auto* hide = std::get_if<HideRequest>(&request)) return {false, &hide->addresses};
-  return {};
+  if (const auto* attach = std::get_if<AttachRequest>(&request)) return ByWishes(true, attach->wishes);
+  if (const auto* detach = std::get_if<DetachRequest>(&request)) return ByWishes(false, detach->wishes);
+  if (const auto* expose = std::get_if<ExposeRequest>(&request)) return ByWishes(true, expose->wishes);
+  if (const auto* hide = std::get_if<HideRequest>(&request)) return ByWishes(false, hide->wishes);
+  return {std::holds_alternative<ResetRequest>(request), true, false, {}};
 }
 
 bool Mentions(const Touched& touched, const IpAddress& address) {
-  if (!touched.adds && touched.addresses->empty()) return true;
-  return std::any_of(touched.addresses->begin(), touched.addresses->end(),
-                     [&](const Cidr& c) { return c.address() == address; });
+  return touched.any ||
+         std::find(touched.addresses.begin(), touched.addresses.end(), address) != touched.addresses.end();
 }
 
 std::vector<std::string> Sorted(const std::vector<Cidr>& addresses) {
@@ -41,6 +53,23 @@ std::vector<std::string> Sorted(const std::vector<Cidr>& addresses) {
 std::string Text(const std::vector<Cidr>& addresses) { return absl::StrJoin(Sorted(addresses), " "); }
 
 }  // namespace
+
+void NetworkOracle::OnAddressAdded(HostId host, const IpAddress& address) {
+  if (!range_.has_value() || !range_->Contains(address)) return;
+  auto& hosts = on_[address];
+  ++hosts[host];
+  if (hosts.size() < 2) return;
+  for (const auto& [other, count] : hosts)
+    if (other != host)
+      trace_.Violation(host, absl::StrCat("address ", address.ToString(), " is on host ", other, " too"));
+}
+
+void NetworkOracle::OnAddressRemoved(HostId host, const IpAddress& address) {
+  const auto entry = on_.find(address);
+  if (entry == on_.end() || --entry->second[host] > 0) return;
+  entry->second.erase(host);
+  if (entry->second.empty()) on_.erase(entry);
+}
 
 std::string AddressOracle::Name(LifeId life) const {
   return life == kBridgeLife ? "the bridge" : absl::StrCat("container life ", life);
@@ -61,6 +90,7 @@ bool AddressOracle::IsOn(LifeId life, const IpAddress& address) const {
 }
 
 void AddressOracle::OnAddressAdded(LifeId life, const Cidr& address) {
+  network_.OnAddressAdded(host_, address.address());
   auto& holders = on_[address.address()];
   ++holders[life];
   if (holders.size() > 1) {
@@ -74,6 +104,7 @@ void AddressOracle::OnAddressAdded(LifeId life, const Cidr& address) {
 }
 
 void AddressOracle::OnAddressRemoved(LifeId life, const Cidr& address, bool by_force) {
+  network_.OnAddressRemoved(host_, address.address());
   const auto entry = on_.find(address.address());
   if (entry == on_.end()) return;
   if (--entry->second[life] > 0) return;
@@ -95,12 +126,11 @@ void AddressOracle::OnSubmit(RequestId id, const ApiRequest& request) {
   if (const auto* attach = std::get_if<AttachRequest>(&request)) pending.life = LifeOf(attach->sandbox);
   if (const auto* detach = std::get_if<DetachRequest>(&request)) pending.life = LifeOf(detach->sandbox);
   const Touched touched = TouchedBy(request);
-  const bool is_reset = touched.addresses == nullptr;
   const auto affected = [&](const Claim& claim) {
-    return is_reset || (claim.first == pending.life && Mentions(touched, claim.second));
+    return touched.is_reset || (claim.first == pending.life && Mentions(touched, claim.second));
   };
-  if (is_reset || !touched.adds) absl::erase_if(must_be_on_, affected);
-  if (is_reset || touched.adds) absl::erase_if(must_be_off_, affected);
+  if (touched.is_reset || !touched.adds) absl::erase_if(must_be_on_, affected);
+  if (touched.is_reset || touched.adds) absl::erase_if(must_be_off_, affected);
   pending_.emplace(id, std::move(pending));
 }
 
@@ -112,7 +142,7 @@ bool AddressOracle::ResetPending() const {
 bool AddressOracle::Contested(LifeId life, const IpAddress& address, bool adds) const {
   return std::any_of(pending_.begin(), pending_.end(), [&](const auto& entry) {
     const Touched touched = TouchedBy(entry.second.request);
-    if (touched.addresses == nullptr) return true;
+    if (touched.is_reset) return true;
     return entry.second.life == life && touched.adds == adds && Mentions(touched, address);
   });
 }
@@ -125,9 +155,9 @@ void AddressOracle::OnReply(const Reply& reply) {
   if (!reply.status.ok()) return;
   if (pending.life != kBridgeLife && model_->FindLife(pending.life) == nullptr) return;  // it died
   const Touched touched = TouchedBy(pending.request);
-  if (touched.addresses == nullptr) return;
+  if (touched.is_reset) return;
   if (touched.adds)
-    ExpectOn(pending.life, *touched.addresses);
+    ExpectOn(pending.life, reply.addresses);
   else
     ExpectOff(pending.life, reply.addresses);
 }
@@ -160,6 +190,25 @@ void AddressOracle::CheckAtRest() {
     if (!IsOn(claim.first, claim.second))
       trace_.Violation(host_, absl::StrCat("address ", claim.second.ToString(), " was acknowledged but is not on ",
                                            Name(claim.first), " at rest"));
+}
+
+absl::Status CheckOwners(const std::vector<const Allocator*>& allocators) {
+  struct Owned {
+    AddressRange range;
+    PeerName owner;
+  };
+  std::vector<Owned> owned;
+  for (const Allocator* allocator : allocators) {
+    const PeerName self = allocator->config().self;
+    for (const AddressRange& range : allocator->ring().RangesOf(self)) {
+      for (const Owned& other : owned)
+        if (other.owner != self && other.range.Overlaps(range))
+          return absl::InternalError(
+              absl::StrCat(self.ToString(), " and ", other.owner.ToString(), " both own ", range.start.ToString()));
+      owned.push_back({range, self});
+    }
+  }
+  return absl::OkStatus();
 }
 
 void CheckHostAtRest(const SimHost& host, Trace& trace) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,24 @@ namespace weave::sim {
 
 // At every instant of one host: no address on two sandboxes, or on a sandbox and the bridge; what a caller was told is
 // attached stays, what a caller was told is detached stays away, until a caller asks otherwise or the container ends.
+// Of all hosts of one network: no address of the range on two of them.
+class NetworkOracle {
+ public:
+  NetworkOracle(std::optional<Cidr> range, Trace& trace) : range_(range), trace_(trace) {}
+
+  void OnAddressAdded(HostId host, const IpAddress& address);
+  void OnAddressRemoved(HostId host, const IpAddress& address);
+
+ private:
+  const std::optional<Cidr> range_;  // none: hosts give out addresses as they like
+  Trace& trace_;
+  absl::btree_map<IpAddress, absl::btree_map<HostId, int>> on_;
+};
+
 class AddressOracle final : public HostObserver, public CallObserver {
  public:
-  AddressOracle(HostId host, Trace& trace) : host_(host), trace_(trace) {}
+  // References outlive the oracle.
+  AddressOracle(HostId host, NetworkOracle& network, Trace& trace) : host_(host), network_(network), trace_(trace) {}
 
   // The model the oracle compares answers with; outlives it.
   void Watch(const HostModel& model) { model_ = &model; }
@@ -53,6 +69,7 @@ class AddressOracle final : public HostObserver, public CallObserver {
   std::string Name(LifeId life) const;
 
   const HostId host_;
+  NetworkOracle& network_;
   Trace& trace_;
   const HostModel* model_ = nullptr;
   absl::btree_map<IpAddress, absl::btree_map<LifeId, int>> on_;
@@ -60,6 +77,9 @@ class AddressOracle final : public HostObserver, public CallObserver {
   absl::btree_set<Claim> must_be_off_;
   absl::btree_map<RequestId, Pending> pending_;
 };
+
+// No address is owned by two peers, each by its own word.
+absl::Status CheckOwners(const std::vector<const Allocator*>& allocators);
 
 // At rest, when all is healed: the machine is what the core says, and so are the records on disk.
 void CheckHostAtRest(const SimHost& host, Trace& trace);

@@ -54,6 +54,14 @@ void DrawMesh(Random& random, Options& options) {
   options.faults.max_spell = absl::Minutes(2);
 }
 
+void DrawIpam(Random& random, Options& options) {
+  IpamOptions ipam;
+  // Room for all containers, also for those that ended half a minute ago.
+  ipam.range = Cidr(IpAddress::V4(0x0a20'0000), static_cast<int>(random.Between(22, 24)));
+  ipam.seeded = random.Chance(1, 3);
+  options.ipam = ipam;
+}
+
 // Odd but legal sizes and speeds.
 void DrawSizes(Random& random, Options& options) {
   options.workload.callers = static_cast<std::uint32_t>(random.Between(1, 8));
@@ -95,6 +103,7 @@ absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t see
   if (drawn("disk")) AddDiskFaults(random, options);
   if (swarm && random.Chance(1, 4)) options.workload.reset_weight = 1;
   if (profile == "mesh") DrawMesh(random, options);
+  if ((profile == "mesh" && random.Chance(3, 4)) || (swarm && random.Chance(1, 2))) DrawIpam(random, options);
   return options;
 }
 

@@ -40,6 +40,12 @@ struct FaultOptions {
   Duration max_spell = absl::Seconds(3);         // how long a fault lasts
 };
 
+// What hosts allocate addresses from: together, if there is a network, else each for itself.
+struct IpamOptions {
+  Cidr range;
+  bool seeded = false;  // the first owners are given; else they are agreed on
+};
+
 struct Options {
   std::uint64_t seed = 1;
   std::uint32_t peers = 1;
@@ -52,6 +58,8 @@ struct Options {
   WorkloadOptions workload;
   FaultOptions faults;
   NetworkFaultOptions network_faults;
+
+  std::optional<IpamOptions> ipam;  // none: no allocators
 
   // Links that hosts are told to make, besides those that connect all: per mille of all pairs. None: no network.
   std::optional<std::uint32_t> link_permille;

@@ -37,6 +37,7 @@ void SimHost::Start() {
   config.mesh.name = config.name;
   config.mesh.nickname = config.nickname;
   config.direct_peers = DirectPeersOf(targets_);
+  config.ipam = options_.ipam;
   core_ = std::make_unique<PeerCore>(std::move(config), entropy_, logger_);
   gate_ = OutputGate();
   work_timer_.reset();
@@ -216,6 +217,10 @@ void SimHost::Perform(PeerOutput output) {
     Answer(reply);
     if (options_.answer_twice && reply.request % 16 == 0) Answer(reply);
   }
+  if (output.ipam.empty()) return;
+  PeerOutput next;
+  core_->OnReleased(queue_.now(), output.ipam, next);
+  Take(std::move(next));
 }
 
 void SimHost::Answer(const Reply& reply) {

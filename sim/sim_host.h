@@ -26,6 +26,7 @@ struct SimHostOptions {
   DiskOptions disk;
   HostModelOptions model;
   MeshConfig mesh;
+  std::optional<IpamConfig> ipam;  // none: no allocator
 
   bool perform_before_durable = false;  // mutant: a gate that does not hold back
   bool answer_twice = false;            // mutant

@@ -1,12 +1,40 @@
 #include "sim/simulation.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "sim/mesh_checker.h"
 
 namespace weave::sim {
 
-Simulation::Member::Member(HostId id, const Options& options, const World& world, const Random& random)
-    : oracle(id, world.trace),
+namespace {
+
+Options WithAllocators(Options options) {
+  if (!options.ipam.has_value()) return options;
+  IpamConfig ipam{options.ipam->range, options.ipam->range, ConsensusBootstrap{1}};
+  if (options.link_permille.has_value() && options.ipam->seeded) {
+    SeedBootstrap seeds;
+    for (HostId id = 0; id < options.peers; ++id) seeds.seeds.push_back(SimHost::NameOf(id));
+    ipam.bootstrap = std::move(seeds);
+  } else if (options.link_permille.has_value()) {
+    ipam.bootstrap = ConsensusBootstrap{options.peers};
+  }
+  options.host.ipam = std::move(ipam);
+  return options;
+}
+
+// Where an address must not be on two hosts.
+std::optional<Cidr> SharedRange(const Options& options) {
+  if (!options.ipam.has_value() || !options.link_permille.has_value()) return std::nullopt;
+  return options.ipam->range;
+}
+
+}  // namespace
+
+Simulation::Member::Member(HostId id, const Options& options, const World& world, NetworkOracle& network,
+                           const Random& random)
+    : oracle(id, network, world.trace),
       host(id, options.host, world, random.Split("machine"), oracle, oracle),
       workload(options.workload, host, world.queue, random.Split("workload")),
       faults(options, host, workload, world.queue, random.Split("faults")) {
@@ -14,16 +42,18 @@ Simulation::Member::Member(HostId id, const Options& options, const World& world
 }
 
 Simulation::Simulation(const Options& options)
-    : options_(options),
+    : options_(WithAllocators(options)),
       trace_(queue_),
       random_(options.seed),
       transport_(options.transport, queue_, random_.Split("transport"), trace_),
       datagrams_(options.datagrams, queue_, transport_, random_.Split("datagrams")),
       network_faults_(options.network_faults, options.peers, transport_, datagrams_, queue_,
-                      random_.Split("network faults")) {
+                      random_.Split("network faults")),
+      network_oracle_(SharedRange(options_), trace_) {
   const World world{queue_, trace_, transport_, datagrams_};
   for (HostId id = 0; id < options.peers; ++id)
-    members_.push_back(std::make_unique<Member>(id, options_, world, random_.Split(absl::StrCat("host ", id))));
+    members_.push_back(
+        std::make_unique<Member>(id, options_, world, network_oracle_, random_.Split(absl::StrCat("host ", id))));
   if (options.link_permille.has_value()) ConnectAtRandom(random_.Split("links"));
   for (const auto& member : members_) member->host.Start();
 }
@@ -54,6 +84,7 @@ Outcome Simulation::Run() {
     member->workload.Stop();
     member->faults.Heal();
   }
+  if (options_.ipam.has_value()) RunUntilAnswered(options_.agree_within);
   CheckAtRest(RunUntilQuiet(options_.rest_within));
   if (options_.link_permille.has_value()) RunUntilAgreed(options_.agree_within);
   return outcome();
@@ -70,6 +101,16 @@ bool Simulation::RunUntilQuiet(Duration within) {
   const MonotonicTime end = queue_.time() + within;
   while (!trace_.violation().has_value() && queue_.has_work() && *queue_.next_time() <= end) queue_.RunNext();
   return !queue_.has_work();
+}
+
+bool Simulation::RunUntilAnswered(Duration within) {
+  const MonotonicTime end = queue_.time() + within;
+  const auto waits = [](const auto& member) { return member->host.up() && member->host.waiting_count() > 0; };
+  while (std::any_of(members_.begin(), members_.end(), waits)) {
+    if (trace_.violation().has_value() || queue_.time() >= end) return false;
+    RunFor(absl::Seconds(1));
+  }
+  return true;
 }
 
 void Simulation::RunUntilAgreed(Duration within) {
@@ -96,6 +137,12 @@ void Simulation::CheckAtRest(bool quiet) {
     member->oracle.CheckAtRest();
     CheckHostAtRest(member->host, trace_);
   }
+  std::vector<const Allocator*> allocators;
+  for (const auto& member : members_)
+    if (member->host.up() && member->host.core().allocator() != nullptr)
+      allocators.push_back(member->host.core().allocator());
+  if (!options_.link_permille.has_value()) return;
+  if (const absl::Status owners = CheckOwners(allocators); !owners.ok()) trace_.Violation(0, owners.message());
 }
 
 Outcome Simulation::outcome() const {

@@ -48,6 +48,8 @@ class Simulation {
   // Until all hosts that are up agree who is in the network and how to reach them. Violation when `within` was not
   // enough.
   void RunUntilAgreed(Duration within);
+  // Until nobody waits for an answer; some need other hosts. False when `within` was not enough.
+  bool RunUntilAnswered(Duration within);
   // What must hold at rest.
   void CheckAtRest(bool quiet);
 
@@ -55,7 +57,7 @@ class Simulation {
 
  private:
   struct Member {
-    Member(HostId id, const Options& options, const World& world, const Random& random);
+    Member(HostId id, const Options& options, const World& world, NetworkOracle& network, const Random& random);
     ~Member() { host.Abandon(); }
 
     AddressOracle oracle;
@@ -74,6 +76,7 @@ class Simulation {
   Transport transport_;
   Datagrams datagrams_;
   NetworkFaults network_faults_;
+  NetworkOracle network_oracle_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

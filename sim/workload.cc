@@ -86,10 +86,10 @@ ApiRequest Workload::MakeRequest() {
     drawn -= weight;
     return false;
   };
-  if (is(options_.attach_weight)) return AttachRequest{PickSandbox(), PickAddresses(1), random_.Chance(3, 4)};
-  if (is(options_.detach_weight)) return DetachRequest{PickSandbox(), PickAddresses(0)};
-  if (is(options_.expose_weight)) return ExposeRequest{PickAddresses(1), random_.Chance(3, 4)};
-  if (is(options_.hide_weight)) return HideRequest{PickAddresses(0)};
+  if (is(options_.attach_weight)) return AttachRequest{PickSandbox(), PickWishes(1), random_.Chance(3, 4)};
+  if (is(options_.detach_weight)) return DetachRequest{PickSandbox(), PickWishes(0)};
+  if (is(options_.expose_weight)) return ExposeRequest{PickWishes(1), random_.Chance(3, 4)};
+  if (is(options_.hide_weight)) return HideRequest{PickWishes(0)};
   return MakeNonsense();
 }
 
@@ -101,11 +101,11 @@ ApiRequest Workload::MakeNonsense() {
     case 1:
       return AttachRequest{PickSandbox(), {twice, twice}, true};
     case 2:
-      return ExposeRequest{{Cidr(IpAddress::V6(1), 64)}, true};
+      return ExposeRequest{Exactly({Cidr(IpAddress::V6(1), 64)}), true};
     case 3:
-      return ExposeRequest{{Cidr(IpAddress::V4(0xe000'0001), 24)}, true};
+      return ExposeRequest{Exactly({Cidr(IpAddress::V4(0xe000'0001), 24)}), true};
     default:
-      return HideRequest{{Cidr(IpAddress::V4(0x7f00'0001), 8)}};
+      return HideRequest{Exactly({Cidr(IpAddress::V4(0x7f00'0001), 8)})};
   }
 }
 
@@ -131,6 +131,13 @@ std::vector<Cidr> Workload::PickAddresses(std::size_t min_count) {
     if (!known) picked.emplace_back(address, random_.Chance(1, 8) ? 16 : 24);
   }
   return picked;
+}
+
+std::vector<AddressWish> Workload::PickWishes(std::size_t min_count) {
+  std::vector<AddressWish> wishes = Exactly(PickAddresses(min_count));
+  // A random number only where there is an allocator: elsewhere seeds keep their stories.
+  if (host_.core().allocator() == nullptr || random_.Chance(1, 4)) return wishes;
+  return {AnyAddress{}};
 }
 
 // As `weave reset` does it: asks until it is done, then the program ends; somebody launches it again later.

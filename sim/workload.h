@@ -40,6 +40,7 @@ class Workload {
   ApiRequest MakeNonsense();
   SandboxRef PickSandbox();
   std::vector<Cidr> PickAddresses(std::size_t min_count);
+  std::vector<AddressWish> PickWishes(std::size_t min_count);
   std::string NewIdent();
   void Reset();
 

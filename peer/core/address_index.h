@@ -2,8 +2,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/strings/string_view.h"
 #include "base/ip.h"
 
 namespace weave {
@@ -29,10 +32,21 @@ class AddressIndex {
   // Null when free.
   const AddressHolder* HolderOf(const IpAddress& address) const;
 
+  // Whether somebody of that name holds an address. Costs a look at all of them.
+  bool HoldsAny(absl::string_view name) const;
+
+  struct Released {
+    IpAddress address;
+    std::string name;  // the holder's
+  };
+  // What was released since the last call.
+  std::vector<Released> TakeReleased() { return std::exchange(released_, {}); }
+
   std::size_t size() const { return holders_.size(); }
 
  private:
   absl::btree_map<IpAddress, AddressHolder> holders_;
+  std::vector<Released> released_;
 };
 
 }  // namespace weave

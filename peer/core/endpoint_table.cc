@@ -93,13 +93,13 @@ void EndpointTable::AdoptAddress(Endpoint& endpoint, const Cidr& address) {
                                                           {"holder", addresses_.HolderOf(address.address())->name}});
 }
 
-void EndpointTable::OnAttach(RequestId id, AttachRequest request, PeerOutput& out) {
+void EndpointTable::OnAttach(RequestId id, AttachOrder request, PeerOutput& out) {
   std::vector<std::uint64_t> formers = SuspectFormerSandboxes(request.sandbox, out);
   const std::uint64_t inode = request.sandbox.netns_inode;
   Enqueue(inode, {id, std::move(request), std::move(formers)}, out);
 }
 
-void EndpointTable::OnDetach(RequestId id, DetachRequest request, PeerOutput& out) {
+void EndpointTable::OnDetach(RequestId id, DetachOrder request, PeerOutput& out) {
   const std::uint64_t inode = request.sandbox.netns_inode;
   Enqueue(inode, {id, std::move(request), {}}, out);
 }
@@ -129,7 +129,7 @@ void EndpointTable::StartNext(std::uint64_t netns_inode, PeerOutput& out) {
 
 void EndpointTable::StartFront(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
   Waiting& front = endpoint.waiting.front();
-  auto* attach = std::get_if<AttachRequest>(&front.operation);
+  auto* attach = std::get_if<AttachOrder>(&front.operation);
   // The kernel gives a namespace's inode out again as soon as it is free: the record may tell of a dead container.
   if (attach != nullptr && !front.looked && endpoint.record.has_value() &&
       endpoint.record->sandbox != attach->sandbox) {
@@ -140,9 +140,9 @@ void EndpointTable::StartFront(std::uint64_t netns_inode, Endpoint& endpoint, Pe
   Waiting next = std::move(front);
   endpoint.waiting.pop_front();
   if (attach != nullptr)
-    StartAttach(endpoint, next.id, std::get<AttachRequest>(next.operation), out);
+    StartAttach(endpoint, next.id, std::get<AttachOrder>(next.operation), out);
   else
-    StartDetach(endpoint, next.id, std::get<DetachRequest>(next.operation), out);
+    StartDetach(endpoint, next.id, std::get<DetachOrder>(next.operation), out);
 }
 
 void EndpointTable::StartChore(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
@@ -168,7 +168,7 @@ bool EndpointTable::Blocked(std::uint64_t netns_inode, Waiting& waiting) {
   return true;
 }
 
-void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, const AttachRequest& request, PeerOutput& out) {
+void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, const AttachOrder& request, PeerOutput& out) {
   const std::optional<EndpointRecord> before = endpoint.record;
   EndpointRecord target = before.value_or(EndpointRecord{request.sandbox, boot_id_, {}, request.multicast_route});
   std::vector<Cidr> added;
@@ -204,7 +204,7 @@ void EndpointTable::StartAttach(Endpoint& endpoint, RequestId id, const AttachRe
         AttachEndpoint{target}, out);
 }
 
-void EndpointTable::StartDetach(Endpoint& endpoint, RequestId id, const DetachRequest& request, PeerOutput& out) {
+void EndpointTable::StartDetach(Endpoint& endpoint, RequestId id, const DetachOrder& request, PeerOutput& out) {
   if (!endpoint.record.has_value()) {
     out.replies.push_back({id, absl::OkStatus(), {}});
     return;
@@ -309,6 +309,7 @@ void EndpointTable::FinishInspect(Now now, Endpoint& endpoint, const InFlight& d
   if (result.present) return;
   logger_.Info("forgetting an endpoint: its container ended, or its interface was removed",
                {{"container", endpoint.record->sandbox.ident}});
+  gone_.push_back(endpoint.record->sandbox.ident);
   Forget(endpoint, out);
 }
 

@@ -33,6 +33,17 @@ inline constexpr std::size_t kMaxWaitingOperations = 64;
 // Addresses that one sandbox may have; more are refused with ResourceExhausted.
 inline constexpr std::size_t kMaxEndpointAddressCount = 1024;
 
+// Requests whose addresses are settled.
+struct AttachOrder {
+  SandboxRef sandbox;
+  std::vector<Cidr> addresses;  // at least one
+  bool multicast_route = true;
+};
+struct DetachOrder {
+  SandboxRef sandbox;
+  std::vector<Cidr> addresses;  // empty: all of them
+};
+
 class EndpointTable {
  public:
   // Everything passed by reference outlives the table.
@@ -45,8 +56,8 @@ class EndpointTable {
   // Repairs what differs. The same arguments.
   void Restore(const std::vector<EndpointRecord>& records, const HostInventory& inventory, PeerOutput& out);
 
-  void OnAttach(RequestId id, AttachRequest request, PeerOutput& out);
-  void OnDetach(RequestId id, DetachRequest request, PeerOutput& out);
+  void OnAttach(RequestId id, AttachOrder request, PeerOutput& out);
+  void OnDetach(RequestId id, DetachOrder request, PeerOutput& out);
 
   // Takes the request back if it has not begun; one that has begun goes on. False: not among the waiting.
   bool OnCancel(RequestId id, PeerOutput& out);
@@ -59,6 +70,9 @@ class EndpointTable {
   void OnBridgeLost();
   // True once after such an attach has succeeded: the ports of the bridge want a look.
   bool TakeStrayPort() { return std::exchange(stray_port_, false); }
+
+  // Idents of endpoints that were found gone since the last call: their containers ended.
+  std::vector<std::string> TakeGone() { return std::exchange(gone_, {}); }
 
   void OnTimer(Now now, PeerOutput& out);
   std::optional<MonotonicTime> NextDeadline() const;
@@ -84,7 +98,7 @@ class EndpointTable {
   absl::Status CheckInvariants() const;
 
  private:
-  using Operation = std::variant<AttachRequest, DetachRequest>;
+  using Operation = std::variant<AttachOrder, DetachOrder>;
 
   struct Waiting {
     RequestId id;
@@ -129,8 +143,8 @@ class EndpointTable {
   void StartFront(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
   void StartChore(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
   bool Blocked(std::uint64_t netns_inode, Waiting& waiting);
-  void StartAttach(Endpoint& endpoint, RequestId id, const AttachRequest& request, PeerOutput& out);
-  void StartDetach(Endpoint& endpoint, RequestId id, const DetachRequest& request, PeerOutput& out);
+  void StartAttach(Endpoint& endpoint, RequestId id, const AttachOrder& request, PeerOutput& out);
+  void StartDetach(Endpoint& endpoint, RequestId id, const DetachOrder& request, PeerOutput& out);
   void Issue(Endpoint& endpoint, InFlight in_flight, HostAction action, PeerOutput& out);
 
   void Inspect(std::uint64_t netns_inode, Endpoint& endpoint, std::optional<RequestId> request,
@@ -154,6 +168,7 @@ class EndpointTable {
   Endpoints endpoints_;
   absl::btree_map<CommandId, InFlight> in_flight_;
   absl::btree_set<std::uint64_t> blocked_;  // sandboxes whose first operation waits for a look at another
+  std::vector<std::string> gone_;
   bool closed_ = false;
   bool stray_port_ = false;
 };

@@ -77,10 +77,10 @@ void HostSync::SetDesired(const IpAddress& address, const std::optional<Exposure
   desired_.emplace(address, *exposure);
 }
 
-void HostSync::OnExpose(RequestId id, const ExposeRequest& request, PeerOutput& out) {
-  Waiter waiter{id, 0, {}, request.addresses};
+void HostSync::OnExpose(RequestId id, const std::vector<Cidr>& addresses, bool masquerade, PeerOutput& out) {
+  Waiter waiter{id, 0, {}, addresses};
   std::vector<IpAddress> taken;
-  for (const Cidr& cidr : request.addresses) {
+  for (const Cidr& cidr : addresses) {
     const IpAddress& address = cidr.address();
     const auto current = desired_.find(address);
     const bool was_free = addresses_.HolderOf(address) == nullptr;
@@ -97,15 +97,14 @@ void HostSync::OnExpose(RequestId id, const ExposeRequest& request, PeerOutput& 
       return;
     }
     if (was_free) taken.push_back(address);
-    waiter.changes[address] = ExposureRecord{cidr, request.masquerade};
+    waiter.changes[address] = ExposureRecord{cidr, masquerade};
   }
   Accept(std::move(waiter), out);
 }
 
-void HostSync::OnHide(RequestId id, const HideRequest& request, PeerOutput& out) {
+void HostSync::OnHide(RequestId id, const std::vector<Cidr>& addresses, PeerOutput& out) {
   const auto asked = [&](const Cidr& cidr) {
-    return request.addresses.empty() ||
-           std::find(request.addresses.begin(), request.addresses.end(), cidr) != request.addresses.end();
+    return addresses.empty() || std::find(addresses.begin(), addresses.end(), cidr) != addresses.end();
   };
   Waiter waiter{id, 0, {}, {}};
   for (const auto& [address, exposure] : desired_) {

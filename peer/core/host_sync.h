@@ -35,8 +35,10 @@ class HostSync {
   // Asks for a sync with nothing changed: at start and when the bridge was lost.
   void Refresh(PeerOutput& out);
 
-  void OnExpose(RequestId id, const ExposeRequest& request, PeerOutput& out);
-  void OnHide(RequestId id, const HideRequest& request, PeerOutput& out);
+  // `addresses`: at least one.
+  void OnExpose(RequestId id, const std::vector<Cidr>& addresses, bool masquerade, PeerOutput& out);
+  // `addresses` empty: all of them.
+  void OnHide(RequestId id, const std::vector<Cidr>& addresses, PeerOutput& out);
 
   // False when the command is not this component's.
   bool OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);

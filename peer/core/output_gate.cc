@@ -3,14 +3,24 @@
 #include "base/check.h"
 
 namespace weave {
+namespace {
+
+RecordChange ToRecordChange(const IpamRecordChange& change) {
+  RecordChange result{change.key, std::nullopt};
+  if (change.value.has_value()) result.value = ToRecord(*change.value);
+  return result;
+}
+
+}  // namespace
 
 std::optional<PendingWrite> OutputGate::Push(PeerOutput output) {
   if (output.empty()) return std::nullopt;
   std::optional<PendingWrite> write;
-  const bool waits = !output.persist.empty();
+  const bool waits = !output.persist.empty() || !output.ipam.persist.empty();
   if (waits || !output.tidy.empty()) {
     write = PendingWrite{next_sequence_++, output.tidy};
     write->changes.insert(write->changes.end(), output.persist.begin(), output.persist.end());
+    for (const IpamRecordChange& change : output.ipam.persist) write->changes.push_back(ToRecordChange(change));
     writing_.push_back({write->sequence, waits ? std::vector<RecordChange>{} : std::move(output.tidy)});
     if (!waits) output.tidy.clear();
   }

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/status.h"
+#include "peer/core/request_check.h"
 
 namespace weave {
 namespace {
@@ -12,55 +14,22 @@ namespace {
 // How long records that could not be written wait for the next attempt.
 constexpr Duration kSaveInterval = absl::Seconds(2);
 
+// How long those we gave our addresses to may take to hear of it before connections end (spec/control.md section 6).
+constexpr Duration kGiveAwayPause = absl::Milliseconds(500);
+
 absl::Status ResettingError() { return absl::FailedPreconditionError("this peer is being reset"); }
 
-// What no host or container may be called.
-absl::Status CheckUsable(const Cidr& cidr) {
-  const auto bad = [&](absl::string_view why) {
-    return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), " ", why));
-  };
-  const IpAddress& address = cidr.address();
-  if (!address.IsV4()) return bad("is not an IPv4 address: only IPv4 is supported");
-  if (cidr.prefix_length() == 0) return bad("has no network: want a prefix length of 1 to 32");
-  const std::uint32_t first_octet = address.v4() >> 24;
-  if (first_octet == 0 || first_octet >= 224) return bad("is not a unicast address");
-  if (first_octet == 127) return bad("is a loopback address");
-  return absl::OkStatus();
-}
-
-absl::Status CheckAddresses(const std::vector<Cidr>& addresses) {
-  absl::btree_set<IpAddress> seen;
-  for (const Cidr& cidr : addresses) {
-    if (absl::Status usable = CheckUsable(cidr); !usable.ok()) return usable;
-    if (!seen.insert(cidr.address()).second)
-      return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), " is given twice"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckRequest(const ApiRequest& request) {
-  struct Checker {
-    absl::Status operator()(const AttachRequest& r) const { return Given(r.addresses); }
-    absl::Status operator()(const DetachRequest& r) const { return CheckAddresses(r.addresses); }
-    absl::Status operator()(const ExposeRequest& r) const { return Given(r.addresses); }
-    absl::Status operator()(const HideRequest& r) const { return CheckAddresses(r.addresses); }
-    absl::Status operator()(const ResetRequest&) const { return absl::OkStatus(); }
-    absl::Status operator()(const ConnectRequest& r) const {
-      for (const DirectPeer& peer : r.peers)
-        if (peer.text.size() > kMaxDirectPeerSize)
-          return absl::InvalidArgumentError(absl::StrCat("peer \"", peer.text.substr(0, 60),
-                                                         "...\" is too long: want at most ", kMaxDirectPeerSize,
-                                                         " characters"));
-      return absl::OkStatus();
-    }
-    absl::Status operator()(const ForgetRequest&) const { return absl::OkStatus(); }
-
-    static absl::Status Given(const std::vector<Cidr>& addresses) {
-      if (addresses.empty()) return absl::InvalidArgumentError("no address given");
-      return CheckAddresses(addresses);
-    }
-  };
-  return std::visit(Checker{}, request);
+std::unique_ptr<Allocator> MakeAllocator(const PeerConfig& config, const PeerDirectory& directory,
+                                         EntropySource& entropy, Logger& logger) {
+  if (!config.ipam.has_value()) return nullptr;
+  AllocatorConfig allocator;
+  allocator.self = config.name;
+  allocator.nickname = config.nickname;
+  allocator.range = config.ipam->range;
+  allocator.default_subnet = config.ipam->default_subnet;
+  allocator.bootstrap = config.ipam->bootstrap;
+  while (allocator.uid == 0) allocator.uid = entropy.Next();
+  return std::make_unique<Allocator>(std::move(allocator), directory, Random(entropy.Next()), logger);
 }
 
 }  // namespace
@@ -71,14 +40,21 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
       endpoints_(config_.boot_id, addresses_, command_ids_, logger),
       host_(
           addresses_, command_ids_, [this] { return endpoints_.Ports(); }, logger),
-      network_(config_.mesh, entropy, logger) {}
+      network_(config_.mesh, entropy, logger),
+      directory_(network_.mesh()),
+      allocator_(MakeAllocator(config_, directory_, entropy, logger)),
+      planner_(allocator_.get(), addresses_, endpoints_, host_, logger) {
+  if (allocator_ != nullptr) network_.AddChannel(kIpamChannel, *allocator_);
+}
 
 void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
   std::vector<EndpointRecord> endpoints;
   std::vector<ExposureRecord> exposures;
   std::optional<PeerName> former_name;
   std::vector<std::string> former_peers;
+  std::vector<IpamRecord> ipam;
   for (const Record& record : records) {
+    if (std::optional<IpamRecord> own = ToIpamRecord(record)) ipam.push_back(*std::move(own));
     if (const auto* endpoint = std::get_if<EndpointRecord>(&record)) endpoints.push_back(*endpoint);
     if (const auto* exposure = std::get_if<ExposureRecord>(&record)) exposures.push_back(*exposure);
     if (const auto* identity = std::get_if<IdentityRecord>(&record)) former_name = identity->name;
@@ -89,24 +65,61 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
   host_.Hold(inventory.bridge_addresses);
   endpoints_.Restore(endpoints, inventory, out);
   host_.Restore(exposures, inventory.bridge_addresses, out);
+  if (allocator_ != nullptr) allocator_->OnStart(now, ipam);
+  planner_.Restore(now);
   host_.Refresh(out);
   network_.Start(now, config_.direct_peers, out.network);
   if (network_.mesh().DirectPeers() != former_peers) RecordDirectPeers(out);
+  Finish(now, out);
+}
+
+// The end of every event: what its parts have to tell each other.
+void PeerCore::Finish(Now now, PeerOutput& out) {
+  planner_.Settle(now, out);
+  if (allocator_ == nullptr || reset_ == ResetState::kDone) return;
+  if (std::exchange(routes_seen_, network_.mesh().route_generation()) != network_.mesh().route_generation())
+    allocator_->OnTopologyChange(now);
+  out.ipam = allocator_->TakeOutput();
+  for (const AllocatorReply& reply : out.ipam.replies) planner_.OnAnswered(reply);
+}
+
+void PeerCore::OnReleased(Now now, const AllocatorOutput& ipam, PeerOutput& out) {
+  if (allocator_ == nullptr || reset_ == ResetState::kDone) return;
+  Tell(now, ipam.telling, out);
+  for (const AllocatorReply& reply : ipam.replies) OnAllocatorReply(now, reply, out);
+  Finish(now, out);
+}
+
+void PeerCore::Tell(Now now, const IpamTelling& telling, PeerOutput& out) {
+  allocator_->OnDurable(telling);
+  for (const IpamSend& send : telling.unicasts)
+    if (const absl::Status sent = network_.Unicast(now, kIpamChannel, send.to, send.payload, out.network); !sent.ok())
+      logger_.Debug("a message about addresses is lost", {{"peer", send.to.ToString()}, {"reason", sent.message()}});
+  if (!telling.broadcast) return;
+  if (const std::unique_ptr<GossipData> state = allocator_->FullState(now); state != nullptr)
+    network_.Broadcast(now, kIpamChannel, *state, out.network);
+}
+
+void PeerCore::OnAllocatorReply(Now now, const AllocatorReply& reply, PeerOutput& out) {
+  if (reset_ == ResetState::kGivingAway && reply.operation == give_away_) return OnGaveAway(now, reply.status, out);
+  planner_.OnReply(now, reply, out);
 }
 
 void PeerCore::OnRequest(Now now, RequestId id, ApiRequest request, PeerOutput& out) {
-  if (std::holds_alternative<ResetRequest>(request)) return OnReset(id, out);
+  Dispatch(now, id, std::move(request), out);
+  Finish(now, out);
+}
+
+void PeerCore::Dispatch(Now now, RequestId id, ApiRequest request, PeerOutput& out) {
+  if (std::holds_alternative<ResetRequest>(request)) return OnReset(now, id, out);
   absl::Status refusal = resetting() ? ResettingError() : CheckRequest(request);
   if (!refusal.ok()) {
     out.replies.push_back({id, std::move(refusal), {}});
     return;
   }
-  if (auto* attach = std::get_if<AttachRequest>(&request)) return endpoints_.OnAttach(id, std::move(*attach), out);
-  if (auto* detach = std::get_if<DetachRequest>(&request)) return endpoints_.OnDetach(id, std::move(*detach), out);
-  if (const auto* expose = std::get_if<ExposeRequest>(&request)) return host_.OnExpose(id, *expose, out);
-  if (const auto* hide = std::get_if<HideRequest>(&request)) return host_.OnHide(id, *hide, out);
   if (const auto* connect = std::get_if<ConnectRequest>(&request)) return OnConnect(now, id, *connect, out);
-  OnForget(now, id, std::get<ForgetRequest>(request), out);
+  if (const auto* forget = std::get_if<ForgetRequest>(&request)) return OnForget(now, id, *forget, out);
+  planner_.OnRequest(now, id, std::move(request), out);
 }
 
 void PeerCore::OnConnect(Now now, RequestId id, const ConnectRequest& request, PeerOutput& out) {
@@ -138,23 +151,36 @@ void PeerCore::RecordDirectPeers(PeerOutput& out) {
 
 void PeerCore::OnNetwork(Now now, const NetworkEvent& event, PeerOutput& out) {
   network_.OnEvent(now, event, out.network);
+  Finish(now, out);
 }
 
-void PeerCore::OnCancel(Now, RequestId id, PeerOutput& out) { endpoints_.OnCancel(id, out); }
+void PeerCore::OnCancel(Now now, RequestId id, PeerOutput& out) {
+  if (!planner_.OnCancel(now, id, out)) endpoints_.OnCancel(id, out);
+  Finish(now, out);
+}
 
 void PeerCore::OnCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out) {
-  if (reset_ == ResetState::kTearingDown && id == tear_down_) return FinishReset(now, result, out);
+  HandleCommandDone(now, id, result, out);
+  Finish(now, out);
+}
+
+void PeerCore::HandleCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out) {
+  if (reset_ == ResetState::kTearingDown && id == tear_down_) return FinishTearDown(now, result, out);
   const bool known = endpoints_.OnCommandDone(now, id, result, out) || host_.OnCommandDone(now, id, result, out);
   CHECK(known) << "command " << id;
   if (endpoints_.TakeStrayPort()) host_.Refresh(out);
   ContinueReset(out);
 }
 
-void PeerCore::OnHostChange(Now, const HostChange& change, PeerOutput& out) {
+void PeerCore::OnHostChange(Now now, const HostChange& change, PeerOutput& out) {
   if (resetting()) return;
-  if (const auto* gone = std::get_if<EndpointGone>(&change)) return endpoints_.OnEndpointGone(*gone, out);
-  endpoints_.OnBridgeLost();
-  host_.Refresh(out);
+  if (const auto* gone = std::get_if<EndpointGone>(&change)) {
+    endpoints_.OnEndpointGone(*gone, out);
+  } else {
+    endpoints_.OnBridgeLost();
+    host_.Refresh(out);
+  }
+  Finish(now, out);
 }
 
 void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOutput& dropped, PeerOutput& out) {
@@ -165,7 +191,15 @@ void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOu
   if (!save_at_.has_value()) save_at_ = now.monotonic + kSaveInterval;
   host_.OnPersistFailed(dropped.recorded, status, out);
   for (const HostCommand& command : dropped.commands)
-    if (!host_.OnCommandDropped(command.id, out)) OnCommandDone(now, command.id, HostResult{status, {}, false}, out);
+    if (!host_.OnCommandDropped(command.id, out))
+      HandleCommandDone(now, command.id, HostResult{status, {}, false}, out);
+  if (allocator_ != nullptr && reset_ != ResetState::kDone && !dropped.ipam.empty()) {
+    allocator_->OnPersistFailed(now, dropped.ipam);
+    for (AllocatorReply reply : dropped.ipam.replies) {
+      if (reply.status.ok()) reply = {reply.operation, status, {}, 0};
+      OnAllocatorReply(now, reply, out);
+    }
+  }
   ContinueReset(out);
   // The answer to a reset tells that the records are gone. No other answer tells of the records beside it: what it says
   // is as true as before.
@@ -176,17 +210,22 @@ void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOu
     }
     out.replies.push_back(std::move(reply));
   }
+  Finish(now, out);
 }
 
 void PeerCore::OnTimer(Now now, PeerOutput& out) {
   endpoints_.OnTimer(now, out);
   host_.OnTimer(now, out);
   network_.OnTimer(now, out.network);
-  if (save_at_.has_value() && now.monotonic >= *save_at_) SaveAgain(out);
+  if (allocator_ != nullptr && reset_ != ResetState::kDone) allocator_->OnTimer(now);
+  if (save_at_.has_value() && now.monotonic >= *save_at_) SaveAgain(now, out);
+  if (erase_at_.has_value() && now.monotonic >= *erase_at_) EraseEverything(now, out);
+  Finish(now, out);
 }
 
-void PeerCore::SaveAgain(PeerOutput& out) {
+void PeerCore::SaveAgain(Now now, PeerOutput& out) {
   save_at_.reset();
+  if (allocator_ != nullptr && reset_ != ResetState::kDone) allocator_->Resave(now);
   const absl::btree_map<std::string, Record> records = Records();
   for (const std::string& key : std::exchange(unsaved_, {})) {
     const auto record = records.find(key);
@@ -195,14 +234,16 @@ void PeerCore::SaveAgain(PeerOutput& out) {
 }
 
 std::optional<MonotonicTime> PeerCore::NextDeadline() const {
-  return Earliest({NextHostDeadline(), network_.NextDeadline()});
+  std::optional<MonotonicTime> allocator;
+  if (allocator_ != nullptr && reset_ != ResetState::kDone) allocator = allocator_->NextDeadline();
+  return Earliest({NextHostDeadline(), network_.NextDeadline(), allocator});
 }
 
 std::optional<MonotonicTime> PeerCore::NextHostDeadline() const {
-  return Earliest({endpoints_.NextDeadline(), host_.NextDeadline(), save_at_});
+  return Earliest({endpoints_.NextDeadline(), host_.NextDeadline(), save_at_, erase_at_});
 }
 
-void PeerCore::OnReset(RequestId id, PeerOutput& out) {
+void PeerCore::OnReset(Now now, RequestId id, PeerOutput& out) {
   if (reset_ == ResetState::kDone) {
     for (const std::string& key : erased_) out.persist.push_back({key, std::nullopt});  // may not be on disk yet
     out.recorded.push_back(id);
@@ -213,8 +254,11 @@ void PeerCore::OnReset(RequestId id, PeerOutput& out) {
   if (reset_ == ResetState::kNone) {
     logger_.Info("resetting");
     reset_ = ResetState::kDraining;
+    planner_.Close(now, ResettingError());
     endpoints_.Close(ResettingError(), out);
     host_.Close(ResettingError(), out);
+  } else if (reset_ == ResetState::kGivingAway && give_away_ == 0) {
+    GiveAway(now);  // once more: it could not be recorded
   }
   ContinueReset(out);
 }
@@ -226,16 +270,44 @@ void PeerCore::ContinueReset(PeerOutput& out) {
   out.commands.push_back({tear_down_, TearDownHost{endpoints_.Records()}});
 }
 
-void PeerCore::FinishReset(Now now, const HostResult& result, PeerOutput& out) {
+void PeerCore::FinishTearDown(Now now, const HostResult& result, PeerOutput& out) {
+  if (!result.status.ok()) {
+    reset_ = ResetState::kDraining;
+    return RefuseReset(result.status, out);
+  }
+  if (allocator_ == nullptr) return EraseEverything(now, out);
+  reset_ = ResetState::kGivingAway;
+  GiveAway(now);
+}
+
+// Not before our addresses are off every interface: who gets them may hand them out at once.
+void PeerCore::GiveAway(Now now) {
+  give_away_ = planner_.NextOperation();
+  allocator_->OnOperation(now, give_away_, ShutdownOperation{});
+}
+
+void PeerCore::OnGaveAway(Now now, const absl::Status& status, PeerOutput& out) {
+  give_away_ = 0;
+  const bool before = absl::IsCancelled(status);  // somebody else asked for it
+  if (!status.ok() && !before) return RefuseReset(status, out);
+  if (network_.mesh().connection_count() == 0) return EraseEverything(now, out);
+  reset_ = ResetState::kPausing;
+  erase_at_ = now.monotonic + kGiveAwayPause;
+}
+
+void PeerCore::RefuseReset(const absl::Status& status, PeerOutput& out) {
+  for (const RequestId id : std::exchange(reset_requests_, {})) out.replies.push_back({id, status, {}});
+}
+
+void PeerCore::EraseEverything(Now now, PeerOutput& out) {
+  erase_at_.reset();
   erased_ = doubtful_;
   for (const auto& [key, record] : Records()) erased_.insert(key);
-  reset_ = result.status.ok() ? ResetState::kDone : ResetState::kDraining;
-  const std::vector<RequestId> requests = std::exchange(reset_requests_, {});
-  for (const RequestId id : requests) out.replies.push_back({id, result.status, {}});
-  if (!result.status.ok()) return;
+  reset_ = ResetState::kDone;
   network_.Stop(now, "this peer has been reset", out.network);
   unsaved_.clear();
-  out.recorded = requests;
+  out.recorded = std::exchange(reset_requests_, {});
+  for (const RequestId id : out.recorded) out.replies.push_back({id, absl::OkStatus(), {}});
   for (const std::string& key : erased_) out.persist.push_back({key, std::nullopt});
 }
 
@@ -248,6 +320,7 @@ PeerSnapshot PeerCore::Snapshot() const {
   snapshot.resetting = resetting();
   snapshot.endpoints = endpoints_.List();
   snapshot.exposures = host_.List();
+  if (allocator_ != nullptr) snapshot.ipam = allocator_->Status();
   return snapshot;
 }
 
@@ -260,6 +333,8 @@ absl::btree_map<std::string, Record> PeerCore::Records() const {
   for (const EndpointRecord& endpoint : endpoints_.Records())
     records.emplace(EndpointKey(endpoint.sandbox.netns_inode), endpoint);
   for (const ExposureRecord& exposure : host_.List()) records.emplace(ExposureKey(exposure.cidr.address()), exposure);
+  if (allocator_ != nullptr)
+    for (const auto& [key, record] : allocator_->Records()) records.emplace(key, ToRecord(record));
   return records;
 }
 
@@ -269,7 +344,8 @@ absl::Status PeerCore::CheckInvariants() const {
     if (holder == nullptr || holder->key != ExposureKey(exposure.cidr.address()))
       return absl::InternalError(absl::StrCat("exposed address ", exposure.cidr.ToString(), " is not held"));
   }
-  if (absl::Status status = network_.mesh().CheckInvariants(); !status.ok()) return status;
+  RETURN_IF_ERROR(network_.mesh().CheckInvariants());
+  if (allocator_ != nullptr) RETURN_IF_ERROR(allocator_->CheckInvariants());
   return endpoints_.CheckInvariants();
 }
 

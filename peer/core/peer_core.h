@@ -5,6 +5,7 @@
 // Not thread-safe: one loop owns it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,14 +17,23 @@
 #include "base/log.h"
 #include "base/peer_name.h"
 #include "base/time.h"
+#include "ipam/allocator.h"
 #include "peer/core/address_index.h"
+#include "peer/core/address_planner.h"
 #include "peer/core/endpoint_table.h"
 #include "peer/core/host_sync.h"
+#include "peer/core/mesh_directory.h"
 #include "peer/core/network.h"
 #include "peer/core/peer_output.h"
 #include "peer/core/records.h"
 
 namespace weave {
+
+struct IpamConfig {
+  Cidr range;
+  Cidr default_subnet;
+  IpamBootstrap bootstrap;
+};
 
 struct PeerConfig {
   PeerName name;
@@ -31,6 +41,7 @@ struct PeerConfig {
   std::string boot_id;                   // of this boot of the machine
   MeshConfig mesh;                       // with the same name and nickname
   std::vector<DirectPeer> direct_peers;  // to be dialled from the start
+  std::optional<IpamConfig> ipam;        // none: no allocator
 };
 
 // A consistent picture for status pages and checkers.
@@ -42,6 +53,7 @@ struct PeerSnapshot {
   bool resetting = false;
   std::vector<EndpointTable::View> endpoints;
   std::vector<ExposureRecord> exposures;
+  std::optional<IpamStatus> ipam;  // none: no allocator
 };
 
 class PeerCore {
@@ -64,6 +76,10 @@ class PeerCore {
   void OnHostChange(Now now, const HostChange& change, PeerOutput& out);
   void OnNetwork(Now now, const NetworkEvent& event, PeerOutput& out);
 
+  // An output has been performed: all that was written before it is durable. `ipam` is its part of that name; an empty
+  // one need not come back.
+  void OnReleased(Now now, const AllocatorOutput& ipam, PeerOutput& out);
+
   // `dropped` was never performed, because its records could not be written: `status` says why. They are written again
   // later, as they are by then.
   void OnPersistFailed(Now now, const absl::Status& status, const PeerOutput& dropped, PeerOutput& out);
@@ -83,6 +99,8 @@ class PeerCore {
   const absl::Status& host_error() const { return host_.last_error(); }
 
   const MeshRouter& mesh() const { return network_.mesh(); }
+  // Null: there is none.
+  const Allocator* allocator() const { return allocator_.get(); }
 
   // Copies every table: for pages and checkers. Who wants one of the values above asks for that.
   PeerSnapshot Snapshot() const;
@@ -94,15 +112,26 @@ class PeerCore {
   absl::Status CheckInvariants() const;
 
  private:
-  void OnReset(RequestId id, PeerOutput& out);
+  void Finish(Now now, PeerOutput& out);
+  void Dispatch(Now now, RequestId id, ApiRequest request, PeerOutput& out);
+  void HandleCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
+
+  void Tell(Now now, const IpamTelling& telling, PeerOutput& out);
+  void OnAllocatorReply(Now now, const AllocatorReply& reply, PeerOutput& out);
+
+  void OnReset(Now now, RequestId id, PeerOutput& out);
+  void GiveAway(Now now);
+  void OnGaveAway(Now now, const absl::Status& status, PeerOutput& out);
   void ContinueReset(PeerOutput& out);
-  void FinishReset(Now now, const HostResult& result, PeerOutput& out);
+  void RefuseReset(const absl::Status& status, PeerOutput& out);
+  void FinishTearDown(Now now, const HostResult& result, PeerOutput& out);
+  void EraseEverything(Now now, PeerOutput& out);
 
   void OnConnect(Now now, RequestId id, const ConnectRequest& request, PeerOutput& out);
   void OnForget(Now now, RequestId id, const ForgetRequest& request, PeerOutput& out);
   void RecordDirectPeers(PeerOutput& out);
 
-  void SaveAgain(PeerOutput& out);
+  void SaveAgain(Now now, PeerOutput& out);
 
   const PeerConfig config_;
   Logger& logger_;
@@ -111,10 +140,18 @@ class PeerCore {
   EndpointTable endpoints_;
   HostSync host_;
   Network network_;
+  MeshDirectory directory_;
+  const std::unique_ptr<Allocator> allocator_;  // null: none
+  AddressPlanner planner_;
+  std::uint64_t routes_seen_ = 0;  // their generation, as the allocator knows it
 
-  enum class ResetState { kNone, kDraining, kTearingDown, kDone };
+  // What the host is at comes to an end; all that is ours on it goes; our addresses go to another peer; those who get
+  // them hear of it; the records go.
+  enum class ResetState { kNone, kDraining, kTearingDown, kGivingAway, kPausing, kDone };
   ResetState reset_ = ResetState::kNone;
   std::vector<RequestId> reset_requests_;
+  OperationId give_away_ = 0;  // 0: none under way
+  std::optional<MonotonicTime> erase_at_;
   CommandId tear_down_ = 0;
   absl::btree_set<std::string> erased_;  // keys that the last reset took off the disk
 

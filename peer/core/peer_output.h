@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "base/ip.h"
 #include "base/mac.h"
+#include "ipam/allocator.h"
 #include "mesh/connection_maker.h"
 #include "peer/core/network_event.h"
 #include "peer/core/records.h"
@@ -23,24 +24,47 @@ using CommandId = std::uint64_t;
 
 // ---- requests: what callers ask; each is answered by exactly one Reply ----
 
+// Any address of a subnet (`net:10.2.0.0/16`); none: of the default subnet (`net:default`).
+struct AnyAddress {
+  std::optional<Cidr> subnet;
+
+  friend bool operator==(const AnyAddress&, const AnyAddress&) = default;
+};
+
+// An address as callers ask for it (contract A1-08): exactly this one, or any that is free. Of addresses to be taken
+// away: this one, or all that there are in the subnet.
+using AddressWish = std::variant<Cidr, AnyAddress>;
+
+std::vector<AddressWish> Exactly(const std::vector<Cidr>& addresses);
+
+// No wish: net:default. Without an allocator every wish must be an exact address, and there must be one.
 struct AttachRequest {
   SandboxRef sandbox;
-  std::vector<Cidr> addresses;  // at least one
+  std::vector<AddressWish> wishes;
   bool multicast_route = true;
 };
 
+// No wish: net:default; without an allocator all addresses.
 struct DetachRequest {
   SandboxRef sandbox;
-  std::vector<Cidr> addresses;  // empty: all of them
+  std::vector<AddressWish> wishes;
 };
 
+// Wishes as AttachRequest's.
 struct ExposeRequest {
-  std::vector<Cidr> addresses;  // at least one
+  std::vector<AddressWish> wishes;
   bool masquerade = true;
 };
 
+// Wishes as DetachRequest's.
 struct HideRequest {
-  std::vector<Cidr> addresses;  // empty: all of them
+  std::vector<AddressWish> wishes;
+};
+
+// What the allocator is asked directly, for holders whose interfaces are not ours to make. NotFound without an
+// allocator.
+struct IpamRequest {
+  IpamOperation operation;
 };
 
 // Takes everything this peer made out of the host and forgets it. Nothing else is accepted afterwards.
@@ -57,8 +81,8 @@ struct ForgetRequest {
   std::vector<std::string> peers;  // as they were given
 };
 
-using ApiRequest =
-    std::variant<AttachRequest, DetachRequest, ExposeRequest, HideRequest, ResetRequest, ConnectRequest, ForgetRequest>;
+using ApiRequest = std::variant<AttachRequest, DetachRequest, ExposeRequest, HideRequest, IpamRequest, ResetRequest,
+                                ConnectRequest, ForgetRequest>;
 
 // InvalidArgument: the request cannot mean anything. AlreadyExists: an address belongs to somebody else.
 // ResourceExhausted: disk full, or too many operations waiting. Cancelled: the caller went. Otherwise what the host
@@ -66,7 +90,8 @@ using ApiRequest =
 struct Reply {
   RequestId request = 0;
   absl::Status status;
-  std::vector<Cidr> addresses;  // attach, expose: those asked for; detach, hide: those removed
+  std::vector<Cidr> addresses;  // attach, expose: in the order of the wishes; detach, hide: those removed
+  AddressCount taken_over = 0;  // TakeOverOperation
 };
 
 // ---- commands: what the host shall do; each is answered by PeerCore::OnCommandDone ----
@@ -155,10 +180,13 @@ struct PeerOutput {
   std::vector<RequestId> recorded;    // expose, hide and reset requests that `persist` is for; see OnPersistFailed
   std::vector<HostCommand> commands;
   std::vector<Reply> replies;
+  // The allocator's: its records are written with `persist`; the rest comes back by PeerCore::OnReleased, so that
+  // neither a caller nor another peer hears of anything that a crash would undo.
+  AllocatorOutput ipam;
   NetworkOutput network;  // performed at once: waits neither for `persist` nor for earlier outputs
 
   bool empty() const {
-    return persist.empty() && tidy.empty() && commands.empty() && replies.empty() && network.empty();
+    return persist.empty() && tidy.empty() && commands.empty() && replies.empty() && ipam.empty() && network.empty();
   }
 };
 

@@ -12,4 +12,15 @@ std::string ExposureKey(const IpAddress& address) { return absl::StrCat("exposur
 
 std::string DirectPeersKey() { return "direct-peers"; }
 
+Record ToRecord(const IpamRecord& record) {
+  return std::visit([](const auto& alternative) { return Record(alternative); }, record);
+}
+
+std::optional<IpamRecord> ToIpamRecord(const Record& record) {
+  if (const auto* ring = std::get_if<RingRecord>(&record)) return *ring;
+  if (const auto* paxos = std::get_if<PaxosRecord>(&record)) return *paxos;
+  if (const auto* allocation = std::get_if<AllocationRecord>(&record)) return *allocation;
+  return std::nullopt;
+}
+
 }  // namespace weave

@@ -10,6 +10,7 @@
 
 #include "base/ip.h"
 #include "base/peer_name.h"
+#include "ipam/ipam_records.h"
 
 namespace weave {
 
@@ -59,7 +60,9 @@ struct DirectPeersRecord {
   friend bool operator==(const DirectPeersRecord&, const DirectPeersRecord&) = default;
 };
 
-using Record = std::variant<IdentityRecord, EndpointRecord, ExposureRecord, DirectPeersRecord>;
+// Those of the allocator stand in ipam/ipam_records.h.
+using Record = std::variant<IdentityRecord, EndpointRecord, ExposureRecord, DirectPeersRecord, RingRecord, PaxosRecord,
+                            AllocationRecord>;
 
 struct RecordChange {
   std::string key;              // see the Key functions
@@ -73,5 +76,9 @@ std::string IdentityKey();
 std::string EndpointKey(std::uint64_t netns_inode);
 std::string ExposureKey(const IpAddress& address);
 std::string DirectPeersKey();
+
+// Between the allocator's vocabulary and that of the whole peer.
+Record ToRecord(const IpamRecord& record);
+std::optional<IpamRecord> ToIpamRecord(const Record& record);  // none: not the allocator's
 
 }  // namespace weave

@@ -12,13 +12,11 @@ TEST_CASE("Addresses keep their order, with or without ip:", "[cli]") {
   CHECK(*addresses == std::vector<std::string>{"10.2.1.1/24", "10.2.2.1/24"});
 }
 
-TEST_CASE("Asking for allocation is refused in 2.8's words, also by giving no address", "[cli]") {
-  for (const std::vector<std::string>& args :
-       {std::vector<std::string>{}, {"net:default"}, {"net:10.2.3.0/24"}, {"10.2.1.1/24", "net:default"}}) {
-    const absl::Status status = ParseAddresses(args).status();
-    CHECK(absl::IsFailedPrecondition(status));
-    CHECK(status.message() == "IP address allocation must be enabled to use 'net:'");
-  }
+TEST_CASE("What is to be allocated is passed on in its place", "[cli]") {
+  const auto addresses = ParseAddresses({"net:default", "ip:10.2.1.1/24", "net:10.2.3.0/24"});
+  REQUIRE(addresses.ok());
+  CHECK(*addresses == std::vector<std::string>{"net:default", "10.2.1.1/24", "net:10.2.3.0/24"});
+  CHECK(ParseAddresses({})->empty());
 }
 
 TEST_CASE("A bad address is named with what is accepted", "[cli]") {

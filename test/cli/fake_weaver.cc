@@ -120,6 +120,13 @@ class Service final : public v1::Peer::Service {
     container->add_addresses("10.2.2.1/24");
     return grpc::Status::OK;
   }
+  grpc::Status AwaitRing(grpc::ServerContext*, const v1::AwaitRingRequest*, v1::AwaitRingReply*) override {
+    return Answer();
+  }
+  grpc::Status TakeOver(grpc::ServerContext*, const v1::TakeOverRequest* request, v1::TakeOverReply* reply) override {
+    reply->set_address_count(request->peer().size());
+    return Answer();
+  }
   grpc::Status Reset(grpc::ServerContext*, const v1::ResetRequest*, v1::ResetReply*) override {
     const grpc::Status status = Answer();
     if (status.ok()) End();

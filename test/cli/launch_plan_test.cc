@@ -26,7 +26,8 @@ std::string ArgsOf(const absl::StatusOr<LaunchPlan>& plan) {
   return absl::StrJoin(plan->weaver_args, " ");
 }
 
-constexpr char kStore[] = " --db-prefix=/var/lib/weave/weave --api-socket=/run/weave/peer.sock";
+constexpr char kStore[] =
+    " --ipalloc-range=10.32.0.0/12 --db-prefix=/var/lib/weave/weave --api-socket=/run/weave/peer.sock";
 
 }  // namespace
 

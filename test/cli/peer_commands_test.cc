@@ -41,6 +41,11 @@ TEST_CASE("Commands print what the peer answers", "[cli]") {
   CHECK(result.out == "10.2.1.1/24\n");
   CHECK(result.err == "not masqueraded\n");
   CHECK(world.Weave({"hide", "10.2.1.1/24"}).out == "10.2.1.1/24\n");
+  CHECK(world.Weave({"attach", "web"}).exit_status == 0);
+  CHECK(world.Weave({"attach", "net:default", "10.2.1.1/24", "net:10.3.0.0/16", "web"}).out ==
+        "net:default 10.2.1.1/24 net:10.3.0.0/16\n");
+  CHECK(world.Weave({"prime"}).exit_status == 0);
+  CHECK(world.Weave({"rmpeer", "a", "host2"}).out == "1 IPs taken over from a\n5 IPs taken over from host2\n");
   result = world.Weave({"hide"});
   CHECK(result.exit_status == 0);
   CHECK(result.out.empty());
@@ -53,6 +58,8 @@ TEST_CASE("What the peer refuses is printed and fails", "[cli]") {
   CHECK(result.exit_status == 1);
   CHECK(result.out.empty());
   CHECK(result.err == "weave: no such container: web\n");
+  CHECK(world.Weave({"prime"}).err == "weave: no such container: web\n");
+  CHECK(world.Weave({"rmpeer", "a"}).exit_status == 1);
 }
 
 TEST_CASE("A peer that hangs is given up and named", "[cli]") {

@@ -68,6 +68,11 @@ class FakePeer final : public v1::Peer::Service {
   grpc::Status GetInfo(grpc::ServerContext*, const v1::GetInfoRequest*, v1::PeerInfo* reply) override {
     reply->set_version("1.2.3");
     reply->set_pid(42);
+    {
+      const std::lock_guard lock(mutex_);
+      ++info_count_;
+      changed_.notify_all();
+    }
     return Answer();
   }
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest* request, v1::StatusPage* reply) override {
@@ -84,6 +89,12 @@ class FakePeer final : public v1::Peer::Service {
     reply->add_warnings("careful");
     return Answer();
   }
+  // Until somebody has asked twice whether we live.
+  grpc::Status AwaitRing(grpc::ServerContext*, const v1::AwaitRingRequest*, v1::AwaitRingReply*) override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return info_count_ >= 2; });
+    return error;
+  }
   grpc::Status Stop(grpc::ServerContext* context, const v1::StopRequest*, v1::StopReply*) override {
     context->TryCancel();
     return Answer();
@@ -99,6 +110,7 @@ class FakePeer final : public v1::Peer::Service {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool released_ = false;
+  int info_count_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -125,8 +137,10 @@ class SilentListener {
   int fd_;
 };
 
-constexpr PeerDeadlines kImpatient = {
-    .query = absl::Milliseconds(200), .change = absl::Milliseconds(300), .stop = absl::Milliseconds(200)};
+constexpr PeerDeadlines kImpatient = {.query = absl::Milliseconds(200),
+                                      .change = absl::Milliseconds(300),
+                                      .stop = absl::Milliseconds(200),
+                                      .pulse = absl::Milliseconds(100)};
 
 PeerClient ConnectTo(const TempDirectory& directory, PeerDeadlines deadlines = {}) {
   absl::StatusOr<PeerClient> client = PeerClient::Connect(directory.socket(), deadlines);
@@ -214,6 +228,20 @@ TEST_CASE("A peer stuck in one call is given up for that call only", "[client]")
   CHECK(absl::IsDeadlineExceeded(client.GetStatus("").status()));
   peer.Release();
   CHECK(client.GetStatus("").ok());
+}
+
+TEST_CASE("A call that may wait goes on as long as the peer lives", "[client]") {
+  const TempDirectory directory;
+  FakePeer peer(directory.socket());
+  PeerClient client = ConnectTo(directory, {.pulse = absl::Milliseconds(20)});
+  CHECK(client.AwaitRing().ok());
+
+  const TempDirectory elsewhere;
+  const SilentListener listener(elsewhere.socket());
+  PeerClient unheard = ConnectTo(elsewhere, kImpatient);
+  const absl::Status status = unheard.AwaitRing();
+  CHECK(absl::IsDeadlineExceeded(status));
+  CHECK(status.message() == "the peer " + PidText() + " does not answer: no reply within 200ms");
 }
 
 TEST_CASE("A listener whose queue is full is given up after the deadline", "[client]") {

@@ -1,10 +1,12 @@
 #include "test/peer/core_transcript.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/check.h"
 
 namespace weave {
@@ -22,6 +24,9 @@ std::string Describe(const RecordChange& change) {
     return absl::StrCat(change.key, " = ", List(endpoint->addresses));
   if (const auto* exposure = std::get_if<ExposureRecord>(&*change.value))
     return absl::StrCat(change.key, " = ", exposure->cidr.ToString());
+  if (const auto* allocation = std::get_if<AllocationRecord>(&*change.value))
+    return absl::StrCat(change.key, " = ", List(allocation->addresses));
+  if (!std::holds_alternative<IdentityRecord>(*change.value)) return change.key;
   return absl::StrCat(change.key, " = ", std::get<IdentityRecord>(*change.value).name.ToString());
 }
 
@@ -58,6 +63,19 @@ std::vector<Cidr> Nets(absl::string_view texts) {
   return nets;
 }
 
+std::vector<AddressWish> Wishes(absl::string_view texts) {
+  std::vector<AddressWish> wishes;
+  for (absl::string_view text : absl::StrSplit(texts, ' ', absl::SkipEmpty())) {
+    if (text == "net:default")
+      wishes.push_back(AnyAddress{});
+    else if (absl::ConsumePrefix(&text, "net:"))
+      wishes.push_back(AnyAddress{Net(text)});
+    else
+      wishes.push_back(Net(text));
+  }
+  return wishes;
+}
+
 SandboxRef Box(std::uint64_t inode, std::string ident) {
   if (ident.empty()) ident = absl::StrCat("c", inode);
   return {std::move(ident), absl::StrCat("/proc/", inode, "/ns/net"), inode};
@@ -77,6 +95,12 @@ std::string Describe(const PeerOutput& output) {
   std::string text;
   for (const RecordChange& change : output.tidy) absl::StrAppend(&text, "tidy ", Describe(change), "\n");
   for (const RecordChange& change : output.persist) absl::StrAppend(&text, "record ", Describe(change), "\n");
+  for (const IpamRecordChange& change : output.ipam.persist) {
+    RecordChange own{change.key, std::nullopt};
+    if (change.value.has_value()) own.value = ToRecord(*change.value);
+    const bool has_text = !change.value.has_value() || std::holds_alternative<AllocationRecord>(*change.value);
+    if (has_text) absl::StrAppend(&text, "record ", Describe(own), "\n");
+  }
   for (const HostCommand& command : output.commands)
     absl::StrAppend(&text, "#", command.id, " ", std::visit(DescribeAction{}, command.action), "\n");
   for (const Reply& reply : output.replies)
@@ -105,25 +129,25 @@ void Transcript::StartFresh() {
 
 std::string Transcript::Attach(RequestId id, const SandboxRef& sandbox, absl::string_view addresses) {
   PeerOutput out;
-  core_.OnRequest(now(), id, AttachRequest{sandbox, Nets(addresses), true}, out);
+  core_.OnRequest(now(), id, AttachRequest{sandbox, Wishes(addresses), true}, out);
   return Finish(std::move(out));
 }
 
 std::string Transcript::Detach(RequestId id, const SandboxRef& sandbox, absl::string_view addresses) {
   PeerOutput out;
-  core_.OnRequest(now(), id, DetachRequest{sandbox, Nets(addresses)}, out);
+  core_.OnRequest(now(), id, DetachRequest{sandbox, Wishes(addresses)}, out);
   return Finish(std::move(out));
 }
 
 std::string Transcript::Expose(RequestId id, absl::string_view addresses) {
   PeerOutput out;
-  core_.OnRequest(now(), id, ExposeRequest{Nets(addresses), true}, out);
+  core_.OnRequest(now(), id, ExposeRequest{Wishes(addresses), true}, out);
   return Finish(std::move(out));
 }
 
 std::string Transcript::Hide(RequestId id, absl::string_view addresses) {
   PeerOutput out;
-  core_.OnRequest(now(), id, HideRequest{Nets(addresses)}, out);
+  core_.OnRequest(now(), id, HideRequest{Wishes(addresses)}, out);
   return Finish(std::move(out));
 }
 
@@ -137,6 +161,40 @@ std::string Transcript::Cancel(RequestId id) {
   PeerOutput out;
   core_.OnCancel(now(), id, out);
   return Finish(std::move(out));
+}
+
+std::string Transcript::Ask(RequestId id, IpamOperation operation) {
+  PeerOutput out;
+  core_.OnRequest(now(), id, IpamRequest{std::move(operation)}, out);
+  return Finish(std::move(out));
+}
+
+std::string Transcript::Written(const PeerOutput& output) {
+  PeerOutput out;
+  core_.OnReleased(now(), output.ipam, out);
+  return Finish(std::move(out));
+}
+
+std::string Transcript::AllWritten() {
+  std::string text;
+  while (!last_.ipam.empty()) {
+    const std::string next = Written(TakeLast());
+    if (!next.empty()) text = next;
+  }
+  return text;
+}
+
+void Transcript::Pass(Duration duration) {
+  const MonotonicTime end = now_ + duration;
+  for (std::optional<MonotonicTime> next = core_.NextDeadline(); next.has_value() && *next <= end;
+       next = core_.NextDeadline()) {
+    now_ = std::max(now_, *next);
+    PeerOutput out;
+    core_.OnTimer(now(), out);
+    Finish(std::move(out));
+    AllWritten();
+  }
+  now_ = end;
 }
 
 std::string Transcript::Done(CommandId id, std::uint64_t inode) {

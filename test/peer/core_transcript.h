@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "peer/core/peer_core.h"
@@ -10,7 +11,8 @@
 namespace weave {
 
 Cidr Net(absl::string_view text);
-std::vector<Cidr> Nets(absl::string_view texts);  // separated by blanks
+std::vector<Cidr> Nets(absl::string_view texts);           // separated by blanks
+std::vector<AddressWish> Wishes(absl::string_view texts);  // 10.2.1.1/24, net:10.2.1.0/24, net:default
 
 // Sandbox number `inode`, of the container `ident` ("c<inode>" unless given).
 SandboxRef Box(std::uint64_t inode, std::string ident = "");
@@ -36,8 +38,8 @@ class KeepingLogger final : public Logger {
 
 class Transcript {
  public:
-  // Not started yet.
-  Transcript() : core_(Config(), entropy_, logger_) {}
+  // Not started yet. `range`: what the peer allocates from, alone; empty: no allocator.
+  explicit Transcript(absl::string_view range = "") : core_(Config(range), entropy_, logger_) {}
 
   std::string Start(const std::vector<Record>& records = {}, const HostInventory& inventory = {});
   // A start on an empty host whose first sync (#1) succeeded.
@@ -49,6 +51,16 @@ class Transcript {
   std::string Hide(RequestId id, absl::string_view addresses = "");
   std::string Reset(RequestId id);
   std::string Cancel(RequestId id);
+  std::string Ask(RequestId id, IpamOperation operation);
+
+  // What the last event asked to be written is durable: the allocator's part comes back. Until nothing comes any more;
+  // the last text that is not empty.
+  std::string AllWritten();
+  // The same step by step, for what was taken off.
+  PeerOutput TakeLast() { return std::exchange(last_, {}); }
+  std::string Written(const PeerOutput& output);
+  // Time passes, with everything that is due.
+  void Pass(Duration duration);
 
   // `ok` of an attach links the sandbox as LinkName(inode).
   std::string Done(CommandId id, std::uint64_t inode = 0);
@@ -77,12 +89,13 @@ class Transcript {
     std::uint8_t last_ = 0;
   };
 
-  static PeerConfig Config() {
+  static PeerConfig Config(absl::string_view range) {
     PeerConfig config;
     config.name = PeerName(1);
     config.nickname = "test";
     config.boot_id = "boot";
     config.mesh.name = config.name;
+    if (!range.empty()) config.ipam = IpamConfig{Net(range), Net(range), ConsensusBootstrap{1}};
     return config;
   }
 

@@ -330,8 +330,7 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
        "--peer-discovery-url: not supported in this build (peer discovery service)"},
       {{"--advertise-address=10.0.0.1,h:1"},
        "--advertise-address: not supported in this build (peer discovery service)"},
-      {{"--ipalloc-range=10.32.0.0/12"}, "--ipalloc-range: not supported in this build (address allocation)"},
-      {{"--no-masq-local"}, "--no-masq-local: not supported in this build (address allocation)"},
+      {{"--no-masq-local"}, "--no-masq-local: not supported in this build (local address ranges)"},
       {{"--dns-domain=example.org"}, "--dns-domain: not supported in this build (weaveDNS)"},
       {{"--dns-listen-address=172.17.0.1:53"}, "--dns-listen-address: not supported in this build (weaveDNS)"},
       {{"--dns-ttl=30"}, "--dns-ttl: not supported in this build (weaveDNS)"},
@@ -363,8 +362,6 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
       {{"--no-multicast-route"}, "--no-multicast-route: not supported in this build (Docker API proxy)"},
   };
   for (const auto& [args, error] : cases) CHECK(Missing(args) == error);
-  // Needs a range, which comes first.
-  Missing({"--ipalloc-range=10.32.0.0/12", "--ipalloc-default-subnet=10.32.1.0/24", "--ipalloc-init=seed=::1,::2"});
   Missing({"--ipalloc-range=10.32.0.0/12", "--awsvpc"});
 }
 
@@ -380,8 +377,6 @@ TEST_CASE("Every flag of a missing part can be refused", "[peer][flags]") {
   all.bufsz = all.dns_ttl = 7;
   all.dns_fallback_timeout = absl::Seconds(7);
   all.advertise_address = all.proxy_listen = {"x"};
-  all.ipalloc_range = all.ipalloc_default_subnet = Cidr();
-  all.ipalloc_init = IpamStart();
   for (const FlagSpec& flag : FlagTable()) {
     INFO(flag.name);
     CHECK(flag.asks(all, WeaverOptions()) == (flag.feature != Feature::kPresent));

@@ -1,5 +1,6 @@
 #include "peer/record_codec.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <set>
@@ -21,6 +22,9 @@ std::string KeyOf(const Record& record) {
     std::string operator()(const EndpointRecord& endpoint) const { return EndpointKey(endpoint.sandbox.netns_inode); }
     std::string operator()(const ExposureRecord& exposure) const { return ExposureKey(exposure.cidr.address()); }
     std::string operator()(const DirectPeersRecord&) const { return DirectPeersKey(); }
+    std::string operator()(const RingRecord&) const { return RingKey(); }
+    std::string operator()(const PaxosRecord&) const { return PaxosKey(); }
+    std::string operator()(const AllocationRecord& allocation) const { return AllocationKey(allocation.ident); }
   };
   return std::visit(Visitor(), record);
 }
@@ -54,8 +58,53 @@ EndpointRecord AnyEndpoint(Random& random) {
   return endpoint;
 }
 
+PeerName AnyName(Random& random) { return PeerName(1 + random.Below(0xffff'ffff'ffff)); }
+
+RingRecord AnyRing(Random& random) {
+  RingRecord ring;
+  ring.self = AnyName(random);
+  ring.universe = {IpAddress::V4(0x0a20'0000), 1 << 20};
+  std::uint32_t token = 0x0a20'0000;
+  for (std::uint64_t n = random.Below(20); n > 0; --n) {
+    token += static_cast<std::uint32_t>(random.Between(2, 1000));
+    ring.entries.push_back(
+        {IpAddress::V4(token), AnyName(random), static_cast<std::uint32_t>(random.Next()), random.Below(2)});
+    if (random.Chance(1, 2)) ring.nicknames[ring.entries.back().peer] = std::string("\xff\0 any bytes", 12);
+  }
+  for (std::uint64_t n = random.Below(4); n > 0; --n) ring.seeds.push_back(AnyName(random));
+  std::sort(ring.seeds.begin(), ring.seeds.end());
+  return ring;
+}
+
+ProposalId AnyProposal(Random& random) {
+  if (random.Chance(1, 3)) return {};
+  return {1 + random.Below(100), {AnyName(random), random.Next()}};
+}
+
+PaxosRecord AnyPaxos(Random& random) {
+  PaxosRecord paxos{{AnyName(random), random.Next()}, {}};
+  for (std::uint64_t n = random.Below(5); n > 0; --n) {
+    NodeClaims& claims = paxos.claims[{AnyName(random), random.Next()}];
+    claims = {AnyProposal(random), AnyProposal(random), {{}, AnyProposal(random)}};
+    for (std::uint64_t m = random.Below(4); m > 0; --m) claims.value.peers.push_back(AnyName(random));
+  }
+  return paxos;
+}
+
+AllocationRecord AnyAllocation(Random& random) {
+  AllocationRecord allocation{"\xfe" + AnyText(random, 64), {AnyCidr(random)}, random.Chance(1, 2)};
+  for (std::uint64_t n = random.Below(5); n > 0; --n) allocation.addresses.push_back(AnyCidr(random));
+  return allocation;
+}
+
 Record AnyRecord(Random& random) {
-  switch (random.Below(4)) {
+  switch (random.Below(7)) {
+    case 4:
+      return AnyRing(random);
+    case 5:
+      return AnyPaxos(random);
+    case 6:
+      return AnyAllocation(random);
     case 0:
       return IdentityRecord{PeerName(1 + random.Below(0xffff'ffff'ffff))};
     case 1:

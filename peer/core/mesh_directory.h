@@ -1,0 +1,24 @@
+// What the allocator may know of the mesh (ipam/allocator.h).
+#pragma once
+
+#include "ipam/allocator.h"
+#include "mesh/mesh_router.h"
+
+namespace weave {
+
+class MeshDirectory final : public PeerDirectory {
+ public:
+  // The router outlives the directory.
+  explicit MeshDirectory(const MeshRouter& mesh) : mesh_(mesh) {}
+
+  bool IsReachable(PeerName peer) const override {
+    return peer == mesh_.topology().self() || mesh_.routes().NextHop(Links::kAll, peer).has_value();
+  }
+  bool IsKnown(PeerName peer) const override { return mesh_.topology().Find(peer) != nullptr; }
+  std::size_t DirectPeerCount() const override { return mesh_.ActiveDirectPeerCount(); }
+
+ private:
+  const MeshRouter& mesh_;
+};
+
+}  // namespace weave

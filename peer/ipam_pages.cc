@@ -1,0 +1,144 @@
+#include "peer/ipam_pages.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "peer/status_pages.h"
+
+namespace weave {
+namespace {
+
+using Value = ReportValue;
+
+constexpr int kPeerWidth = 37;
+constexpr int kCountWidth = 8;
+
+double ToDouble(AddressCount count) { return static_cast<double>(count); }
+
+double Percentage(AddressCount count, const IpamStatus& status) {
+  return 100 * ToDouble(count) / ToDouble(status.range.Range().size);
+}
+
+std::uint64_t Low(AddressCount count) { return absl::Uint128Low64(count); }  // of IPv4
+
+IpAddress Advance(const IpAddress& address, AddressCount by) {
+  return IpAddress::V4(static_cast<std::uint32_t>(address.value() + by));
+}
+
+// The ring as 2.8 tells it: what crosses the origin is two.
+struct Part {
+  const RingEntry* entry;
+  AddressRange range;
+};
+
+std::vector<Part> PartsOf(const IpamStatus& status) {
+  const AddressRange universe = status.range.Range();
+  const IpAddress& start = universe.start;
+  std::vector<Part> parts;
+  const std::vector<RingEntry>& entries = status.entries;
+  if (entries.empty()) return parts;
+  if (entries.front().token != start)
+    parts.push_back({&entries.back(), {start, entries.front().token.value() - start.value()}});
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const IpAddress end = i + 1 < entries.size() ? entries[i + 1].token : Advance(start, universe.size);
+    const absl::uint128 last = i + 1 < entries.size() ? end.value() : start.value() + universe.size;
+    parts.push_back({&entries[i], {entries[i].token, last - entries[i].token.value()}});
+  }
+  return parts;
+}
+
+const IpamStatus::Owner* FindOwner(const IpamStatus& status, PeerName peer) {
+  for (const IpamStatus::Owner& owner : status.owners)
+    if (owner.peer == peer) return &owner;
+  return nullptr;
+}
+
+Value EntryValue(const IpamStatus& status, const Part& part) {
+  const IpamStatus::Owner* owner = FindOwner(status, part.entry->peer);
+  return Value::MakeStruct({{"Token", Value::String(part.range.start.ToString())},
+                            {"Size", Value::Uint(Low(part.range.size))},
+                            {"Peer", Value::String(part.entry->peer.ToString())},
+                            {"Nickname", Value::String(owner == nullptr ? "" : owner->nickname)},
+                            {"IsKnownPeer", Value::Bool(owner != nullptr && owner->reachable)},
+                            {"Version", Value::Uint(part.entry->version)}});
+}
+
+Value PaxosValue(const IpamStatus& status) {
+  if (!status.election.has_value() && !status.priming) return Value();
+  const IpamStatus::Election election = status.election.value_or(IpamStatus::Election());
+  return Value::MakeStruct({{"Elector", Value::Bool(status.election.has_value())},
+                            {"KnownNodes", Value::Uint(election.known_count)},
+                            {"Quorum", Value::Uint(election.quorum)}});
+}
+
+Value PendingClaimValue(const IpamStatus::PendingClaim& claim) {
+  const Value cidr = Value::MakeStruct({{"Addr", Value::String(claim.address.address().ToString())},
+                                        {"PrefixLen", Value::Int(claim.address.prefix_length())}});
+  return Value::MakeStruct({{"Ident", Value::String(claim.ident)}, {"CIDR", cidr}});
+}
+
+}  // namespace
+
+std::string IpamStatusText(const IpamStatus& status) {
+  if (status.entries.empty()) {
+    if (status.election.has_value())
+      return absl::StrCat("awaiting consensus (quorum: ", status.election->quorum,
+                          ", known: ", status.election->known_count, ")");
+    return status.priming ? "priming" : "idle";
+  }
+  if (std::none_of(status.owners.begin(), status.owners.end(),
+                   [](const IpamStatus::Owner& owner) { return owner.reachable && owner.count > 0; }))
+    return "all IP ranges owned by unreachable peers - use 'rmpeer' if they are dead";
+  if (!status.pending_allocations.empty()) return "waiting for IP(s) to become available";
+  return "ready";
+}
+
+std::string IpamPage(const IpamStatus& status) {
+  std::string text;
+  for (const IpamStatus::Owner& owner : status.owners) {
+    const bool ours = &owner == &status.owners.front();
+    if (owner.count == 0) continue;
+    absl::StrAppendFormat(&text, "%-*s %*d IPs (%04.1f%% of total) %s\n", kPeerWidth,
+                          NameAndNickname(owner.peer, owner.nickname), kCountWidth, Low(owner.count),
+                          Percentage(owner.count, status),
+                          ours              ? absl::StrCat("(", status.active_count, " active)")
+                          : owner.reachable ? ""
+                                            : "- unreachable!");
+  }
+  return text;
+}
+
+ReportValue IpamValue(const IpamStatus& status) {
+  Value::List entries;
+  for (const Part& part : PartsOf(status)) entries.push_back(EntryValue(status, part));
+  Value::List claims;
+  for (const IpamStatus::PendingClaim& claim : status.pending_claims) claims.push_back(PendingClaimValue(claim));
+  Value::List allocations;
+  for (const IpamStatus::PendingAllocation& pending : status.pending_allocations)
+    allocations.push_back(Value::String(absl::StrCat(pending.ident, " ", pending.subnet.ToString())));
+  return Value::MakeStruct({{"Paxos", PaxosValue(status)},
+                            {"Range", Value::String(status.range.ToString())},
+                            {"RangeNumIPs", Value::Uint(Low(status.range.Range().size))},
+                            {"ActiveIPs", Value::Uint(status.active_count)},
+                            {"DefaultSubnet", Value::String(status.default_subnet.ToString())},
+                            {"Entries", Value::ListOrNull(std::move(entries))},
+                            {"PendingClaims", Value::ListOrNull(std::move(claims))},
+                            {"PendingAllocates", Value::ListOrNull(std::move(allocations))}});
+}
+
+IpamUnreachable CountUnreachable(const IpamStatus& status) {
+  IpamUnreachable unreachable;
+  AddressCount addresses = 0;
+  for (const IpamStatus::Owner& owner : status.owners) {
+    if (owner.reachable || owner.count == 0) continue;
+    ++unreachable.count;
+    addresses += owner.count;
+  }
+  unreachable.percentage = Percentage(addresses, status);
+  return unreachable;
+}
+
+}  // namespace weave
