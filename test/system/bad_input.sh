@@ -46,7 +46,7 @@ step "commands that were removed, and those of other builds"
 for command in run start restart launch-plugin stop-plugin launch-proxy stop-proxy launch-router stop-router; do
     says 1 "The 'weave $command' command has been removed as of Weave Net version 2.0" on host1 weave "$command"
 done
-for command in setup setup-cni prime env config dns-args dns-add dns-remove dns-lookup rmpeer; do
+for command in setup setup-cni env config dns-args dns-add dns-remove dns-lookup; do
     says 1 "'$command' is not supported in this build" on host1 weave "$command"
 done
 expect_state_as_before "a command that is not there"
@@ -98,17 +98,22 @@ launch_refuses '--ipalloc-range: "10.99.0.0/33" ' --ipalloc-range 10.99.0.0/33
 launch_refuses '--ipalloc-range: "10.99.0.1/16" ' --ipalloc-range 10.99.0.1/16
 launch_refuses '--ipalloc-range: "10.99.0.0/31" ' --ipalloc-range 10.99.0.0/31
 launch_refuses '--ipalloc-range: "fd00::/64" ' --ipalloc-range fd00::/64
-launch_refuses '--ipalloc-default-subnet: needs --ipalloc-range' --ipalloc-default-subnet 10.99.0.0/24
-launch_refuses '--ipalloc-range: not supported in this build (address allocation)' --ipalloc-range 10.99.0.0/16
+launch_refuses '--ipalloc-default-subnet: needs --ipalloc-range' --ipalloc-range= --ipalloc-default-subnet 10.99.0.0/24
+launch_refuses '--ipalloc-default-subnet: 10.98.0.0/24 does not overlap' --ipalloc-range 10.99.0.0/16 --ipalloc-default-subnet 10.98.0.0/24
+launch_refuses '--ipalloc-init: "oligarchy" is not consensus' --ipalloc-init oligarchy
+launch_refuses '--ipalloc-init: needs --ipalloc-range' --ipalloc-range= --ipalloc-init observer
+launch_refuses '--no-masq-local: not supported in this build' --no-masq-local
 on host1 ip link add other type veth peer name other-peer
 on host1 ip link set other up
 on host1 ip link set other-peer up
-on host1 ip route add 10.99.3.0/24 dev other
+on host1 ip route add 10.40.3.0/24 dev other
 remember_state
-launch_refuses '--ipalloc-range: network 10.99.0.0/16 overlaps with existing route 10.99.3.0/24 dev other' --ipalloc-range 10.99.0.0/16
-launch_refuses '--ipalloc-range: network 10.99.3.128/25 overlaps with existing route 10.99.3.0/24 dev other' --ipalloc-range 10.99.3.128/25
-launch_refuses '--ipalloc-range: not supported in this build (address allocation)' --ipalloc-range 10.98.0.0/16
-launch_refuses '--ipalloc-range: "10.99.0.1/16" ' --ipalloc-range 10.99.0.1/16
+launch_refuses '--ipalloc-range: network 10.32.0.0/12 overlaps with existing route 10.40.3.0/24 dev other' --ipalloc-range 10.32.0.0/12
+refuses 1 'pick another range and set it on all hosts' on host1 weave launch --name ::1
+# Whoever names a range means it.
+expect 0 'WARNING: --ipalloc-range: network 10.40.0.0/16 overlaps with existing route 10.40.3.0/24 dev other' \
+    on host1 weave launch --name ::1 --ipalloc-range 10.40.0.0/16
+expect 0 "" on host1 weave reset
 on host1 ip link del other
 remember_state
 
@@ -140,12 +145,12 @@ echo "a hung Docker cost $took ms"
 [ $took -lt 6000 ] || fail "a hung Docker was waited for for $took ms"
 expect 0 "Service: router" on host1 weave status
 expect 0 "10.2.1.1/24" on host1 weave attach 10.2.1.1/24 "$(path_of web)"
-expect 0 "" on host1 weave detach "$(path_of web)"
+expect 0 "10.2.1.1/24" on host1 weave detach 10.2.1.1/24 "$(path_of web)"
 expect 0 "" on host1 weave reset
 remember_state
 
 step "no Docker at all"
-launch host1 --name ::1 --docker-api "unix://$WORK/absent-docker.sock"
+launch host1 --name ::1 --ipalloc-range= --docker-api "unix://$WORK/absent-docker.sock"
 remember_state
 refuses 1 "$WORK/absent-docker.sock" on host1 weave attach 10.2.1.1/24 web
 

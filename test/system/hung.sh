@@ -113,7 +113,7 @@ for delay in 0 0.002 0.005 0.01 0.02 0.04 0.08; do
     eventually 10 consistent || fail "interrupted after $delay s: $(on host1 weave ps) / $(inside db ip addr)"
     expect 0 "10.2.1.2/24" on host1 weave attach 10.2.1.2/24 "$(path_of db)"
     expect_ping db 10.2.1.1
-    expect 0 "" on host1 weave detach "$(path_of db)"
+    expect 0 "10.2.1.2/24" on host1 weave detach 10.2.1.2/24 "$(path_of db)"
 done
 left=$(links host1 | grep -c '^vethwepl') || true
 [ "$left" = 1 ] || fail "interfaces stay: $(links host1)"

@@ -72,7 +72,8 @@ launch host1 --name ::1 --nickname host1
 expect 0 "10.2.1.1/24 10.2.3.1/24" on host1 weave ps "$(path_of web)"
 expect 0 "10.2.1.254/24" on host1 weave ps
 expect_ping db 10.2.1.1
-expect 0 "10.2.1.254/24" on host1 weave hide
+expect 0 "" on host1 weave hide # the default subnet, of which the host has nothing
+expect 0 "10.2.1.254/24" on host1 weave hide 10.2.1.254/24
 ! on host1 ping -c 1 -W 1 10.2.1.1 >/dev/null 2>&1 || fail "the host reaches a container after hide"
 [[ $(rules host1) != *"10.2.1.0/24"* ]] || fail "rules stay after hide"
 
@@ -83,7 +84,7 @@ expect 0 "10.2.1.3/24" on host1 weave attach 10.2.1.3/24 "$(path_of "$odd")"
 expect 0 "" on host1 weave stop
 launch host1 --name ::1 --nickname host1
 expect 0 "10.2.1.3/24" on host1 weave ps "$(path_of "$odd")"
-expect 0 "10.2.1.3/24" on host1 weave detach "$(path_of "$odd")"
+expect 0 "10.2.1.3/24" on host1 weave detach 10.2.1.3/24 "$(path_of "$odd")"
 
 step "a container that ends is forgotten"
 ip netns del "$TAG-db"
@@ -91,7 +92,7 @@ eventually 20 lacks "10.2.1.2" on host1 weave ps ||
     fail "the peer still lists a container that is gone"
 
 step "detach takes the interface with the last address"
-expect 0 "" on host1 weave detach "$(path_of web)"
+expect 0 "10.2.1.1/24 10.2.3.1/24" on host1 weave detach 10.2.1.1/24 10.2.3.1/24 "$(path_of web)"
 ! inside web ip link show ethwe >/dev/null 2>&1 || fail "ethwe stays"
 expect 0 "" on host1 weave detach "$(path_of web)"
 
