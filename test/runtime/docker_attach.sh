@@ -92,7 +92,7 @@ expect 0 "10.2.1.3/24 10.2.4.3/24" on host1 weave ps "$TAG-app"
 
 step "detach by name"
 expect 0 "10.2.4.3/24" on host1 weave detach 10.2.4.3/24 "$TAG-app"
-expect 0 "" on host1 weave detach "${app:0:12}"
+expect 0 "10.2.1.3/24" on host1 weave detach 10.2.1.3/24 "${app:0:12}"
 lacks ethwe in_container app ip -o link show || fail "ethwe stays in app"
 
 step "a container that stops is forgotten and cannot be attached"

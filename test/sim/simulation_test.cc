@@ -125,6 +125,41 @@ TEST_CASE("An address that somebody puts on the bridge by hand is exposed by the
   s.CheckRest();
 }
 
+Options WithRange(std::uint32_t peers) {
+  Options options;
+  options.peers = peers;
+  options.ipam = IpamOptions{Net("10.32.0.0/24")};
+  if (peers > 1) options.link_permille = 1000;
+  return options;
+}
+
+TEST_CASE("An address that was given out survives a crash, and nobody else gets it", "[sim][ipam]") {
+  Story s(11, WithRange(1));
+  const SandboxRef web = s.host().model().Start("web");
+  const SandboxRef db = s.host().model().Start("db");
+  CHECK(s.Ask(AttachRequest{web, {AnyAddress{}}, true}) == kOk);
+  s.host().Crash();
+  s.host().Start();
+  s.RunUntilQuiet();
+  CHECK(s.Ask(AttachRequest{db, {AnyAddress{}}, true}) == kOk);
+  CHECK(s.Has(web, "10.32.0.1/24"));
+  CHECK(s.Has(db, "10.32.0.2/24"));
+  s.CheckRest();
+}
+
+TEST_CASE("Hosts of one network give out different addresses", "[sim][ipam]") {
+  Story s(12, WithRange(3));
+  std::size_t answered = 0;
+  for (HostId host = 0; host < 3; ++host) {
+    const SandboxRef web = s.host(host).model().Start("web");
+    s.host(host).Submit(AttachRequest{web, {AnyAddress{}}, true},
+                        [&answered](const Reply& reply) { answered += reply.status.ok() ? 1 : 0; });
+  }
+  CHECK(s.RunUntilAnswered(absl::Minutes(5)));
+  CHECK(answered == 3);
+  s.CheckRest();
+}
+
 // ---- seeds ----
 
 std::optional<std::string> RunSeed(absl::string_view profile, std::uint64_t seed, std::uint32_t peers) {

@@ -147,7 +147,7 @@ greeted() { [ "$(greeting)" = "hello 10.5.1.254" ]; } # b knows no way out: it m
 eventually 5 greeted || fail "the service says: $(greeting)"
 
 step "hide closes all of it"
-expect 0 "" on host1 weave hide
+expect 0 "10.5.1.254/24 10.5.2.254/24" on host1 weave hide 10.5.1.254/24 10.5.2.254/24
 expect_no_ping a 192.0.2.2
 ! greeted || fail "the service answers after hide"
 expect_ping a 10.5.1.2
