@@ -38,6 +38,7 @@
 #include "peer/host_executor.h"
 #include "peer/host_setup.h"
 #include "peer/ipam_pages.h"
+#include "peer/legacy_import.h"
 #include "peer/metrics.h"
 #include "peer/network_port.h"
 #include "peer/network_setup.h"
@@ -138,10 +139,13 @@ class Daemon {
 
     store_is_new_ = ::access(StorePath(options_).c_str(), F_OK) != 0;
     store_directory_is_new_ = ::access(StoreDirectory(options_).c_str(), F_OK) != 0;
-    ASSIGN_OR_RETURN(RecordStore::OpenResult store, RecordStore::Open(StorePath(options_), logger_));
+    ASSIGN_OR_RETURN(RecordStore::OpenResult store, RecordStore::Open(StorePath(options_), logger_, ImportLegacyStore));
     store_ = std::move(store.store);
     ASSIGN_OR_RETURN(const auto stored, store_->ReadAll());
     records_ = DecodeRecords(stored, logger_);
+    if (!store.imported_path.empty())
+      logger_.Info("ring and addresses of Weave Net 2.8 taken over",
+                   {{"records", absl::StrCat(records_.size())}, {"its_file", store.imported_path}});
     ASSIGN_OR_RETURN(const PeerIdentity identity, FindPeerIdentity(options_, *netlink_, records_, logger_));
     ASSIGN_OR_RETURN(inventory_, TakeInventory(*netlink_, options_.weave_bridge, records_, logger_));
 
