@@ -1,7 +1,5 @@
 #include "peer/core/address_index.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 
 namespace weave {
@@ -16,10 +14,6 @@ void AddressIndex::Release(const IpAddress& address, const AddressHolder& holder
   CHECK(entry != holders_.end() && entry->second == holder) << address << " " << holder.key;
   released_.push_back({address, entry->second.name});
   holders_.erase(entry);
-}
-
-bool AddressIndex::HoldsAny(absl::string_view name) const {
-  return std::any_of(holders_.begin(), holders_.end(), [&](const auto& entry) { return entry.second.name == name; });
 }
 
 const AddressHolder* AddressIndex::HolderOf(const IpAddress& address) const {

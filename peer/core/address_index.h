@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
-#include "absl/strings/string_view.h"
 #include "base/ip.h"
 
 namespace weave {
@@ -31,9 +30,6 @@ class AddressIndex {
 
   // Null when free.
   const AddressHolder* HolderOf(const IpAddress& address) const;
-
-  // Whether somebody of that name holds an address. Costs a look at all of them.
-  bool HoldsAny(absl::string_view name) const;
 
   struct Released {
     IpAddress address;

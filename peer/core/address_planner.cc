@@ -39,22 +39,19 @@ AddressPlanner::AddressPlanner(Allocator* allocator, AddressIndex& addresses, En
 void AddressPlanner::Restore(Now now) {
   addresses_.TakeReleased();  // nothing is the allocator's yet
   if (allocator_ == nullptr) return;
-  const auto held_by = [this](absl::string_view ident, const IpAddress& address) {
-    const AddressHolder* holder = addresses_.HolderOf(address);
-    return holder != nullptr && holder->name == ident;
-  };
   const absl::btree_map<std::string, AllocationRecord> allocations = allocator_->allocations();
   for (const auto& [key, allocation] : allocations) {
     // Of others we do not know whether they are at an end: their addresses may be on interfaces we did not make.
     if (!allocation.is_container && allocation.ident != kExposeName) continue;
     for (const Cidr& address : allocation.addresses) {
-      if (held_by(allocation.ident, address.address())) continue;
+      if (addresses_.HolderOf(address.address()) != nullptr) continue;
       logger_.Info("dropping an address whose holder is gone",
                    {{"address", address.ToString()}, {"holder", allocation.ident}});
       Release(now, allocation.ident, address.address());
     }
   }
   const auto claim = [&](const std::string& ident, const Cidr& address, bool is_container) {
+    if (OwnerOf(address.address()).has_value()) return;  // perhaps by another name of the same container
     const OperationId operation = NextOperation();
     first_claims_.emplace(operation, address);
     allocator_->OnOperation(now, operation, ClaimOperation{ident, address, is_container, true});
@@ -102,7 +99,7 @@ void AddressPlanner::OnAttachOrExpose(Now now, RequestId id, Plan plan, PeerOutp
   if (plan.ident != kExposeName) {
     // It has ended and was started again, or is about to be forgotten: what it had is its own if this succeeds.
     const auto former = allocator_->allocations().find(plan.ident);
-    if (former != allocator_->allocations().end() && former->second.is_container && !addresses_.HoldsAny(plan.ident) &&
+    if (former != allocator_->allocations().end() && former->second.is_container && !InUse(plan.ident) &&
         !Planned(plan.ident))
       gone_.insert(plan.ident);
     allocator_->OnContainerStarted(now, plan.ident);
@@ -201,7 +198,8 @@ void AddressPlanner::GiveBack(Now now, const Plan& plan) {
 // ---- taking away ----
 
 // Those of the holder that are wished; exact ones whether it has them or not.
-std::vector<Cidr> AddressPlanner::Resolve(absl::string_view ident, const std::vector<AddressWish>& wishes) const {
+std::vector<Cidr> AddressPlanner::Resolve(absl::string_view ident, const std::vector<Cidr>& attached,
+                                          const std::vector<AddressWish>& wishes) const {
   std::vector<Cidr> addresses;
   const auto add = [&](const Cidr& address) {
     if (!Holds(addresses, address.address())) addresses.push_back(address);
@@ -214,13 +212,17 @@ std::vector<Cidr> AddressPlanner::Resolve(absl::string_view ident, const std::ve
     }
     const Cidr subnet = std::get<AnyAddress>(wish).subnet.value_or(allocator_->config().default_subnet);
     for (const Cidr& address : allocator_->Lookup(ident, subnet)) add(address);
+    // A container may have been attached by another name: its process, its namespace.
+    for (const Cidr& address : attached)
+      if (subnet.Contains(address.address())) add(address);
   }
   return addresses;
 }
 
 void AddressPlanner::OnDetach(Now, RequestId id, const DetachRequest& request, PeerOutput& out) {
   if (allocator_ == nullptr) return endpoints_.OnDetach(id, {request.sandbox, ExactOnes(request.wishes)}, out);
-  std::vector<Cidr> addresses = Resolve(request.sandbox.ident, request.wishes);
+  std::vector<Cidr> addresses =
+      Resolve(request.sandbox.ident, endpoints_.AddressesOf(request.sandbox.netns_inode), request.wishes);
   if (addresses.empty()) {
     out.replies.push_back({id, absl::OkStatus(), {}});
     return;
@@ -231,7 +233,7 @@ void AddressPlanner::OnDetach(Now, RequestId id, const DetachRequest& request, P
 
 void AddressPlanner::OnHide(Now, RequestId id, const HideRequest& request, PeerOutput& out) {
   if (allocator_ == nullptr) return host_.OnHide(id, ExactOnes(request.wishes), out);
-  std::vector<Cidr> addresses = Resolve(kExposeName, request.wishes);
+  std::vector<Cidr> addresses = Resolve(kExposeName, {}, request.wishes);
   if (addresses.empty()) {
     out.replies.push_back({id, absl::OkStatus(), {}});
     return;
@@ -299,11 +301,17 @@ void AddressPlanner::Settle(Now now, PeerOutput& out) {
   const std::vector<std::string> gone = endpoints_.TakeGone();
   if (allocator_ == nullptr) return released_.clear();
   for (const Reply& reply : out.replies) OnHostAnswered(now, reply);
+  // The tables may know a container by another name than the one it got an address by: what counts is the allocator's.
+  absl::btree_set<std::string> ended(gone.begin(), gone.end());
   for (const AddressIndex::Released& released : std::exchange(released_, {})) {
-    const bool ended = std::find(gone.begin(), gone.end(), released.name) != gone.end();
-    if (!ended) ReleaseUnlessWanted(now, released.name, released.address);
+    const std::optional<std::string> owner = OwnerOf(released.address);
+    if (!owner.has_value()) continue;
+    if (std::find(gone.begin(), gone.end(), released.name) != gone.end())
+      ended.insert(*owner);
+    else
+      ReleaseUnlessWanted(now, *owner, released.address);
   }
-  for (const std::string& ident : gone) OnGone(now, ident);
+  for (const std::string& ident : ended) OnGone(now, ident);
 }
 
 void AddressPlanner::OnHostAnswered(Now now, const Reply& reply) {
@@ -325,8 +333,7 @@ void AddressPlanner::OnHostAnswered(Now now, const Reply& reply) {
   }
   // What the holder had before stays its own, though the host lets go of it.
   std::erase_if(released_, [&](const AddressIndex::Released& released) {
-    return released.name == plan.ident && Holds(plan.addresses, released.address) &&
-           !plan.taken.contains(released.address);
+    return Holds(plan.addresses, released.address) && !plan.taken.contains(released.address);
   });
   GiveBack(now, plan);
 }
@@ -348,12 +355,25 @@ void AddressPlanner::Release(Now now, absl::string_view ident, const IpAddress& 
   allocator_->OnOperation(now, NextOperation(), ReleaseOperation{std::string(ident), address});
 }
 
+// Costs a look at all holders.
+std::optional<std::string> AddressPlanner::OwnerOf(const IpAddress& address) const {
+  for (const auto& [ident, allocation] : allocator_->allocations())
+    if (Holds(allocation.addresses, address)) return ident;
+  return std::nullopt;
+}
+
+bool AddressPlanner::InUse(absl::string_view ident) const {
+  const std::vector<Cidr> addresses = allocator_->Lookup(ident, std::nullopt);
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [this](const Cidr& c) { return addresses_.HolderOf(c.address()) != nullptr; });
+}
+
 bool AddressPlanner::Planned(absl::string_view ident) const {
   return std::any_of(plans_.begin(), plans_.end(), [&](const auto& entry) { return entry.second.ident == ident; });
 }
 
 void AddressPlanner::OnGone(Now now, const std::string& ident) {
-  if (addresses_.HoldsAny(ident)) return;  // it lives in another namespace
+  if (InUse(ident)) return;  // it lives in another namespace
   if (Planned(ident)) {
     gone_.insert(ident);
     return;

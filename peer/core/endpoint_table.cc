@@ -457,6 +457,12 @@ std::vector<EndpointRecord> EndpointTable::Records() const {
   return records;
 }
 
+std::vector<Cidr> EndpointTable::AddressesOf(std::uint64_t netns_inode) const {
+  const auto endpoint = endpoints_.find(netns_inode);
+  if (endpoint == endpoints_.end() || !endpoint->second.record.has_value()) return {};
+  return endpoint->second.record->addresses;
+}
+
 std::vector<std::string> EndpointTable::Ports() const {
   std::vector<std::string> ports;
   for (const auto& [inode, endpoint] : endpoints_)

@@ -92,6 +92,9 @@ class EndpointTable {
   // Every record, in order of the namespace; those under way as they are aimed at.
   std::vector<EndpointRecord> Records() const;
 
+  // Of one sandbox, as they are aimed at.
+  std::vector<Cidr> AddressesOf(std::uint64_t netns_inode) const;
+
   // Host-side interfaces that belong in the bridge.
   std::vector<std::string> Ports() const;
 

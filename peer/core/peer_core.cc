@@ -188,6 +188,7 @@ void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOu
   for (const RecordChange& change : dropped.tidy) unsaved_.insert(change.key);
   for (const RecordChange& change : dropped.persist) unsaved_.insert(change.key);
   doubtful_.insert(unsaved_.begin(), unsaved_.end());
+  for (const IpamRecordChange& change : dropped.ipam.persist) doubtful_.insert(change.key);  // written by Resave
   if (!save_at_.has_value()) save_at_ = now.monotonic + kSaveInterval;
   host_.OnPersistFailed(dropped.recorded, status, out);
   for (const HostCommand& command : dropped.commands)

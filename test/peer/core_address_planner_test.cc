@@ -145,6 +145,29 @@ TEST_CASE("A Docker container that ended keeps its addresses for a while", "[cor
   CHECK(t.HolderOf("10.32.0.1").empty());
 }
 
+TEST_CASE("A container that is known by two names keeps what it got by either", "[core][ipam]") {
+  Alone t;
+  t.Attach(100, Box(7, "00000000c007"), "10.2.1.1/24");  // by its namespace
+  t.AllWritten();
+  t.Done(2, 7);
+  t.AllWritten();
+  const std::string id(64, 'a');
+  t.Attach(101, Box(7, id), "");
+  t.AllWritten();
+  t.Looked(3, true);
+  t.AllWritten();
+  t.Done(4, 7);
+  t.AllWritten();
+  CHECK(t.HolderOf("10.32.0.1") == id);
+  t.Attach(102, Box(7, id), "10.2.1.1/24");  // refused: the other name has it
+  t.AllWritten();
+  t.Pass(absl::Minutes(2));
+  CHECK(t.HolderOf("10.32.0.1") == id);
+  t.Detach(103, Box(7, "00000000c007"), "net:default");
+  t.Done(5);
+  CHECK(t.HolderOf("10.32.0.1").empty());
+}
+
 TEST_CASE("Nobody is told of an address that could not be recorded", "[core][ipam]") {
   Alone t;
   t.Attach(100, Box(7), "");

@@ -150,12 +150,11 @@ TEST_CASE("A caller that goes takes back what has not begun", "[core]") {
 TEST_CASE("Addresses that no container can have are refused", "[core]") {
   Transcript t;
   t.StartFresh();
-  for (const char* bad : {"", "fd00::1/64", "224.0.0.1/24", "255.255.255.255/32", "127.0.0.1/8", "0.1.2.3/24",
-                          "10.0.0.1/0", "10.0.0.1/24 10.0.0.1/16"}) {
+  for (const char* bad : {"fd00::1/64", "224.0.0.1/24", "255.255.255.255/32", "127.0.0.1/8", "0.1.2.3/24", "10.0.0.1/0",
+                          "10.0.0.1/24 10.0.0.1/16"}) {
     CAPTURE(bad);
     CHECK(t.Attach(100, Box(7), bad) == "reply 100 INVALID_ARGUMENT []\n");
     CHECK(t.Expose(101, bad) == "reply 101 INVALID_ARGUMENT []\n");
-    if (*bad == 0) continue;  // of a detach or hide: all
     CHECK(t.Detach(102, Box(7), bad) == "reply 102 INVALID_ARGUMENT []\n");
     CHECK(t.Hide(103, bad) == "reply 103 INVALID_ARGUMENT []\n");
   }
