@@ -39,10 +39,8 @@ MeshRouter::MeshRouter(MeshConfig config, Overlay& overlay, EntropySource& entro
       logger_(logger),
       uid_(DrawUid(entropy)),
       topology_(config_.name, config_.nickname, uid_, random.Split("short ids"), config_.pool),
-      routes_(topology_),
-      maker_({config_.name, config_.port, config_.discovery}, topology_, random.Split("targets")) {
-  routes_.Update();
-}
+      routes_(topology_.self(), topology_.View()),
+      maker_({config_.name, config_.port, config_.discovery}, topology_, random.Split("targets")) {}
 
 void MeshRouter::Stop(Now now, absl::string_view reason, MeshOutput& out) {
   stopped_ = true;
@@ -428,7 +426,7 @@ void MeshRouter::UpdateRoutes(Now now) {
   routes_at_.reset();
   routes_done_at_ = now.monotonic;
   ++route_generation_;
-  routes_.Update();
+  routes_.Update(topology_.View());
 }
 
 void MeshRouter::DialTargets(Now now, MeshOutput& out) {

@@ -14,13 +14,16 @@ std::size_t TwiceLog2(std::uint64_t n) { return static_cast<std::size_t>(std::bi
 
 }  // namespace
 
-RouteTable::RouteTable(const Topology& topology) : topology_(topology) { Update(); }
+RouteTable::RouteTable(PeerName self, std::shared_ptr<const TopologyView> view) : self_name_(self) {
+  Update(std::move(view));
+}
 
-void RouteTable::Update() {
-  std::shared_ptr<const TopologyView> now = topology_.View();
-  if (now == view_) return;
-  view_ = std::move(now);
-  self_ = *view_->IndexOf(topology_.self());
+void RouteTable::Update(std::shared_ptr<const TopologyView> view) {
+  if (view == view_) return;
+  view_ = std::move(view);
+  const std::optional<PeerIndex> self = view_->IndexOf(self_name_);
+  CHECK(self.has_value()) << self_name_;
+  self_ = *self;
   for (Table& table : tables_) {
     table.via.clear();
     table.neighbours.clear();

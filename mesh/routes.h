@@ -1,5 +1,6 @@
 // How a message reaches one, some or all peers: next hops and fan-outs, equal to those of any peer with the same
-// topology (spec/mesh.md section 7). Recomputed when asked for after a change.
+// topology (spec/mesh.md section 7). Recomputed when asked for after a change. The mesh has one for gossip, the data
+// path another for frames.
 #pragma once
 
 #include <array>
@@ -12,7 +13,6 @@
 
 #include "base/peer_name.h"
 #include "base/random.h"
-#include "mesh/topology.h"
 #include "mesh/topology_view.h"
 
 namespace weave {
@@ -22,14 +22,14 @@ namespace weave {
 // One thread, also for const calls.
 class RouteTable {
  public:
-  // `topology` outlives the table.
-  explicit RouteTable(const Topology& topology);
+  // Of the peer `self`, which `view` contains.
+  RouteTable(PeerName self, std::shared_ptr<const TopologyView> view);
   RouteTable(const RouteTable&) = delete;
   RouteTable& operator=(const RouteTable&) = delete;
 
-  // Takes the topology as it is now; until then all answers are those of the last call, or of the construction. Cheap
-  // when nothing changed.
-  void Update();
+  // From now on answers are those of `view`. Cheap when it is the one it has.
+  void Update(std::shared_ptr<const TopologyView> view);
+  const std::shared_ptr<const TopologyView>& view() const { return view_; }
 
   // The neighbour to which a message for `destination` goes; none when it is unreachable. The unknown name for
   // ourselves.
@@ -68,7 +68,7 @@ class RouteTable {
   const Table& Unicast(Links links) const;
   std::vector<PeerName> FanOut(Links links, PeerIndex source) const;
 
-  const Topology& topology_;
+  const PeerName self_name_;
   std::shared_ptr<const TopologyView> view_;
   PeerIndex self_ = 0;
   mutable std::array<Table, 2> tables_;

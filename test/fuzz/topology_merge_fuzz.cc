@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(topology.CheckInvariants().ok()) << topology.CheckInvariants().ToString();
     const weave::TopologyChange again = topology.Apply(topology.EncodeAll()).value();
     CHECK(again.improved.empty() && !again.self_changed) << "our own words are news to us";
-    const weave::RouteTable routes(topology);
+    const weave::RouteTable routes(topology.self(), topology.View());
     for (const weave::PeerName name : topology.Names()) {
       for (const weave::PeerName to : routes.Broadcast(weave::Links::kAll, name)) CHECK(to == neighbour.name) << to;
     }

@@ -98,11 +98,11 @@ struct Member {
   Member(PeerName name, const Network& network, std::uint64_t seed)
       : topology(name, "self", network.at(name).uid, Random(seed)) {
     Load(topology, network);
-    routes.Update();
+    routes.Update(topology.View());
   }
 
   Topology topology;
-  RouteTable routes{topology};
+  RouteTable routes{topology.self(), topology.View()};
 };
 
 TEST_CASE("Routes are those of the model in networks of any shape", "[mesh]") {
@@ -166,7 +166,7 @@ TEST_CASE("Routes follow a network that changes", "[mesh]") {
       update.push_back(network[name]);
     }
     REQUIRE(member.topology.Apply(Update(update)).ok());
-    member.routes.Update();
+    member.routes.Update(member.topology.View());
     CheckAgainstModel(network, Peer(7), member.routes);
   }
 }
@@ -260,7 +260,7 @@ TEST_CASE("A broadcast reaches everybody once", "[mesh]") {
 
 TEST_CASE("Nobody relays what a peer without a record broadcasts", "[mesh]") {
   Topology topology(Peer(1), "self", 1, Random(1));
-  RouteTable routes(topology);
+  RouteTable routes(topology.self(), topology.View());
   TopologyChange change;
   for (const std::uint64_t i : {2, 3}) {
     topology.Reference(Record(Peer(i), 0, i, std::nullopt, {}), change);
@@ -268,21 +268,21 @@ TEST_CASE("Nobody relays what a peer without a record broadcasts", "[mesh]") {
     topology.SetEstablished(Peer(i), change);
   }
   REQUIRE(topology.Apply(Update({Record(Peer(3), 1, 3, std::nullopt, {To(Peer(1))})})).ok());
-  routes.Update();
+  routes.Update(topology.View());
   CHECK(routes.Broadcast(Links::kAll, Peer(2)).empty());
   CHECK(routes.Broadcast(Links::kAll, Peer(99)).empty());
   REQUIRE(topology.Apply(Update({Record(Peer(2), 1, 2, std::nullopt, {To(Peer(1), false)})})).ok());
-  routes.Update();
+  routes.Update(topology.View());
   CHECK(routes.Broadcast(Links::kAll, Peer(2)) == std::vector<PeerName>{Peer(3)});
   CHECK(routes.Broadcast(Links::kEstablished, Peer(2)).empty());  // one end does not call it established
   REQUIRE(topology.Apply(Update({Record(Peer(2), 2, 2, std::nullopt, {To(Peer(1))})})).ok());
-  routes.Update();
+  routes.Update(topology.View());
   CHECK(routes.Broadcast(Links::kEstablished, Peer(2)) == std::vector<PeerName>{Peer(3)});
 }
 
 TEST_CASE("Routes stay as they are until the topology is taken anew", "[mesh]") {
   Topology topology(Peer(1), "self", 1, Random(1));
-  RouteTable routes(topology);
+  RouteTable routes(topology.self(), topology.View());
   CHECK(routes.NextHop(Links::kAll, Peer(1)) == PeerName());
   CHECK(routes.NextHop(Links::kAll, Peer(2)) == std::nullopt);
 
@@ -291,14 +291,14 @@ TEST_CASE("Routes stay as they are until the topology is taken anew", "[mesh]") 
   topology.AddConnection(Peer(2), "10.77.0.2:6783", true, change);
   CHECK(routes.NextHop(Links::kAll, Peer(2)) == std::nullopt);
   CHECK(routes.Broadcast(Links::kAll, Peer(1)).empty());
-  routes.Update();
+  routes.Update(topology.View());
   CHECK(routes.NextHop(Links::kAll, Peer(2)) == Peer(2));
   CHECK(routes.NextHop(Links::kEstablished, Peer(2)) == std::nullopt);
 
   topology.Unreference(Peer(2));
   topology.RemoveConnection(Peer(2), change);
   CHECK(routes.Broadcast(Links::kAll, Peer(1)) == std::vector<PeerName>{Peer(2)});  // of before, also when asked late
-  routes.Update();
+  routes.Update(topology.View());
   CHECK(routes.Broadcast(Links::kAll, Peer(1)).empty());
 }
 
