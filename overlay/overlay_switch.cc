@@ -73,6 +73,7 @@ absl::Status OverlaySwitch::Prepare(Now now, const OverlayConnection& connection
           {{"peer", connection.remote.ToString()}, {"overlay", way.overlay->name()}, {"reason", prepared.message()}});
   }
   if (!any) return NoWayLeft(entry);
+  ++generation_;
   Switched& kept = connections_.emplace(connection.connection, std::move(entry)).first->second;
   const auto first = std::find_if(kept.ways.begin(), kept.ways.end(), [](const Way& way) { return way.working; });
   kept.best = static_cast<std::size_t>(std::distance(kept.ways.begin(), first));
@@ -82,6 +83,7 @@ absl::Status OverlaySwitch::Prepare(Now now, const OverlayConnection& connection
 void OverlaySwitch::Confirm(Now now, ConnectionId connection) {
   const auto found = connections_.find(connection);
   if (found == connections_.end()) return;
+  ++generation_;  // the mesh prefers it from now on
   for (const Way& way : found->second.ways) {
     if (way.working) way.overlay->Confirm(now, connection);
   }
@@ -124,6 +126,7 @@ void OverlaySwitch::Stop(Now now, ConnectionId connection) {
     if (way.working) way.overlay->Stop(now, connection);
   }
   connections_.erase(found);
+  ++generation_;
 }
 
 OverlayStatus OverlaySwitch::Status(ConnectionId connection) const {
@@ -143,18 +146,33 @@ void OverlaySwitch::OnTimer(Now now) {
   for (SubOverlay* overlay : overlays_) overlay->OnTimer(now);
 }
 
-OverlayOutput OverlaySwitch::TakeOutput(Now now) {
-  OverlayOutput out;
-  for (SubOverlay* overlay : overlays_) {
-    SubOverlayOutput sub = overlay->TakeOutput();
-    for (SubOverlayEvent& event : sub.events) OnSubEvent(now, *overlay, std::move(event), out);
-    std::move(sub.datagrams.begin(), sub.datagrams.end(), std::back_inserter(out.datagrams));
-    out.frames.insert(out.frames.end(), sub.frames.begin(), sub.frames.end());
-  }
+std::vector<OverlayEvent> OverlaySwitch::TakeEvents(Now now) {
+  std::vector<OverlayEvent> out;
+  for (SubOverlay* overlay : overlays_)
+    for (SubOverlayEvent& event : overlay->TakeEvents()) OnSubEvent(now, *overlay, std::move(event), out);
   return out;
 }
 
-void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent event, OverlayOutput& out) {
+std::vector<ForwardingHop> OverlaySwitch::Hops() const {
+  std::vector<ForwardingHop> hops;
+  hops.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) {
+    ForwardingHop& hop = hops.emplace_back(ForwardingHop{connection.remote, id, {}});
+    if (!connection.best.has_value()) continue;
+    const auto index = [&](const Way& way) {
+      return static_cast<WayIndex>(
+          std::distance(overlays_.begin(), std::find(overlays_.begin(), overlays_.end(), way.overlay)));
+    };
+    hop.ways.push_back(index(connection.ways[*connection.best]));
+    for (std::size_t i = 0; i < connection.ways.size(); ++i) {
+      const Way& way = connection.ways[i];
+      if (i != *connection.best && way.working && way.healthy && way.established) hop.ways.push_back(index(way));
+    }
+  }
+  return hops;
+}
+
+void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent event, std::vector<OverlayEvent>& out) {
   const auto found = connections_.find(event.connection);
   if (found == connections_.end()) return;  // stopped in the same turn
   Switched& entry = found->second;
@@ -163,6 +181,7 @@ void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent eve
   CHECK(way != entry.ways.end()) << overlay.name();
   if (!way->working) return;
 
+  ++generation_;
   if (const auto* control = std::get_if<SubOverlayControl>(&event.what)) {
     Bytes message;
     message.reserve(control->data.size() + 3);
@@ -172,7 +191,7 @@ void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent eve
     }
     message.push_back(control->tag);
     message.insert(message.end(), control->data.begin(), control->data.end());
-    out.events.emplace_back(OverlayControl{event.connection, std::move(message)});
+    out.emplace_back(OverlayControl{event.connection, std::move(message)});
     return;
   }
   if (std::holds_alternative<SubOverlayEstablished>(event.what)) {
@@ -191,11 +210,11 @@ void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent eve
   ChooseBest(event.connection, entry, out);
   if (way->established && way->working && !entry.established) {
     entry.established = true;
-    out.events.emplace_back(OverlayEstablished{event.connection});
+    out.emplace_back(OverlayEstablished{event.connection});
   }
 }
 
-void OverlaySwitch::ChooseBest(ConnectionId id, Switched& connection, OverlayOutput& out) {
+void OverlaySwitch::ChooseBest(ConnectionId id, Switched& connection, std::vector<OverlayEvent>& out) {
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < connection.ways.size(); ++i) {
     const Way& way = connection.ways[i];
@@ -208,7 +227,7 @@ void OverlaySwitch::ChooseBest(ConnectionId id, Switched& connection, OverlayOut
   }
   if (!best.has_value()) {
     connection.best.reset();
-    if (!std::exchange(connection.failed, true)) out.events.emplace_back(OverlayFailed{id, NoWayLeft(connection)});
+    if (!std::exchange(connection.failed, true)) out.emplace_back(OverlayFailed{id, NoWayLeft(connection)});
     return;
   }
   if (best == connection.best) return;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/peer_name.h"
 #include "base/time.h"
 #include "mesh/overlay.h"
+#include "overlay/forwarding.h"
 #include "overlay/overlay_output.h"
 #include "overlay/sub_overlay.h"
 
@@ -38,8 +40,13 @@ class OverlaySwitch final : public Overlay {
   std::optional<MonotonicTime> NextDeadline() const;
   void OnTimer(Now now);
 
-  // Everything the sub-overlays have to tell since the last call, as the mesh and the driver understand it.
-  OverlayOutput TakeOutput(Now now);
+  // Everything the sub-overlays have to tell the mesh since the last call.
+  std::vector<OverlayEvent> TakeEvents(Now now);
+
+  // Every connection with the ways that work, the best first; in order of connections.
+  std::vector<ForwardingHop> Hops() const;
+  // Differs whenever Hops() may.
+  std::uint64_t generation() const { return generation_; }
 
  private:
   // A sub-overlay on one connection. Its position in the list is the forwarder index of control messages, so it stays
@@ -62,13 +69,14 @@ class OverlaySwitch final : public Overlay {
 
   std::vector<Way> CommonWays(const OverlayConnection& connection) const;
   absl::Status NoWayLeft(const Switched& connection) const;
-  void OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent event, OverlayOutput& out);
-  void ChooseBest(ConnectionId id, Switched& connection, OverlayOutput& out);
+  void OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent event, std::vector<OverlayEvent>& out);
+  void ChooseBest(ConnectionId id, Switched& connection, std::vector<OverlayEvent>& out);
 
   const std::vector<SubOverlay*> overlays_;
   SubOverlay* const compatibility_;
   Logger& logger_;
   absl::btree_map<ConnectionId, Switched> connections_;
+  std::uint64_t generation_ = 0;
 };
 
 }  // namespace weave

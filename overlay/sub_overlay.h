@@ -37,15 +37,9 @@ struct SubOverlayEvent {
   std::variant<SubOverlayEstablished, SubOverlayFailed, SubOverlayHealth, SubOverlayControl> what;
 };
 
-struct SubOverlayOutput {
-  std::vector<SubOverlayEvent> events;
-  std::vector<OverlayDatagram> datagrams;
-  std::vector<OverlayFrame> frames;
-};
-
 // Called by OverlaySwitch and, for what only one kind hears of (a datagram, an upcall), by PeerCore through the
 // class itself. No call returns effects: they collect until the switch takes them. What only one kind can do (kernel
-// flows, keys) is that class's own output and PeerCore's business.
+// flows, datagrams, keys) is that class's own output and PeerCore's business.
 class SubOverlay {
  public:
   virtual ~SubOverlay() = default;
@@ -74,7 +68,7 @@ class SubOverlay {
   virtual void OnTimer(Now now) = 0;
 
   // What has collected since the last call.
-  virtual SubOverlayOutput TakeOutput() = 0;
+  virtual std::vector<SubOverlayEvent> TakeEvents() = 0;
 };
 
 }  // namespace weave

@@ -156,7 +156,8 @@ class Daemon {
     if (nickname.empty()) {
       ASSIGN_OR_RETURN(nickname, Hostname());
     }
-    ASSIGN_OR_RETURN(const NetworkPortOptions network, MakeNetworkPortOptions(options_));
+    ASSIGN_OR_RETURN(NetworkPortOptions network, MakeNetworkPortOptions(options_));
+    network.name = identity.name;
     first_peers_ = FirstPeers(options_, records_);
     targets_ = std::make_unique<PeerTargetResolver>(loop_);
     core_ = std::make_unique<PeerCore>(MakePeerConfig(options_, identity.name, nickname, boot_id, first_peers_),
@@ -166,13 +167,19 @@ class Daemon {
     host.bridge.name = options_.weave_bridge;
     host.bridge.mac = identity.name.ToMac();
     host.bridge.mtu_bytes = static_cast<std::uint32_t>(options_.mtu);
-    host.bridge.tx_checksum_offload = true;  // frames stay in the kernel: nothing here captures them
+    host.bridge.tx_checksum_offload = true;  // the tap sees what is left to be done, and does it
+    host.capture_buffer_size = static_cast<std::size_t>(options_.bufsz) * 1024 * 1024;
+    host.on_tap = [this](std::unique_ptr<BridgeTap> tap) { network_->Attach(std::move(tap)); };
     host.bridge.proc_path = options_.proc_path;
     host.firewall = std::move(firewall);
     host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
     host_->LookForForwardReject([this] { WarnOfForwardReject(); });
     network_ = std::make_unique<NetworkPort>(
-        loop_, network, [this](const NetworkEvent& event) { driver_->OnNetwork(event); }, logger_);
+        loop_, network, [this](const NetworkEvent& event) { driver_->OnNetwork(event); },
+        [this] {
+          if (!core_->resetting()) driver_->HostChanged(BridgeLost{});
+        },
+        logger_);
     driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_, *network_);
     driver_->SetObserver([this] { OnCoreChanged(); });
     WarnOfRangeOverlap();
@@ -399,7 +406,9 @@ class Daemon {
   }
 
   ReportView Report() const {
-    return {kVersion, core_->ready(), core_->mesh().Status(loop_.now()), core_->Snapshot().ipam};
+    ReportView view{kVersion, core_->ready(), core_->mesh().Status(loop_.now()), core_->Snapshot().ipam};
+    view.data_path = MakeDataPathView(network_->sleeve_stats(), core_->mesh().topology(), loop_.now());
+    return view;
   }
 
   std::string Metrics() const {
@@ -413,6 +422,7 @@ class Daemon {
     view.connections = std::move(mesh.connections);
     view.connection_termination_count = mesh.termination_count;
     view.ipam = snapshot.ipam;
+    view.sleeve = network_->sleeve_stats();
     view.loop_slow_turn_count = watchdog_->long_turn_count();
     view.firewall_reapplied_count = host_->firewall_reapplied_count();
     view.store_commit_count = store_->stats().commit_count;

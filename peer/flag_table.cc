@@ -147,8 +147,8 @@ constexpr FlagSpec kFlags[] = {
                                  Feature::kPolicy),
     Switch<&Options::awsvpc>("Host network", "awsvpc", "routes of AWS VPC instead of an overlay", Feature::kAwsVpc),
     Value<&Options::bufsz, &ParseFlagInt<1, 2047>>("Host network", "bufsz", "MB", "8",
-                                                   "buffer of the packet capture, 1 to 2047", Feature::kCapture),
-    Switch<&Options::pkt_debug>("Host network", "pkt-debug", "log every captured packet", Feature::kCapture),
+                                                   "buffer of the packet capture, 1 to 2047"),
+    Switch<&Options::pkt_debug>("Host network", "pkt-debug", "log every captured packet"),
 
     Value<&Options::host, &ParseOptionalHost>("Peers", "host", "HOST", "",
                                               "address to bind to; blank: all addresses of this host"),
@@ -248,8 +248,6 @@ absl::string_view FeatureName(Feature feature) {
       return "Docker API proxy";
     case Feature::kFastdp:
       return "fast datapath";
-    case Feature::kCapture:
-      return "packet capture";
     case Feature::kPolicy:
       return "network policy";
     case Feature::kAwsVpc:

@@ -17,7 +17,6 @@ enum class Feature {
   kPlugin,
   kProxy,
   kFastdp,
-  kCapture,
   kPolicy,
   kAwsVpc,
   kProfile,

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "host/endpoint.h"
 #include "host/netns.h"
+#include "host/router_port.h"
 #include "host/sandbox.h"
 
 namespace weave {
@@ -126,6 +127,7 @@ void HostExecutor::Sync(SyncHost action, Done done) {
 HostResult HostExecutor::SyncBridge(const SyncHost& action) {
   absl::StatusOr<BridgeState> bridge = EnsureBridge(netlink_, options_.bridge);
   if (!bridge.ok()) return Failure(bridge.status());
+  if (absl::Status tapped = SyncTap(*bridge); !tapped.ok()) return Failure(tapped);
   const std::string& name = options_.bridge.name;
   for (const Cidr& retired : action.retired)
     if (absl::StatusOr<bool> removed = RemoveBridgeAddress(netlink_, name, retired); !removed.ok())
@@ -134,6 +136,17 @@ HostResult HostExecutor::SyncBridge(const SyncHost& action) {
     if (absl::StatusOr<bool> added = AddBridgeAddress(netlink_, name, exposure.cidr); !added.ok())
       return Failure(added.status());
   return {};
+}
+
+absl::Status HostExecutor::SyncTap(const BridgeState& bridge) {
+  ASSIGN_OR_RETURN(const RouterPort port, EnsureRouterPort(netlink_, bridge, options_.bridge.proc_path));
+  if (port.pcap_index == tapped_index_ || !options_.on_tap) return absl::OkStatus();
+  ASSIGN_OR_RETURN(std::unique_ptr<BridgeTap> tap, BridgeTap::Open(kRouterPcapPort, options_.capture_buffer_size));
+  tapped_index_ = port.pcap_index;
+  loop_.Post([this, tap = std::move(tap), alive = std::weak_ptr<Alive>(alive_)]() mutable {
+    if (!alive.expired()) options_.on_tap(std::move(tap));
+  });
+  return absl::OkStatus();
 }
 
 HostResult HostExecutor::Attach(const AttachEndpoint& action) {

@@ -2,6 +2,8 @@
 // the packet filter is kept by FirewallKeeper.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,12 +19,16 @@
 #include "io/event_loop.h"
 #include "io/worker_pool.h"
 #include "peer/core/peer_output.h"
+#include "sleeve/os/bridge_tap.h"
 
 namespace weave {
 
 struct HostExecutorOptions {
   BridgeSpec bridge;
-  FirewallConfig firewall;  // without exposures: those come with each SyncHost
+  FirewallConfig firewall;                            // without exposures: those come with each SyncHost
+  std::size_t capture_buffer_size = 8 * 1024 * 1024;  // bytes
+  // Gets the tap on the bridge when it was made, and each time it was made anew; on the loop.
+  std::function<void(std::unique_ptr<BridgeTap>)> on_tap;
 };
 
 // Loop thread only; one command of a kind at a time is the core's business, several run one after the other. Destroying
@@ -56,6 +62,7 @@ class HostExecutor {
   void InWorker(absl::AnyInvocable<HostResult()> work, Done done);
   void Sync(SyncHost action, Done done);
   HostResult SyncBridge(const SyncHost& action);
+  absl::Status SyncTap(const BridgeState& bridge);
   HostResult Attach(const AttachEndpoint& action);
   HostResult Detach(const DetachEndpoint& action);
   HostResult Inspect(const InspectEndpoint& action);
@@ -68,6 +75,7 @@ class HostExecutor {
   const HostExecutorOptions options_;
   Logger& logger_;
   std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
+  int tapped_index_ = 0;  // the interface that the last tap is on; host worker
   std::unique_ptr<FirewallKeeper> keeper_;
   WorkerPool firewall_workers_;
   WorkerPool workers_;  // last member: joined first

@@ -101,21 +101,28 @@ class Page {
 
   // A family without series prints nothing.
   void Gauges(const char* name, const char* help, const std::vector<std::pair<Labels, double>>& series) {
-    prometheus::MetricFamily& family = families_.emplace_back();
-    family.name = name;
-    family.help = help;
-    family.type = prometheus::MetricType::Gauge;
-    for (const auto& [labels, value] : series) {
-      prometheus::ClientMetric& metric = family.metric.emplace_back();
-      metric.label = labels;
-      metric.gauge.value = value;
-    }
-    if (family.metric.empty()) families_.pop_back();
+    for (const auto& [labels, value] : series)
+      Series(name, help, prometheus::MetricType::Gauge, labels).gauge.value = value;
+  }
+
+  // One series for each value of the label.
+  void Counters(const char* name, const char* help, const char* label,
+                const std::vector<std::pair<const char*, std::uint64_t>>& series) {
+    for (const auto& [of, value] : series)
+      Series(name, help, prometheus::MetricType::Counter, {{label, of}}).counter.value = static_cast<double>(value);
   }
 
   std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
 
  private:
+  // Of the family added last, or of a new one.
+  prometheus::ClientMetric& Series(const char* name, const char* help, prometheus::MetricType type, Labels labels) {
+    if (families_.empty() || families_.back().name != name) return Add(name, help, type, std::move(labels));
+    prometheus::ClientMetric& metric = families_.back().metric.emplace_back();
+    metric.label = std::move(labels);
+    return metric;
+  }
+
   prometheus::ClientMetric& Add(const char* name, const char* help, prometheus::MetricType type, Labels labels) {
     prometheus::MetricFamily& family = families_.emplace_back();
     family.name = name;
@@ -178,6 +185,37 @@ void AddPeer(const MetricsView& view, Page& page) {
                static_cast<double>(view.store_commit_failure_count));
 }
 
+void AddFrames(const SleeveStats& stats, Page& page) {
+  const SleeveCounters& forwarder = stats.forwarder;
+  const PacketRouterCounters& router = stats.router;
+  page.Counters("weave_frames_total", "Frames that passed the data path.", "way",
+                {{"captured", forwarder.frames_captured},
+                 {"injected", forwarder.frames_injected},
+                 {"received", forwarder.frames_received},
+                 {"sent", forwarder.frames_sent}});
+  page.Counters("weave_frame_drops_total", "Frames that went nowhere.", "reason",
+                {{"bad", forwarder.bad_frames + router.without_header},
+                 {"capture_buffer", stats.tap.dropped},
+                 {"foreign_source", router.foreign_sources},
+                 {"injection", stats.tap.injection_failures},
+                 {"no_path", forwarder.no_path},
+                 {"returned", router.returned},
+                 {"too_big", forwarder.too_big},
+                 {"too_big_broadcast", forwarder.too_big_broadcasts},
+                 {"unroutable", router.unroutable}});
+  page.Counters("weave_sleeve_datagrams_total", "Datagrams of sleeve.", "way",
+                {{"received", forwarder.datagrams_received}, {"sent", forwarder.datagrams_sent}});
+  page.Counters("weave_sleeve_datagram_drops_total", "Datagrams of sleeve that were not taken or not sent.", "reason",
+                {{"forged", forwarder.forged},
+                 {"malformed", forwarder.malformed},
+                 {"replayed", forwarder.replayed},
+                 {"send", stats.udp.send_failures},
+                 {"unknown_sender", forwarder.unknown_senders}});
+  page.Counter("weave_fragmentation_needed_total", "Senders told that their packets are too large for the path.",
+               static_cast<double>(forwarder.icmp_sent));
+  page.Gauge("weave_macs", "MAC addresses whose peer is known.", static_cast<double>(stats.macs.size()));
+}
+
 void AddProcess(const ProcessStats& stats, Page& page) {
   page.Counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", stats.cpu_seconds);
   page.Gauge("process_open_fds", "Number of open file descriptors.", static_cast<double>(stats.open_fd_count));
@@ -203,6 +241,7 @@ absl::StatusOr<ProcessStats> ReadProcessStats(const std::string& proc) {
 std::string MetricsPage(const MetricsView& view) {
   Page page;
   AddPeer(view, page);
+  AddFrames(view.sleeve, page);
   if (view.process.has_value()) AddProcess(*view.process, page);
   return page.Text();
 }

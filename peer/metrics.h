@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
+#include "sleeve/os/sleeve_port.h"
 
 namespace weave {
 
@@ -38,6 +39,7 @@ struct MetricsView {
   std::uint64_t firewall_reapplied_count = 0;
   std::uint64_t store_commit_count = 0;
   std::uint64_t store_commit_failure_count = 0;
+  SleeveStats sleeve;
   std::optional<ProcessStats> process;  // absent: could not be read, its series are left out
 };
 

@@ -1,6 +1,7 @@
 #include "peer/network_port.h"
 
 #include <utility>
+#include <variant>
 
 #include "base/status.h"
 
@@ -16,24 +17,30 @@ TcpTransportOptions TcpOptions(const NetworkPortOptions& options) {
   return tcp;
 }
 
-bool IsUnicast(const IpAddress& address) { return address.IsV4() && address.v4() >> 28 < 0xe; }
+SleevePortOptions SleeveOptions(const NetworkPortOptions& options) {
+  return {options.name, options.host, options.port, options.packet_debug};
+}
 
 }  // namespace
 
-NetworkPort::NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, Logger& logger)
-    : loop_(loop),
-      options_(options),
+NetworkPort::NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, OnTapLost on_tap_lost,
+                         Logger& logger)
+    : options_(options),
       on_event_(std::move(on_event)),
-      logger_(logger),
-      tcp_(loop, logger, *this, TcpOptions(options_)) {}
+      on_tap_lost_(std::move(on_tap_lost)),
+      tcp_(loop, logger, *this, TcpOptions(options_)),
+      sleeve_(
+          loop, SleeveOptions(options_),
+          [this](const SleevePort::Notice& notice) {
+            if (const auto* special = std::get_if<SpecialFrameReceived>(&notice)) return on_event_(*special);
+            if (std::holds_alternative<TapLost>(notice)) return on_tap_lost_();
+            const auto& too_big = std::get<SleeveTooBig>(notice);
+            on_event_(DatagramTooBig{too_big.remote, too_big.path_mtu_bytes});
+          },
+          logger) {}
 
 absl::Status NetworkPort::Open() {
-  const auto on_datagrams = [this](absl::Span<const UdpDatagram> datagrams) {
-    for (const UdpDatagram& datagram : datagrams)
-      if (IsUnicast(datagram.destination))  // it becomes the address we answer from
-        on_event_(DatagramReceived{datagram.destination, datagram.source, datagram.bytes});
-  };
-  ASSIGN_OR_RETURN(udp_, UdpSocket::Bind(loop_, options_.host, options_.port, on_datagrams));
+  RETURN_IF_ERROR(sleeve_.Open());
   return tcp_.Listen();
 }
 
@@ -42,23 +49,7 @@ void NetworkPort::Perform(NetworkOutput output) {
   for (const ConnectionId id : output.mesh.admitted) tcp_.Admit(id);
   for (MeshOutput::Send& send : output.mesh.sends) tcp_.Send(send.connection, std::move(send.bytes));
   for (const ConnectionId id : output.mesh.closes) tcp_.Close(id);
-  for (const OverlayDatagram& datagram : output.datagrams) Send(datagram);
-}
-
-// What cannot be sent now is lost, as anything may be on its way; the core repeats what matters.
-void NetworkPort::Send(const OverlayDatagram& datagram) {
-  if (datagram.dont_fragment != sets_df_) {
-    const absl::Status set = udp_->SetMtuDiscover(datagram.dont_fragment ? MtuDiscover::kDo : MtuDiscover::kDont);
-    if (!set.ok()) return logger_.Error("cannot send a datagram", {{"reason", set.message()}});
-    sets_df_ = datagram.dont_fragment;
-  }
-  const absl::Status sent = udp_->Send(datagram.remote, datagram.payload, datagram.local);
-  if (sent.ok()) return;
-  logger_.Debug("datagram not sent", {{"reason", sent.message()}});
-  if (!absl::IsOutOfRange(sent) || !datagram.dont_fragment) return;
-  const absl::StatusOr<std::size_t> path_mtu = udp_->PathMtu(datagram.remote);
-  if (!path_mtu.ok()) return;
-  loop_.Post([this, event = DatagramTooBig{datagram.remote, *path_mtu}] { on_event_(event); });
+  sleeve_.Perform(std::move(output.forwarding), std::move(output.sleeve));
 }
 
 void NetworkPort::OnConnected(std::uint64_t id, const SocketAddress& local, const SocketAddress&) {
@@ -74,5 +65,19 @@ void NetworkPort::OnReceived(std::uint64_t id, ByteView bytes) { on_event_(Bytes
 void NetworkPort::OnWritable(std::uint64_t id) { on_event_(ConnectionWritable{id}); }
 
 void NetworkPort::OnClosed(std::uint64_t id, const absl::Status& reason) { on_event_(ConnectionClosed{id, reason}); }
+
+DataPathView MakeDataPathView(const SleeveStats& stats, const Topology& topology, Now now) {
+  DataPathView view;
+  view.interface = stats.interface;
+  view.frames_received = stats.tap.received;
+  view.frames_dropped = stats.tap.dropped;
+  view.macs.reserve(stats.macs.size());
+  for (const MacCache::Entry& entry : stats.macs) {
+    const PeerSummary* peer = topology.Find(entry.peer);
+    view.macs.push_back(
+        {entry.mac, entry.peer, peer == nullptr ? "" : peer->nickname, now.wall - (now.monotonic - entry.seen)});
+  }
+  return view;
+}
 
 }  // namespace weave

@@ -1,4 +1,4 @@
-// The sockets of the mesh and of sleeve: carries what the core wants sent, and tells it what arrives
+// The sockets of the mesh and the data path: carries what the core wants sent, and tells it what arrives
 // (peer/core/network_event.h).
 #pragma once
 
@@ -6,21 +6,27 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "base/ip.h"
 #include "base/log.h"
+#include "base/peer_name.h"
 #include "io/event_loop.h"
 #include "io/tcp_transport.h"
-#include "io/udp_socket.h"
+#include "mesh/topology.h"
 #include "peer/core/network_event.h"
+#include "peer/report.h"
+#include "sleeve/os/sleeve_port.h"
 
 namespace weave {
 
 struct NetworkPortOptions {
+  PeerName name;
   std::optional<IpAddress> host;  // where to listen and send from; none: every address
   std::uint16_t port = 6783;      // TCP and UDP
+  bool packet_debug = false;      // logs every frame
 };
 
 // Loop thread only.
@@ -28,16 +34,23 @@ class NetworkPort final : public TransportEvents {
  public:
   // Called for everything that happens, never from within a call of this class.
   using OnEvent = absl::AnyInvocable<void(const NetworkEvent&)>;
+  // The same; frames of this host are not captured until the next Attach().
+  using OnTapLost = absl::AnyInvocable<void()>;
 
   // References outlive the port.
-  NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, Logger& logger);
+  NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, OnTapLost on_tap_lost,
+              Logger& logger);
 
   // Takes the ports; an error names the address that is taken or not ours.
   absl::Status Open();
 
   void Perform(NetworkOutput output);
 
+  // Frames pass between the network and this interface from now on.
+  void Attach(std::unique_ptr<BridgeTap> tap) { sleeve_.Attach(std::move(tap)); }
+
   TcpTransportStats tcp_stats() const { return tcp_.stats(); }
+  SleeveStats sleeve_stats() const { return sleeve_.stats(); }
 
   // ---- TransportEvents ----
   void OnConnected(std::uint64_t id, const SocketAddress& local, const SocketAddress& remote) override;
@@ -47,15 +60,14 @@ class NetworkPort final : public TransportEvents {
   void OnClosed(std::uint64_t id, const absl::Status& reason) override;
 
  private:
-  void Send(const OverlayDatagram& datagram);
-
-  EventLoop& loop_;
   const NetworkPortOptions options_;
   OnEvent on_event_;
-  Logger& logger_;
+  OnTapLost on_tap_lost_;
   TcpTransport tcp_;
-  std::unique_ptr<UdpSocket> udp_;
-  bool sets_df_ = false;  // the mode the socket is in
+  SleevePort sleeve_;
 };
+
+// The data path as reports show it.
+DataPathView MakeDataPathView(const SleeveStats& stats, const Topology& topology, Now now);
 
 }  // namespace weave

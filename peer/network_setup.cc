@@ -32,6 +32,7 @@ IpamConfig MakeIpamConfig(const WeaverOptions& options) {
 absl::StatusOr<NetworkPortOptions> MakeNetworkPortOptions(const WeaverOptions& options) {
   NetworkPortOptions port;
   port.port = static_cast<std::uint16_t>(options.port);
+  port.packet_debug = options.pkt_debug;
   if (options.host.empty()) return port;
   const absl::StatusOr<IpAddress> host = IpAddress::Parse(options.host);
   if (!host.ok() || !host->IsV4())

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "peer/ipam_pages.h"
 #include "peer/report_template.h"
 #include "peer/status_pages.h"
@@ -88,7 +89,30 @@ Value OverlayDiagnostics(const std::vector<std::string>& overlays) {
   return overlays.empty() ? Value() : Value::MakeMap(std::move(diagnostics));
 }
 
-Value RouterValue(const MeshStatus& mesh) {
+// As Go prints a time, and as it marshals one.
+Value TimeValue(absl::Time time) {
+  const absl::TimeZone utc = absl::UTCTimeZone();
+  return Value::MakeStruct({}, absl::FormatTime("%Y-%m-%d %H:%M:%E*S +0000 UTC", time, utc),
+                           absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", time, utc));
+}
+
+Value MacValue(const DataPathView::Mac& mac) {
+  return Value::MakeStruct({{"Mac", Value::String(mac.mac.ToString())},
+                            {"Name", Value::String(mac.name.ToString())},
+                            {"NickName", Value::String(mac.nickname)},
+                            {"LastSeen", TimeValue(mac.last_seen)}});
+}
+
+Value CaptureStats(const DataPathView& data_path) {
+  if (data_path.interface.empty()) return Value::NullMap();
+  Value::Map stats;
+  stats.emplace("PacketsReceived", Value::Uint(data_path.frames_received));
+  stats.emplace("PacketsDropped", Value::Uint(data_path.frames_dropped));
+  stats.emplace("PacketsIfDropped", Value::Uint(0));  // of hardware; there is none behind a veth
+  return Value::MakeMap(std::move(stats));
+}
+
+Value RouterValue(const MeshStatus& mesh, const DataPathView& data_path) {
   const auto connection = [&](const MeshStatus::Connection& c) { return ConnectionValue(c, mesh.has_password); };
   const auto text = [](const std::string& s) { return Value::String(s); };
   const auto subnet = [](const Cidr& cidr) { return Value::String(cidr.ToString()); };
@@ -109,10 +133,10 @@ Value RouterValue(const MeshStatus& mesh) {
       {"Targets", Value::ListOrNull(ListOf(mesh.targets, text))},
       {"OverlayDiagnostics", OverlayDiagnostics(mesh.overlays)},
       {"TrustedSubnets", Value::MakeList(ListOf(mesh.trusted_subnets, subnet))},
-      // What 2.8 says when it captures no frames; the data paths will say more.
-      {"Interface", Value::String("no overlay bridge")},
-      {"CaptureStats", Value::NullMap()},
-      {"MACs", Value::NullList()},
+      {"Interface", Value::String(data_path.interface.empty() ? "no overlay bridge"
+                                                              : absl::StrCat(data_path.interface, " (via pcap)"))},
+      {"CaptureStats", CaptureStats(data_path)},
+      {"MACs", Value::ListOrNull(ListOf(data_path.macs, MacValue))},
   });
 }
 
@@ -123,7 +147,7 @@ ReportValue MakeReport(const ReportView& view) {
       {"Ready", Value::Bool(view.ready)},
       {"Version", Value::String(view.version)},
       {"VersionCheck", VersionCheck()},
-      {"Router", view.mesh.has_value() ? RouterValue(*view.mesh) : Value::Absent()},
+      {"Router", view.mesh.has_value() ? RouterValue(*view.mesh, view.data_path) : Value::Absent()},
       {"IPAM", view.ipam.has_value() ? IpamValue(*view.ipam) : Value::Absent()},
       {"DNS", Value::Absent()},
       {"Proxy", Value::Absent()},

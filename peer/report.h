@@ -2,16 +2,36 @@
 // section 4), as JSON or through a template.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/mac.h"
+#include "base/peer_name.h"
 #include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
 #include "peer/report_value.h"
 
 namespace weave {
+
+// What the data path says of itself.
+struct DataPathView {
+  struct Mac {
+    MacAddress mac;
+    PeerName name;  // the peer it is at
+    std::string nickname;
+    absl::Time last_seen;
+  };
+
+  std::string interface;  // where frames are captured; empty: nowhere yet
+  std::uint64_t frames_received = 0;
+  std::uint64_t frames_dropped = 0;  // the capture's buffer was full
+  std::vector<Mac> macs;
+};
 
 // What a report is made of, sampled together. Parts that are off are absent.
 struct ReportView {
@@ -19,6 +39,7 @@ struct ReportView {
   bool ready = false;
   std::optional<MeshStatus> mesh;
   std::optional<IpamStatus> ipam;
+  DataPathView data_path = {};
 };
 
 // What templates see, and JSON in the order of its fields. Later features add their section here: DNS, Proxy, Plugin

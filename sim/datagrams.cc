@@ -11,7 +11,7 @@ constexpr std::size_t kHeaderSize = 28;  // IPv4 and UDP
 
 }  // namespace
 
-void Datagrams::Send(HostId from, OverlayDatagram datagram) {
+void Datagrams::Send(HostId from, Datagram datagram) {
   const std::optional<HostId> to = HostAt(datagram.remote);
   if (!to.has_value()) return;
   const Duration latency = Draw(random_, options_.min_latency, options_.max_latency);

@@ -8,7 +8,6 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/socket_address.h"
-#include "overlay/overlay_output.h"
 #include "sim/event_queue.h"
 #include "sim/transport.h"
 
@@ -19,6 +18,12 @@ struct DatagramOptions {
   Duration max_latency = absl::Milliseconds(30);
   std::uint32_t loss_permille = 5;
   std::size_t path_mtu_bytes = 1500;  // of IPv4 packets, headers included
+};
+
+struct Datagram {
+  SocketAddress remote;
+  Bytes payload;
+  bool dont_fragment = false;
 };
 
 // Partitions are those of the transport.
@@ -40,7 +45,7 @@ class Datagrams {
   void Listen(HostId host, Handler handler) { listeners_[host] = std::move(handler); }
   void Crash(HostId host) { listeners_.erase(host); }
 
-  void Send(HostId from, OverlayDatagram datagram);
+  void Send(HostId from, Datagram datagram);
 
  private:
   const DatagramOptions options_;

@@ -17,11 +17,11 @@ SimHost::SimHost(HostId id, SimHostOptions options, const World& world, const Ra
       options_(std::move(options)),
       queue_(world.queue),
       trace_(world.trace),
-      datagrams_(world.datagrams),
       call_observer_(call_observer),
       logger_(id, world.trace),
       entropy_(random.Split("entropy")),
       mesh_transport_(id, world.queue, world.transport, *this),
+      data_path_(id, world.queue, world.datagrams, [this](const NetworkEvent& event) { OnNetwork(event); }),
       disk_(id, options_.disk, world.queue, random.Split("disk"), world.trace),
       model_(id, options_.model, world.queue, random.Split("host"), world.trace, host_observer) {}
 
@@ -56,7 +56,7 @@ void SimHost::Start() {
     Take(std::move(output));
   });
   mesh_transport_.Start();
-  ListenForDatagrams();
+  data_path_.Start(NameOf(id_));
   PeerOutput output;
   core_->OnStart(queue_.now(), records, model_.Inventory(endpoints), output);
   Take(std::move(output));
@@ -70,7 +70,7 @@ void SimHost::Crash() {
   core_.reset();
   if (options_.forget_targets) targets_.clear();
   mesh_transport_.Crash();
-  datagrams_.Crash(id_);
+  data_path_.Crash();
   disk_.Crash();
   model_.PeerCrashed();
   waiting_.clear();
@@ -158,18 +158,9 @@ void SimHost::OnClosed(weave::ConnectionId connection, const absl::Status& reaso
   OnNetwork(ConnectionClosed{connection, reason});
 }
 
-void SimHost::ListenForDatagrams() {
-  datagrams_.Listen(id_, {[this](const SocketAddress& from, ByteView bytes) {
-                            OnNetwork(DatagramReceived{MeshAddressOf(id_).ip, from, bytes});
-                          },
-                          [this](const SocketAddress& to, std::size_t path_mtu_bytes) {
-                            OnNetwork(DatagramTooBig{to, path_mtu_bytes});
-                          }});
-}
-
 void SimHost::PerformNetwork(NetworkOutput output) {
   mesh_transport_.Perform(output.mesh);
-  for (OverlayDatagram& datagram : output.datagrams) datagrams_.Send(id_, std::move(datagram));
+  data_path_.Perform(output);
 }
 
 void SimHost::Take(PeerOutput output) {

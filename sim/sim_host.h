@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "peer/core/output_gate.h"
 #include "peer/core/peer_core.h"
+#include "sim/data_path.h"
 #include "sim/datagrams.h"
 #include "sim/disk.h"
 #include "sim/event_queue.h"
@@ -128,7 +129,6 @@ class SimHost final : public MeshTransportObserver {
 
   std::vector<DirectPeer> DirectPeersOf(const std::vector<HostId>& peers) const;
   void OnNetwork(const NetworkEvent& event);
-  void ListenForDatagrams();
   void PerformNetwork(NetworkOutput output);
   void Take(PeerOutput output);
   void Release();
@@ -141,11 +141,11 @@ class SimHost final : public MeshTransportObserver {
   const SimHostOptions options_;
   EventQueue& queue_;
   Trace& trace_;
-  Datagrams& datagrams_;
   CallObserver& call_observer_;
   TraceLogger logger_;
   SeededEntropy entropy_;
   MeshTransport mesh_transport_;
+  SimDataPath data_path_;
   std::vector<HostId> targets_;
   SimDisk disk_;
   HostModel model_;

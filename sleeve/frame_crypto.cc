@@ -41,18 +41,12 @@ bool Contains(const std::vector<std::uint64_t>& block, std::uint64_t offset) {
 FrameSealer::FrameSealer(PeerName sender, const std::optional<SessionKey>& key, bool sender_dialled, bool dont_fragment)
     : sender_(sender), key_(key), sender_dialled_(sender_dialled), dont_fragment_(dont_fragment) {}
 
-void FrameSealer::Begin(Bytes& datagram) const {
-  datagram.clear();
-  AppendSenderName(sender_, datagram);
-  if (key_.has_value()) datagram.resize(kSealedHeaderSize);
-}
-
-void FrameSealer::Finish(Bytes& datagram) {
+void FrameSealer::Seal(absl::Span<std::uint8_t> datagram) {
+  CHECK(datagram.size() >= header_size()) << datagram.size();
+  WriteBigEndian(sender_.value(), kSenderNameSize, datagram.data());
   if (!key_.has_value()) return;
-  CHECK(datagram.size() >= kSealedHeaderSize) << datagram.size();
-  const std::uint64_t value = next_number_++ | (dont_fragment_ ? kDontFragmentBit : 0);
   std::uint8_t* word = datagram.data() + kSenderNameSize;
-  for (std::size_t i = 0; i < kWordSize; ++i) word[i] = static_cast<std::uint8_t>(value >> (8 * (kWordSize - 1 - i)));
+  WriteBigEndian(next_number_++ | (dont_fragment_ ? kDontFragmentBit : 0), kWordSize, word);
   std::uint8_t* tag = word + kWordSize;
   std::uint8_t* frames = tag + kSealOverhead;
   const Nonce nonce = NonceOf(sender_dialled_, word);

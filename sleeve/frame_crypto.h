@@ -7,9 +7,10 @@
 #include <optional>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "base/bytes.h"
 #include "base/peer_name.h"
+#include "sleeve/sleeve_codec.h"
 #include "wire/session.h"
 
 namespace weave {
@@ -17,22 +18,19 @@ namespace weave {
 // Before and behind what is sealed: the clear word and the tag.
 inline constexpr std::size_t kSealedDatagramOverhead = 8 + kSealOverhead;  // bytes
 
-// One of the two sequences (DF and not) of one direction. The frames are written behind the room that Begin() leaves,
-// and sealed where they stand:
-//
-//   Bytes datagram;
-//   sealer.Begin(datagram);
-//   AppendHeartbeat(.., datagram);
-//   sealer.Finish(datagram);
+// One of the two sequences (DF and not) of one direction. The frames are written behind header_size() bytes, and sealed
+// where they stand.
 class FrameSealer {
  public:
   // `sender_dialled`: we opened the TCP connection. No key: datagrams travel in clear.
   FrameSealer(PeerName sender, const std::optional<SessionKey>& key, bool sender_dialled, bool dont_fragment);
 
-  // Replaces what `datagram` holds by the room for what stands before the first frame.
-  void Begin(Bytes& datagram) const;
-  // Takes the next number of the sequence, whether the datagram will be sent or not.
-  void Finish(Bytes& datagram);
+  // What stands before the first frame.
+  std::size_t header_size() const { return kSenderNameSize + (key_.has_value() ? kSealedDatagramOverhead : 0); }
+
+  // Writes the header of a whole datagram and seals its frames. Takes the next number of the sequence, whether the
+  // datagram will be sent or not.
+  void Seal(absl::Span<std::uint8_t> datagram);
 
  private:
   const PeerName sender_;

@@ -14,17 +14,6 @@ std::uint64_t ReadBigEndian(ByteView bytes) {
   return value;
 }
 
-void AppendBigEndian(std::uint64_t value, int size, Bytes& out) {
-  for (int shift = 8 * (size - 1); shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(value >> shift));
-}
-
-void AppendFrameHeader(PeerName source, PeerName destination, std::size_t size, Bytes& out) {
-  CHECK(size <= kMaxFrameSize) << size;
-  AppendSenderName(source, out);
-  AppendSenderName(destination, out);
-  AppendBigEndian(size, 2, out);
-}
-
 }  // namespace
 
 SpecialFrame SpecialFrameOf(ByteView frame) {
@@ -74,22 +63,15 @@ std::optional<SleeveFrame> SleeveFrameReader::Next() {
   return frame;
 }
 
-void AppendSenderName(PeerName sender, Bytes& out) { AppendBigEndian(sender.value(), kSenderNameSize, out); }
-
-void AppendSleeveFrame(const SleeveFrame& frame, Bytes& out) {
-  AppendFrameHeader(frame.source, frame.destination, frame.frame.size(), out);
-  out.insert(out.end(), frame.frame.begin(), frame.frame.end());
+void WriteBigEndian(std::uint64_t value, std::size_t size, std::uint8_t* out) {
+  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * (size - 1 - i)));
 }
 
-void AppendHeartbeat(PeerName source, PeerName destination, std::uint64_t uid, Bytes& out) {
-  AppendFrameHeader(source, destination, kHeartbeatSize, out);
-  out.resize(out.size() + kEthernetHeaderSize);
-  AppendBigEndian(uid, 8, out);
-}
-
-void AppendZeroFrame(PeerName source, PeerName destination, std::size_t size, Bytes& out) {
-  AppendFrameHeader(source, destination, size, out);
-  out.resize(out.size() + size);
+void WriteFrameHeader(PeerName source, PeerName destination, std::size_t frame_size, std::uint8_t* out) {
+  CHECK(frame_size <= kMaxFrameSize) << frame_size;
+  WriteBigEndian(source.value(), kSenderNameSize, out);
+  WriteBigEndian(destination.value(), kSenderNameSize, out + kSenderNameSize);
+  WriteBigEndian(frame_size, 2, out + 2 * kSenderNameSize);
 }
 
 }  // namespace weave

@@ -54,12 +54,10 @@ class SleeveFrameReader {
   absl::Status status_;
 };
 
-// Each appends to `out`.
-void AppendSenderName(PeerName sender, Bytes& out);
-// The frame must not be larger than kMaxFrameSize.
-void AppendSleeveFrame(const SleeveFrame& frame, Bytes& out);
-void AppendHeartbeat(PeerName source, PeerName destination, std::uint64_t uid, Bytes& out);
-// A frame of `size` zero bytes: kFragmentationTestSize, or an MTU test of another size.
-void AppendZeroFrame(PeerName source, PeerName destination, std::size_t size, Bytes& out);
+// `value` in `size` bytes.
+void WriteBigEndian(std::uint64_t value, std::size_t size, std::uint8_t* out);
+
+// The header of a frame of `frame_size` bytes, at most kMaxFrameSize; `out` has room for kFrameHeaderSize bytes.
+void WriteFrameHeader(PeerName source, PeerName destination, std::size_t frame_size, std::uint8_t* out);
 
 }  // namespace weave

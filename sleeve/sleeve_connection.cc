@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sleeve/frame_crypto.h"
+#include "sleeve/sleeve_codec.h"
 
 namespace weave {
 namespace {
@@ -20,7 +22,7 @@ constexpr std::size_t kSealedOverhead = kClearOverhead + kSealedDatagramOverhead
 
 }  // namespace
 
-SleeveConnection::SleeveConnection(PeerName self, const OverlayConnection& connection, SleeveCounters& counters,
+SleeveConnection::SleeveConnection(PeerName self, const OverlayConnection& connection, SleeveControlCounters& counters,
                                    Logger& logger)
     : id_(connection.connection),
       uid_(connection.uid),
@@ -28,82 +30,47 @@ SleeveConnection::SleeveConnection(PeerName self, const OverlayConnection& conne
       remote_(connection.remote),
       counters_(counters),
       logger_(logger),
-      ordinary_sealer_(self, connection.key, connection.outbound, /*dont_fragment=*/false),
-      dont_fragment_sealer_(self, connection.key, connection.outbound, /*dont_fragment=*/true),
-      opener_(connection.key, /*sender_dialled=*/!connection.outbound),
+      outbound_(connection.outbound),
+      key_(connection.key),
       local_address_(connection.local_tcp.ip),
       mtu_search_(connection.key.has_value() ? kSealedOverhead : kClearOverhead) {
   // The same number serves TCP and UDP. Where an accepted connection's datagrams come from only they tell.
   if (connection.outbound) remote_address_ = connection.remote_tcp;
 }
 
-void SleeveConnection::Confirm(Now now, SubOverlayOutput& out) {
+void SleeveConnection::Confirm(Now now, SleeveOutput& out) {
   if (std::exchange(confirmed_, true)) return;
   timeout_at_ = now.monotonic + kHeartbeatTimeout;
+  out.commands.push_back(OpenSleevePath{id_, remote_, outbound_, key_});
   if (remote_address_.has_value()) SendHeartbeat(now, out);
 }
 
 // ---- what arrives ----
 
-void SleeveConnection::OnDatagram(Now now, const IpAddress& local, const SocketAddress& sender, ByteView datagram,
-                                  SubOverlayOutput& out) {
+void SleeveConnection::OnSpecialFrame(Now now, const SpecialFrameReceived& frame, SleeveOutput& out) {
   if (failed_) return;
-  const FrameOpener::Result opened = opener_.Open(datagram);
-  switch (opened.outcome) {
-    case FrameOpener::Outcome::kOpened:
-      break;
-    case FrameOpener::Outcome::kMalformed:
-      ++counters_.malformed;
-      return;
-    case FrameOpener::Outcome::kForged:
-      ++counters_.forged;
-      return;
-    case FrameOpener::Outcome::kReplayed:
-      ++counters_.replayed;
-      return;
-  }
-  SleeveFrameReader reader(opened.frames);
-  while (const std::optional<SleeveFrame> frame = reader.Next()) OnFrame(now, local, sender, *frame, out);
-  if (!reader.status().ok()) ++counters_.malformed;
-}
-
-void SleeveConnection::OnFrame(Now now, const IpAddress& local, const SocketAddress& sender, const SleeveFrame& frame,
-                               SubOverlayOutput& out) {
-  if (frame.frame.size() < kEthernetHeaderSize) {
-    ++counters_.bad_frames;
-    return;
-  }
-  const SpecialFrame special = SpecialFrameOf(frame.frame);
-  if (special == SpecialFrame::kNone) {
-    out.frames.push_back({id_, frame.source, frame.destination, frame.frame});
-    return;
-  }
-  if (frame.source != remote_ || frame.destination != self_) {
-    ++counters_.bad_frames;
-    return;
-  }
-  if (special == SpecialFrame::kHeartbeat) {
-    OnHeartbeat(now, local, sender, frame.frame, out);
+  if (frame.kind == SpecialFrame::kHeartbeat) {
+    OnHeartbeat(now, frame, out);
   } else if (!MayAnswer(now)) {
     ++counters_.unanswered_tests;
-  } else if (special == SpecialFrame::kFragmentationTest) {
+  } else if (frame.kind == SpecialFrame::kFragmentationTest) {
     SendControl(kFragmentationTestReceived, {}, out);
   } else {
-    const std::size_t mtu = frame.frame.size() - kEthernetHeaderSize;
+    const std::size_t mtu = frame.frame_size - kEthernetHeaderSize;
     SendControl(kMtuTestReceived, {static_cast<std::uint8_t>(mtu >> 8), static_cast<std::uint8_t>(mtu)}, out);
   }
 }
 
-void SleeveConnection::OnHeartbeat(Now now, const IpAddress& local, const SocketAddress& sender, ByteView frame,
-                                   SubOverlayOutput& out) {
-  if (HeartbeatUid(frame) != uid_) {
+void SleeveConnection::OnHeartbeat(Now now, const SpecialFrameReceived& frame, SleeveOutput& out) {
+  if (frame.uid != uid_) {
     ++counters_.foreign_heartbeats;
     return;
   }
   timeout_at_ = now.monotonic + kHeartbeatTimeout;
   const bool first_address = !remote_address_.has_value();
-  LearnAddress(local, sender);
+  LearnAddress(frame.local, frame.remote);
   if (first_address) SendHeartbeat(now, out);
+  TellForwarder(out);
   if (!std::exchange(heartbeat_acknowledged_, true)) SendControl(kHeartbeatReceived, {}, out);
 }
 
@@ -125,7 +92,7 @@ bool SleeveConnection::MayAnswer(Now now) {
   return ++answer_count_ <= kMaxAnswersPerSecond;
 }
 
-void SleeveConnection::OnControl(Now now, std::uint8_t tag, ByteView data, SubOverlayOutput& out) {
+void SleeveConnection::OnControl(Now now, std::uint8_t tag, ByteView data, SleeveOutput& out) {
   if (failed_) return;
   switch (tag) {
     case kHeartbeatReceived:
@@ -133,6 +100,7 @@ void SleeveConnection::OnControl(Now now, std::uint8_t tag, ByteView data, SubOv
       break;
     case kFragmentationTestReceived:
       if (established_) fragments_pass_ = true;
+      TellForwarder(out);
       break;
     case kMtuTestReceived:
       OnMtuVerified(now, data, out);
@@ -143,20 +111,20 @@ void SleeveConnection::OnControl(Now now, std::uint8_t tag, ByteView data, SubOv
 }
 
 // Only what answers a heartbeat of ours, and once: the tests that follow are large.
-void SleeveConnection::OnAcknowledged(Now now, SubOverlayOutput& out) {
+void SleeveConnection::OnAcknowledged(Now now, SleeveOutput& out) {
   if (!heartbeat_sent_ || std::exchange(established_, true)) return;
   heartbeat_at_ = now.monotonic + kSlowHeartbeat;
   out.events.push_back({id_, SubOverlayEstablished{}});
   SendFragmentationTest(now, out);
-  SendZeroFrame(dont_fragment_sealer_, kPathMtuProbeSize, /*dont_fragment=*/true, out);
+  Send(kPathMtuProbeSize, /*dont_fragment=*/true, out);
 }
 
-void SleeveConnection::OnMtuVerified(Now now, ByteView data, SubOverlayOutput& out) {
+void SleeveConnection::OnMtuVerified(Now now, ByteView data, SleeveOutput& out) {
   if (data.size() < 2 || !mtu_search_.searching()) return;
   SendMtuTest(mtu_search_.OnVerified(now, std::size_t{data[0]} << 8 | data[1]), out);
 }
 
-void SleeveConnection::OnMessageTooBig(Now now, std::size_t path_mtu, SubOverlayOutput& out) {
+void SleeveConnection::OnMessageTooBig(Now now, std::size_t path_mtu, SleeveOutput& out) {
   if (failed_ || !established_) return;
   SendMtuTest(mtu_search_.OnMessageTooBig(now, path_mtu), out);
 }
@@ -168,7 +136,7 @@ std::optional<MonotonicTime> SleeveConnection::NextDeadline() const {
   return Earliest({heartbeat_at_, timeout_at_, fragmentation_test_at_, mtu_search_.NextDeadline()});
 }
 
-void SleeveConnection::OnTimer(Now now, SubOverlayOutput& out) {
+void SleeveConnection::OnTimer(Now now, SleeveOutput& out) {
   const auto due = [&](const std::optional<MonotonicTime>& deadline) {
     return deadline.has_value() && *deadline <= now.monotonic;
   };
@@ -188,42 +156,42 @@ void SleeveConnection::OnTimer(Now now, SubOverlayOutput& out) {
 
 // ---- what is sent ----
 
-void SleeveConnection::SendHeartbeat(Now now, SubOverlayOutput& out) {
+void SleeveConnection::SendHeartbeat(Now now, SleeveOutput& out) {
   heartbeat_sent_ = true;
   heartbeat_at_ = now.monotonic + (established_ ? kSlowHeartbeat : kFastHeartbeat);
-  OverlayDatagram datagram = {local_address_, *remote_address_, {}, /*dont_fragment=*/true};
-  datagram.payload.reserve(kSenderNameSize + kSealedDatagramOverhead + kFrameHeaderSize + kHeartbeatSize);
-  dont_fragment_sealer_.Begin(datagram.payload);
-  AppendHeartbeat(self_, remote_, uid_, datagram.payload);
-  dont_fragment_sealer_.Finish(datagram.payload);
-  out.datagrams.push_back(std::move(datagram));
+  Send(kHeartbeatSize, /*dont_fragment=*/true, out);
 }
 
-void SleeveConnection::SendFragmentationTest(Now now, SubOverlayOutput& out) {
+void SleeveConnection::SendFragmentationTest(Now now, SleeveOutput& out) {
   fragments_pass_ = false;
   fragmentation_test_at_ = now.monotonic + kFragmentationTestInterval;
-  SendZeroFrame(ordinary_sealer_, kFragmentationTestSize, /*dont_fragment=*/false, out);
+  Send(kFragmentationTestSize, /*dont_fragment=*/false, out);
 }
 
-void SleeveConnection::SendMtuTest(std::optional<std::size_t> mtu, SubOverlayOutput& out) {
+void SleeveConnection::SendMtuTest(std::optional<std::size_t> mtu, SleeveOutput& out) {
+  TellForwarder(out);
   if (mtu.has_value()) {
-    SendZeroFrame(dont_fragment_sealer_, *mtu + kEthernetHeaderSize, /*dont_fragment=*/true, out);
+    Send(*mtu + kEthernetHeaderSize, /*dont_fragment=*/true, out);
   } else if (!mtu_search_.searching()) {
     logger_.Info("sleeve: effective MTU verified", {{"peer", remote_.ToString()}, {"mtu", mtu_search_.mtu()}});
   }
 }
 
-void SleeveConnection::SendZeroFrame(FrameSealer& sealer, std::size_t frame_size, bool dont_fragment,
-                                     SubOverlayOutput& out) {
-  OverlayDatagram datagram = {local_address_, *remote_address_, {}, dont_fragment};
-  datagram.payload.reserve(kSenderNameSize + kSealedDatagramOverhead + kFrameHeaderSize + frame_size);
-  sealer.Begin(datagram.payload);
-  AppendZeroFrame(self_, remote_, frame_size, datagram.payload);
-  sealer.Finish(datagram.payload);
-  out.datagrams.push_back(std::move(datagram));
+void SleeveConnection::Send(std::size_t frame_size, bool dont_fragment, SleeveOutput& out) {
+  TellForwarder(out);
+  out.commands.push_back(SendSpecialFrame{id_, frame_size, frame_size == kHeartbeatSize ? uid_ : 0, dont_fragment});
 }
 
-void SleeveConnection::SendControl(std::uint8_t tag, Bytes data, SubOverlayOutput& out) const {
+void SleeveConnection::TellForwarder(SleeveOutput& out) {
+  if (!remote_address_.has_value()) return;
+  UpdateSleevePath update{
+      id_, {local_address_, *remote_address_}, mtu_search_.mtu(), mtu_search_.max_payload_size(), fragments_pass_};
+  if (told_ == update) return;
+  told_ = update;
+  out.commands.push_back(std::move(update));
+}
+
+void SleeveConnection::SendControl(std::uint8_t tag, Bytes data, SleeveOutput& out) const {
   out.events.push_back({id_, SubOverlayControl{tag, std::move(data)}});
 }
 

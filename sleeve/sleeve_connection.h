@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "base/bytes.h"
@@ -15,22 +16,21 @@
 #include "base/time.h"
 #include "mesh/overlay.h"
 #include "overlay/sub_overlay.h"
-#include "sleeve/frame_crypto.h"
 #include "sleeve/mtu_search.h"
-#include "sleeve/sleeve_codec.h"
+#include "sleeve/sleeve_command.h"
 
 namespace weave {
 
-// Of the whole overlay since its start. Everything after the first is dropped without another effect.
-struct SleeveCounters {
-  std::uint64_t datagrams = 0;           // received
-  std::uint64_t unknown_senders = 0;     // named no peer with a confirmed connection
-  std::uint64_t malformed = 0;           // datagrams that were too short, or had something else behind their last frame
-  std::uint64_t forged = 0;              // did not open
-  std::uint64_t replayed = 0;            // seen before, or too old to tell
-  std::uint64_t bad_frames = 0;          // without an Ethernet header, or special ones between two other peers
+// Of the whole overlay since its start. What is counted was dropped without another effect.
+struct SleeveControlCounters {
   std::uint64_t foreign_heartbeats = 0;  // of another connection than ours
   std::uint64_t unanswered_tests = 0;    // more than a path test needs
+};
+
+// Effects, collected: events for the switch, commands for the forwarder (sleeve/sleeve_forwarder.h).
+struct SleeveOutput {
+  std::vector<SubOverlayEvent> events;
+  std::vector<SleeveCommand> commands;
 };
 
 class SleeveConnection {
@@ -46,24 +46,23 @@ class SleeveConnection {
   static constexpr int kMaxAnswersPerSecond = 100;
 
   // Both addresses must be IPv4. `counters` and `logger` outlive the connection.
-  SleeveConnection(PeerName self, const OverlayConnection& connection, SleeveCounters& counters, Logger& logger);
+  SleeveConnection(PeerName self, const OverlayConnection& connection, SleeveControlCounters& counters, Logger& logger);
   SleeveConnection(const SleeveConnection&) = delete;
   SleeveConnection& operator=(const SleeveConnection&) = delete;
 
   PeerName remote() const { return remote_; }
 
-  void Confirm(Now now, SubOverlayOutput& out);
-  // A datagram with the remote peer's name. Frames for the packet router are views into it or into a buffer here.
-  void OnDatagram(Now now, const IpAddress& local, const SocketAddress& sender, ByteView datagram,
-                  SubOverlayOutput& out);
-  void OnControl(Now now, std::uint8_t tag, ByteView data, SubOverlayOutput& out);
+  void Confirm(Now now, SleeveOutput& out);
+  // Of this connection, by the word of the forwarder.
+  void OnSpecialFrame(Now now, const SpecialFrameReceived& frame, SleeveOutput& out);
+  void OnControl(Now now, std::uint8_t tag, ByteView data, SleeveOutput& out);
   // The kernel refused a datagram with DF because the path carries only packets of `path_mtu` bytes.
-  void OnMessageTooBig(Now now, std::size_t path_mtu, SubOverlayOutput& out);
+  void OnMessageTooBig(Now now, std::size_t path_mtu, SleeveOutput& out);
 
   std::optional<MonotonicTime> NextDeadline() const;
-  void OnTimer(Now now, SubOverlayOutput& out);
+  void OnTimer(Now now, SleeveOutput& out);
 
-  // ---- what a data path needs to know ----
+  // ---- reading ----
 
   // Where the remote peer's datagrams come from; none for an accepted connection before the first heartbeat.
   const std::optional<SocketAddress>& remote_address() const { return remote_address_; }
@@ -73,30 +72,29 @@ class SleeveConnection {
   const MtuSearch& mtu_search() const { return mtu_search_; }
 
  private:
-  void OnFrame(Now now, const IpAddress& local, const SocketAddress& sender, const SleeveFrame& frame,
-               SubOverlayOutput& out);
-  void OnHeartbeat(Now now, const IpAddress& local, const SocketAddress& sender, ByteView frame, SubOverlayOutput& out);
-  void OnAcknowledged(Now now, SubOverlayOutput& out);
-  void OnMtuVerified(Now now, ByteView data, SubOverlayOutput& out);
+  void OnHeartbeat(Now now, const SpecialFrameReceived& frame, SleeveOutput& out);
+  void OnAcknowledged(Now now, SleeveOutput& out);
+  void OnMtuVerified(Now now, ByteView data, SleeveOutput& out);
   void LearnAddress(const IpAddress& local, const SocketAddress& sender);
   bool MayAnswer(Now now);
 
-  void SendHeartbeat(Now now, SubOverlayOutput& out);
-  void SendFragmentationTest(Now now, SubOverlayOutput& out);
-  void SendMtuTest(std::optional<std::size_t> mtu, SubOverlayOutput& out);
-  void SendZeroFrame(FrameSealer& sealer, std::size_t frame_size, bool dont_fragment, SubOverlayOutput& out);
-  void SendControl(std::uint8_t tag, Bytes data, SubOverlayOutput& out) const;
+  void SendHeartbeat(Now now, SleeveOutput& out);
+  void SendFragmentationTest(Now now, SleeveOutput& out);
+  void SendMtuTest(std::optional<std::size_t> mtu, SleeveOutput& out);
+  void Send(std::size_t frame_size, bool dont_fragment, SleeveOutput& out);
+  void TellForwarder(SleeveOutput& out);
+  void SendControl(std::uint8_t tag, Bytes data, SleeveOutput& out) const;
 
   const ConnectionId id_;
   const std::uint64_t uid_;
   const PeerName self_;
   const PeerName remote_;
-  SleeveCounters& counters_;
+  SleeveControlCounters& counters_;
   Logger& logger_;
 
-  FrameSealer ordinary_sealer_;
-  FrameSealer dont_fragment_sealer_;
-  FrameOpener opener_;
+  const bool outbound_;
+  const std::optional<SessionKey> key_;
+  std::optional<UpdateSleevePath> told_;  // to the forwarder, last
 
   std::optional<IpAddress> local_address_;  // that the other end sends to
   std::optional<SocketAddress> remote_address_;

@@ -20,7 +20,7 @@ absl::Status SleeveOverlay::Prepare(Now, const OverlayConnection& connection) {
 void SleeveOverlay::Confirm(Now now, ConnectionId connection) {
   Entry* entry = FindEntry(connection);
   if (entry == nullptr) return;
-  confirmed_[entry->sleeve->remote()] = connection;
+  entry->confirmed = true;
   entry->sleeve->Confirm(now, output_);
   Schedule(connection, *entry);
 }
@@ -35,9 +35,7 @@ void SleeveOverlay::OnControl(Now now, ConnectionId connection, std::uint8_t tag
 void SleeveOverlay::Stop(Now, ConnectionId connection) {
   const auto found = connections_.find(connection);
   if (found == connections_.end()) return;
-  output_.frames.clear();
-  const auto confirmed = confirmed_.find(found->second.sleeve->remote());
-  if (confirmed != confirmed_.end() && confirmed->second == connection) confirmed_.erase(confirmed);
+  if (found->second.confirmed) output_.commands.push_back(CloseSleevePath{connection});
   if (found->second.deadline.has_value()) deadlines_.erase({*found->second.deadline, connection});
   connections_.erase(found);
 }
@@ -64,23 +62,11 @@ void SleeveOverlay::OnTimer(Now now) {
   }
 }
 
-void SleeveOverlay::OnDatagram(Now now, const IpAddress& local, const SocketAddress& remote, ByteView datagram) {
-  output_.frames.clear();  // nobody took them, and their bytes are gone
-  ++counters_.datagrams;
-  const std::optional<PeerName> sender = DatagramSender(datagram);
-  if (!sender.has_value()) {
-    ++counters_.malformed;
-    return;
-  }
-  const auto confirmed = confirmed_.find(*sender);
-  if (confirmed == confirmed_.end()) {
-    ++counters_.unknown_senders;
-    return;
-  }
-  Entry* entry = FindEntry(confirmed->second);
-  CHECK(entry != nullptr) << confirmed->second;
-  entry->sleeve->OnDatagram(now, local, remote, datagram, output_);
-  Schedule(confirmed->second, *entry);
+void SleeveOverlay::OnSpecialFrame(Now now, const SpecialFrameReceived& frame) {
+  Entry* entry = FindEntry(frame.connection);
+  if (entry == nullptr) return;
+  entry->sleeve->OnSpecialFrame(now, frame, output_);
+  Schedule(frame.connection, *entry);
 }
 
 void SleeveOverlay::OnMessageTooBig(Now now, const SocketAddress& remote, std::size_t path_mtu) {

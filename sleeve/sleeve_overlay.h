@@ -1,5 +1,6 @@
 // The user-space path: frames in UDP datagrams between the peers' own ports (spec/overlay.md section 2). Works over
-// everything that passes UDP, so it is the one that old peers understand and the one to fall back to.
+// everything that passes UDP, so it is the one that old peers understand and the one to fall back to. What decides is
+// here; the frames themselves never come here but to SleeveForwarder.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
@@ -37,17 +39,18 @@ class SleeveOverlay final : public SubOverlay {
   absl::btree_map<std::string, std::string> Attributes(ConnectionId connection) const override;
   std::optional<MonotonicTime> NextDeadline() const override;
   void OnTimer(Now now) override;
-  SubOverlayOutput TakeOutput() override { return std::exchange(output_, {}); }
+  std::vector<SubOverlayEvent> TakeEvents() override { return std::exchange(output_.events, {}); }
+  // What the forwarder shall do, in this order.
+  std::vector<SleeveCommand> TakeCommands() { return std::exchange(output_.commands, {}); }
 
-  // A datagram came from `remote` to our port at `local`. Anything may be in it. Frames found are views into `datagram`
-  // or a buffer here: who takes them is done with them before the next call, which drops those not taken.
-  void OnDatagram(Now now, const IpAddress& local, const SocketAddress& remote, ByteView datagram);
+  // The forwarder found a special frame. Late ones, of connections that have ended, are ignored.
+  void OnSpecialFrame(Now now, const SpecialFrameReceived& frame);
 
   // The kernel refused a datagram with `dont_fragment` to `remote`: the path carries only IP packets of `path_mtu`
   // bytes.
   void OnMessageTooBig(Now now, const SocketAddress& remote, std::size_t path_mtu);
 
-  const SleeveCounters& counters() const { return counters_; }
+  const SleeveControlCounters& counters() const { return counters_; }
   // Null when it was not prepared or is stopped.
   const SleeveConnection* Find(ConnectionId connection) const;
 
@@ -55,6 +58,7 @@ class SleeveOverlay final : public SubOverlay {
   struct Entry {
     std::unique_ptr<SleeveConnection> sleeve;
     std::optional<MonotonicTime> deadline;  // as in deadlines_
+    bool confirmed = false;                 // the forwarder knows of it
   };
 
   Entry* FindEntry(ConnectionId connection);
@@ -62,12 +66,10 @@ class SleeveOverlay final : public SubOverlay {
 
   const PeerName self_;
   Logger& logger_;
-  SleeveCounters counters_;
+  SleeveControlCounters counters_;
   absl::btree_map<ConnectionId, Entry> connections_;
-  // Whose datagrams we take: the connection to each peer that was confirmed last.
-  absl::btree_map<PeerName, ConnectionId> confirmed_;
   absl::btree_set<std::pair<MonotonicTime, ConnectionId>> deadlines_;
-  SubOverlayOutput output_;
+  SleeveOutput output_;
 };
 
 }  // namespace weave

@@ -36,7 +36,7 @@ void Network::OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out) {
     void operator()(const BytesReceived& e) const { network.mesh_.OnReceived(now, e.connection, e.bytes, out); }
     void operator()(const ConnectionWritable& e) const { network.mesh_.OnWritable(now, e.connection, out); }
     void operator()(const ConnectionClosed& e) const { network.mesh_.OnClosed(now, e.connection, e.reason, out); }
-    void operator()(const DatagramReceived& e) const { network.sleeve_.OnDatagram(now, e.local, e.remote, e.bytes); }
+    void operator()(const SpecialFrameReceived& e) const { network.sleeve_.OnSpecialFrame(now, e); }
     void operator()(const DatagramTooBig& e) const { network.sleeve_.OnMessageTooBig(now, e.remote, e.path_mtu_bytes); }
   };
   std::visit(Handler{*this, now, out.mesh}, event);
@@ -76,11 +76,29 @@ std::optional<MonotonicTime> Network::NextDeadline() const {
 }
 
 void Network::Settle(Now now, NetworkOutput& out) {
-  for (OverlayOutput overlay = overlay_.TakeOutput(now); !overlay.empty(); overlay = overlay_.TakeOutput(now)) {
-    for (const OverlayEvent& event : overlay.events)
+  for (std::vector<OverlayEvent> events = overlay_.TakeEvents(now); !events.empty();
+       events = overlay_.TakeEvents(now)) {
+    for (const OverlayEvent& event : events)
       std::visit([&](const auto& e) { mesh_.OnOverlay(now, e, out.mesh); }, event);
-    std::move(overlay.datagrams.begin(), overlay.datagrams.end(), std::back_inserter(out.datagrams));
   }
+  std::vector<SleeveCommand> commands = sleeve_.TakeCommands();
+  std::move(commands.begin(), commands.end(), std::back_inserter(out.sleeve));
+  RefreshForwarding(out);
+}
+
+void Network::RefreshForwarding(NetworkOutput& out) {
+  const std::shared_ptr<const TopologyView>& topology = mesh_.routes().view();
+  const std::uint64_t generation = overlay_.generation();
+  if (forwarding_ != nullptr && forwarding_->topology == topology && ways_generation_ == generation) return;
+  std::vector<ForwardingHop> hops = overlay_.Hops();
+  // Of two connections to a peer the mesh uses one.
+  std::erase_if(hops, [&](const ForwardingHop& hop) { return mesh_.ConnectionTo(hop.neighbour) != hop.connection; });
+  std::sort(hops.begin(), hops.end(),
+            [](const ForwardingHop& a, const ForwardingHop& b) { return a.neighbour < b.neighbour; });
+  ways_generation_ = generation;
+  forwarding_ = std::make_shared<const ForwardingSnapshot>(
+      ForwardingSnapshot{mesh_.topology().self(), topology, std::move(hops)});
+  out.forwarding = forwarding_;
 }
 
 }  // namespace weave

@@ -45,12 +45,16 @@ class Network {
   const MeshRouter& mesh() const { return mesh_; }
 
  private:
-  // Carries effects between mesh and overlay until there are none.
+  // Carries effects between mesh and overlay until there are none, and tells the data path of what changed for it.
   void Settle(Now now, NetworkOutput& out);
+  void RefreshForwarding(NetworkOutput& out);
 
   SleeveOverlay sleeve_;
   OverlaySwitch overlay_;
   MeshRouter mesh_;
+  // What the data path was told last, and what it was made of.
+  ForwardingSnapshotPtr forwarding_;
+  std::uint64_t ways_generation_ = 0;
 };
 
 }  // namespace weave

@@ -9,7 +9,8 @@
 #include "base/bytes.h"
 #include "base/socket_address.h"
 #include "mesh/mesh_output.h"
-#include "overlay/overlay_output.h"
+#include "overlay/forwarding.h"
+#include "sleeve/sleeve_command.h"
 
 namespace weave {
 
@@ -37,13 +38,8 @@ struct ConnectionClosed {
   absl::Status reason;
 };
 
-// ---- UDP, on the mesh's port ----
+// ---- the data path: SpecialFrameReceived (sleeve/sleeve_command.h), and ----
 
-struct DatagramReceived {
-  IpAddress local;  // the address of ours it was sent to
-  SocketAddress remote;
-  ByteView bytes;  // valid during the call
-};
 // A datagram with DF set was too large for the path.
 struct DatagramTooBig {
   SocketAddress remote;
@@ -51,15 +47,16 @@ struct DatagramTooBig {
 };
 
 using NetworkEvent = std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable,
-                                  ConnectionClosed, DatagramReceived, DatagramTooBig>;
+                                  ConnectionClosed, SpecialFrameReceived, DatagramTooBig>;
 
 // Effects on sockets. They tell of nothing that is recorded, so they wait for no disk: the driver performs them at
 // once, `mesh` first.
 struct NetworkOutput {
   MeshOutput mesh;
-  std::vector<OverlayDatagram> datagrams;
+  ForwardingSnapshotPtr forwarding;   // for whoever forwards frames; null: as before
+  std::vector<SleeveCommand> sleeve;  // in order, behind `forwarding`
 
-  bool empty() const { return mesh.empty() && datagrams.empty(); }
+  bool empty() const { return mesh.empty() && forwarding == nullptr && sleeve.empty(); }
 };
 
 }  // namespace weave

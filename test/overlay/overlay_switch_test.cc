@@ -26,11 +26,11 @@ class FakeOverlay final : public SubOverlay {
   FakeOverlay(std::string name, Calls& calls) : name_(std::move(name)), calls_(calls) {}
 
   absl::Status refusal;  // of the next Prepare
-  SubOverlayOutput output;
+  std::vector<SubOverlayEvent> output;
   std::optional<MonotonicTime> deadline;
 
   void Tell(ConnectionId connection, decltype(SubOverlayEvent::what) what) {
-    output.events.push_back({connection, std::move(what)});
+    output.push_back({connection, std::move(what)});
   }
 
   absl::string_view name() const override { return name_; }
@@ -46,7 +46,7 @@ class FakeOverlay final : public SubOverlay {
   absl::btree_map<std::string, std::string> Attributes(ConnectionId) const override { return {{"of", name_}}; }
   std::optional<MonotonicTime> NextDeadline() const override { return deadline; }
   void OnTimer(Now) override { calls_.push_back(absl::StrCat(name_, " timer")); }
-  SubOverlayOutput TakeOutput() override { return std::exchange(output, {}); }
+  std::vector<SubOverlayEvent> TakeEvents() override { return std::exchange(output, {}); }
 
  private:
   template <typename... Rest>
@@ -92,7 +92,7 @@ struct World {
   }
   std::vector<std::string> Events() {
     std::vector<std::string> events;
-    for (const OverlayEvent& event : overlays.TakeOutput(now).events) events.push_back(ToString(event));
+    for (const OverlayEvent& event : overlays.TakeEvents(now)) events.push_back(ToString(event));
     return events;
   }
   Calls TakeCalls() { return std::exchange(calls, {}); }
@@ -300,19 +300,39 @@ TEST_CASE("The earliest deadline of the overlays counts", "[overlay]") {
   CHECK(world.TakeCalls() == Calls{"fastdp timer", "sleeve timer"});
 }
 
-TEST_CASE("Datagrams and frames of the overlays are passed on in order", "[overlay]") {
+// "connection>remote: ways" of every connection.
+std::vector<std::string> Hops(const World& world) {
+  std::vector<std::string> hops;
+  for (const ForwardingHop& hop : world.overlays.Hops()) {
+    hops.push_back(absl::StrCat(hop.connection, ">", hop.neighbour.value(), ":"));
+    for (const WayIndex way : hop.ways) absl::StrAppend(&hops.back(), " ", way);
+  }
+  return hops;
+}
+
+TEST_CASE("Data takes the best way, and after it those that could take its place", "[overlay]") {
   World world;
-  const Bytes frame(14);
-  world.sleeve.output.datagrams.push_back({std::nullopt, {}, {1}, true});
-  world.sleeve.output.datagrams.push_back({std::nullopt, {}, {2}, false});
-  world.sleeve.output.frames.push_back({7, kRemote, PeerName(1), frame});
-  const OverlayOutput output = world.overlays.TakeOutput(world.now);
-  REQUIRE(output.datagrams.size() == 2);
-  CHECK(output.datagrams[0].payload == Bytes{1});
-  CHECK(output.datagrams[1].payload == Bytes{2});
-  REQUIRE(output.frames.size() == 1);
-  CHECK(output.frames[0].frame.data() == frame.data());
-  CHECK(world.overlays.TakeOutput(world.now).empty());
+  const std::string name = absl::StrCat("7>", kRemote.value(), ":");
+  CHECK(Hops(world).empty());
+  REQUIRE(world.Prepare(7, "fastdp sleeve").ok());
+  CHECK(Hops(world) == std::vector<std::string>{name + " 0"});  // hoped for
+  std::uint64_t generation = world.overlays.generation();
+  const auto tell = [&](FakeOverlay& overlay, decltype(SubOverlayEvent::what) what) {
+    overlay.Tell(7, std::move(what));
+    world.overlays.TakeEvents(world.now);
+    CHECK(world.overlays.generation() > generation);
+    generation = world.overlays.generation();
+  };
+  tell(world.sleeve, SubOverlayEstablished{});
+  CHECK(Hops(world) == std::vector<std::string>{name + " 1"});
+  tell(world.fastdp, SubOverlayEstablished{});
+  CHECK(Hops(world) == std::vector<std::string>{name + " 0 1"});
+  tell(world.fastdp, SubOverlayHealth{false});
+  CHECK(Hops(world) == std::vector<std::string>{name + " 1"});
+  tell(world.sleeve, SubOverlayFailed{absl::UnavailableError("gone")});
+  CHECK(Hops(world) == std::vector<std::string>{name});
+  world.overlays.Stop(world.now, 7);
+  CHECK(Hops(world).empty());
 }
 
 }  // namespace

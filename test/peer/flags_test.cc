@@ -339,8 +339,6 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
       {{"--datapath=datapath"}, "--datapath: not supported in this build (fast datapath)"},
       {{"--no-bridged-fastdp"}, "--no-bridged-fastdp: not supported in this build (fast datapath)"},
       {{"--expect-npc"}, "--expect-npc: not supported in this build (network policy)"},
-      {{"--bufsz=16"}, "--bufsz: not supported in this build (packet capture)"},
-      {{"--pkt-debug"}, "--pkt-debug: not supported in this build (packet capture)"},
       {{"--profile=/tmp"}, "--profile: not supported in this build (profiling)"},
       {{"--plugin"}, "--plugin: not supported in this build (Docker plugin)"},
       {{"--plugin-v2"}, "--plugin-v2: not supported in this build (Docker plugin)"},
@@ -367,14 +365,14 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
 
 TEST_CASE("Every flag of a missing part can be refused", "[peer][flags]") {
   WeaverOptions all;
-  all.no_bridged_fastdp = all.expect_npc = all.awsvpc = all.pkt_debug = true;
+  all.no_bridged_fastdp = all.expect_npc = all.awsvpc = true;
   all.no_masq_local = all.plugin = all.plugin_v2 = all.plugin_v2_multicast = all.proxy = all.tls = all.tlsverify = true;
   all.rewrite_inspect = all.no_default_ipalloc = all.no_rewrite_hosts = all.without_dns = all.no_multicast_route = true;
   all.profile = all.datapath = all.token = all.peer_discovery_url = all.dns_domain = "x";
   all.dns_listen_address = all.resolv_conf = all.plugin_socket = all.plugin_mesh_socket = "x";
   all.tlscacert = all.tlscert = all.tlskey = all.hostname_from_label = all.hostname_match = all.hostname_replacement =
       "x";
-  all.bufsz = all.dns_ttl = 7;
+  all.dns_ttl = 7;
   all.dns_fallback_timeout = absl::Seconds(7);
   all.advertise_address = all.proxy_listen = {"x"};
   for (const FlagSpec& flag : FlagTable()) {
@@ -397,7 +395,6 @@ TEST_CASE("Values that ask for nothing are accepted", "[peer][flags]") {
       {"--dns-domain=weave.local"},
       {"--dns-ttl=1"},
       {"--dns-fallback-timeout=5000ms"},
-      {"--bufsz=8"},
       {"--hostname-match=(.*)"},
       {"--awsvpc=false"},
       {"--peer-discovery-url=https://cloud.weave.works/api/net"},

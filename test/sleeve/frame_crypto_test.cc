@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sleeve/sleeve_codec.h"
+#include "test/sleeve/datagrams.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -17,11 +18,9 @@ const PeerName kReceiver(0xb2);
 constexpr SessionKey kKey = {1, 2, 3};
 
 Bytes Seal(FrameSealer& sealer, std::uint8_t content) {
-  Bytes datagram;
-  sealer.Begin(datagram);
-  AppendSleeveFrame({kSender, kReceiver, Bytes{content}}, datagram);
-  sealer.Finish(datagram);
-  return datagram;
+  Bytes frames;
+  AppendSleeveFrame({kSender, kReceiver, Bytes{content}}, frames);
+  return SealDatagram(sealer, frames);
 }
 
 std::string Opened(FrameOpener& opener, const Bytes& datagram) {

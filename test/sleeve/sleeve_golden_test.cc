@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "sleeve/frame_crypto.h"
 #include "sleeve/sleeve_codec.h"
+#include "test/sleeve/datagrams.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -82,9 +83,7 @@ FrameSealer SealerAt(PeerName sender, const std::optional<SessionKey>& key, bool
                      std::uint64_t number) {
   FrameSealer sealer(sender, key, dialled, dont_fragment);
   for (std::uint64_t i = 0; i < number; ++i) {
-    Bytes skipped;
-    sealer.Begin(skipped);
-    sealer.Finish(skipped);
+    SealDatagram(sealer, {});
   }
   return sealer;
 }
@@ -110,17 +109,15 @@ TEST_CASE("Captured datagrams open, decode and are written again as they were", 
 
       FrameSealer sealer = SealerAt(ReadName(decoded["sender"]), key, dialled, decoded.value("df_bit", 0) == 1,
                                     decoded.value("seq", std::uint64_t{0}));
-      Bytes written;
-      sealer.Begin(written);
+      Bytes frames;
       std::vector<std::string> ours;
       SleeveFrameReader reader(opened.frames);
       while (const auto frame = reader.Next()) {
         ours.push_back(Describe(*frame));
-        AppendSleeveFrame(*frame, written);
+        AppendSleeveFrame(*frame, frames);
       }
       CHECK(reader.status().ok());
-      sealer.Finish(written);
-      CHECK(written == *payload);
+      CHECK(SealDatagram(sealer, frames) == *payload);
 
       std::vector<std::string> theirs;
       for (const Json& frame : decoded["frames"]) theirs.push_back(Describe(frame));
@@ -139,10 +136,9 @@ TEST_CASE("A captured fragmentation test is what we would send", "[sleeve][golde
     REQUIRE(frame["special"] == "fragtest");
     FrameSealer sealer = SealerAt(ReadName(decoded["sender"]), ReadKey(vector), vector["sender_is_tcp_client"],
                                   decoded["df_bit"] == 1, decoded["seq"]);
-    Bytes written;
-    sealer.Begin(written);
-    AppendZeroFrame(ReadName(frame["src"]), ReadName(frame["dst"]), kFragmentationTestSize, written);
-    sealer.Finish(written);
+    Bytes test;
+    AppendSleeveFrame({ReadName(frame["src"]), ReadName(frame["dst"]), Bytes(kFragmentationTestSize)}, test);
+    const Bytes written = SealDatagram(sealer, test);
 
     CHECK(written.size() == vector["payload_length"].get<std::size_t>());
     std::array<std::uint8_t, crypto_hash_sha256_BYTES> digest;

@@ -1,4 +1,4 @@
-// One end of sleeve, datagram by datagram (spec/overlay.md sections 2.1 to 2.4).
+// One end of sleeve with its forwarder, datagram by datagram (spec/overlay.md sections 2.1 to 2.4).
 #include "sleeve/sleeve_overlay.h"
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "sleeve/sleeve_codec.h"
+#include "test/sleeve/datagrams.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -30,6 +30,8 @@ constexpr char kTheirHeartbeat[] =
 struct Peer {
   NullLogger logger;
   SleeveOverlay sleeve{kSelf, logger};
+  RecordingIo io;
+  SleeveForwarder forwarder{kSelf, io};
   Now now;
 
   void Prepare(ConnectionId id, bool outbound, std::uint64_t uid = kUid) {
@@ -48,9 +50,14 @@ struct Peer {
     Confirm(id);
     Take();
   }
-  void Receive(absl::string_view hex, const SocketAddress& from = kTheirEnd) {
-    datagram = FromHex(hex).value();
-    sleeve.OnDatagram(now, kOurEnd.ip, from, datagram);
+  void Receive(absl::string_view hex, const SocketAddress& from = kTheirEnd, const IpAddress& to = kOurEnd.ip) {
+    TellForwarder();
+    forwarder.OnDatagram(now.monotonic, to, from, FromHex(hex).value());
+    forwarder.Flush();
+    for (const SpecialFrameReceived& frame : std::exchange(io.special, {})) sleeve.OnSpecialFrame(now, frame);
+  }
+  void TellForwarder() {
+    for (const SleeveCommand& command : sleeve.TakeCommands()) forwarder.OnCommand(command);
   }
   void Control(ConnectionId id, std::uint8_t tag, Bytes data = {}) { sleeve.OnControl(now, id, tag, data); }
   void Advance(Duration duration) {
@@ -60,8 +67,7 @@ struct Peer {
   // Large payloads are cut after what tells them apart.
   Lines Take() {
     Lines lines;
-    const SubOverlayOutput out = sleeve.TakeOutput();
-    for (const SubOverlayEvent& event : out.events) {
+    for (const SubOverlayEvent& event : sleeve.TakeEvents()) {
       const std::string connection = absl::StrCat(" ", event.connection);
       if (std::holds_alternative<SubOverlayEstablished>(event.what)) {
         lines.push_back("established" + connection);
@@ -72,18 +78,14 @@ struct Peer {
         lines.push_back(absl::StrCat("control", connection, " ", control.tag, " ", ToHex(control.data)));
       }
     }
-    for (const OverlayDatagram& sent : out.datagrams) {
+    TellForwarder();
+    for (const RecordingIo::Sent& sent : std::exchange(io.sent, {})) {
       const ByteView shown = ByteView(sent.payload).subspan(0, 42);
-      lines.push_back(absl::StrCat(sent.dont_fragment ? "DF " : "   ", sent.remote.ToString(), " ", sent.payload.size(),
-                                   " ", ToHex(shown)));
+      lines.push_back(absl::StrCat(sent.dont_fragment ? "DF " : "   ", sent.route.remote.ToString(), " ",
+                                   sent.payload.size(), " ", ToHex(shown)));
     }
-    for (const OverlayFrame& frame : out.frames)
-      lines.push_back(absl::StrCat("frame ", frame.connection, " ", frame.source.value(), ">",
-                                   frame.destination.value(), " ", ToHex(frame.frame)));
     return lines;
   }
-
-  Bytes datagram;  // frames are views into it
 };
 
 const std::string kHeartbeatSent = absl::StrCat("DF 10.77.0.2:6783 42 ", kOurHeartbeat);
@@ -118,14 +120,13 @@ TEST_CASE("Datagrams leave from the address of ours that the other end sends to"
   peer.Prepare(7, /*outbound=*/true);
   peer.Confirm(7);
   const auto sent_from = [&] {
-    const SubOverlayOutput out = peer.sleeve.TakeOutput();
-    REQUIRE(out.datagrams.size() == 1);
-    return out.datagrams[0].local.value();
+    peer.TellForwarder();
+    REQUIRE(peer.io.sent.size() == 1);
+    return std::exchange(peer.io.sent, {})[0].route.local.value();
   };
   CHECK(sent_from() == kOurEnd.ip);  // that of the TCP connection, until we know better
   const IpAddress other = IpAddress::V4(0x0a4d0063);
-  const Bytes heartbeat = FromHex(kTheirHeartbeat).value();
-  peer.sleeve.OnDatagram(peer.now, other, kTheirEnd, heartbeat);
+  peer.Receive(kTheirHeartbeat, kTheirEnd, other);
   peer.Take();
   peer.Advance(absl::Milliseconds(500));
   CHECK(sent_from() == other);
@@ -194,9 +195,6 @@ TEST_CASE("What is not for a connection is dropped and counted", "[sleeve]") {
        &SleeveCounters::bad_frames},
       {"heartbeat from another peer", "0000000000020000000000030000000000010016" + heartbeat_body,
        &SleeveCounters::bad_frames},
-      {"heartbeat of another connection",
-       "000000000002000000000002000000000001001600000000000000000000000000008b56e7de145a65a3",
-       &SleeveCounters::foreign_heartbeats},
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);
@@ -204,10 +202,19 @@ TEST_CASE("What is not for a connection is dropped and counted", "[sleeve]") {
     peer.Start(7, /*outbound=*/false);
     peer.Receive(row.datagram);
     CHECK(peer.Take().empty());
-    CHECK(peer.sleeve.counters().*row.counter == 1);
-    CHECK(peer.sleeve.counters().datagrams == 1);
+    CHECK(peer.forwarder.counters().*row.counter == 1);
+    CHECK(peer.forwarder.counters().datagrams_received == 1);
     CHECK_FALSE(peer.sleeve.Find(7)->remote_address().has_value());
   }
+}
+
+TEST_CASE("A heartbeat of another connection counts for nothing", "[sleeve]") {
+  Peer peer;
+  peer.Start(7, /*outbound=*/false);
+  peer.Receive("000000000002000000000002000000000001001600000000000000000000000000008b56e7de145a65a3");
+  CHECK(peer.Take().empty());
+  CHECK(peer.sleeve.counters().foreign_heartbeats == 1);
+  CHECK_FALSE(peer.sleeve.Find(7)->remote_address().has_value());
 }
 
 TEST_CASE("Nothing is taken from a peer before its connection is confirmed, nor after it stopped", "[sleeve]") {
@@ -219,7 +226,7 @@ TEST_CASE("Nothing is taken from a peer before its connection is confirmed, nor 
   peer.sleeve.Stop(peer.now, 7);
   peer.Receive(kTheirHeartbeat);
   CHECK(peer.Take().empty());
-  CHECK(peer.sleeve.counters().unknown_senders == 2);
+  CHECK(peer.forwarder.counters().unknown_senders == 2);
   CHECK_FALSE(peer.sleeve.NextDeadline().has_value());
   CHECK(peer.sleeve.Find(7) == nullptr);
   CHECK(peer.sleeve.Attributes(7).empty());
@@ -239,30 +246,6 @@ TEST_CASE("Control messages that answer nothing are ignored", "[sleeve]") {
   CHECK(peer.Take().empty());
   CHECK_FALSE(peer.sleeve.Find(7)->fragments_pass());
   CHECK_FALSE(peer.sleeve.Find(7)->established());
-}
-
-TEST_CASE("Frames are handed up where they lie, also those before a malformed one", "[sleeve]") {
-  Peer peer;
-  peer.Start(7, /*outbound=*/false);
-  const std::string ethernet = "ffffffffffff0000000000020806";
-  peer.Receive(absl::StrCat("000000000002", "000000000002000000000001000e", ethernet,  //
-                            "000000000009000000000008000f", ethernet, "ee",            // relayed
-                            "000000000002000000000001ffff", "00"));
-  CHECK(peer.sleeve.counters().malformed == 1);
-  CHECK(peer.Take() == Lines{absl::StrCat("frame 7 2>1 ", ethernet), absl::StrCat("frame 7 9>8 ", ethernet, "ee")});
-
-  peer.Receive(absl::StrCat("000000000002", "000000000002000000000001000e", ethernet));
-  const SubOverlayOutput out = peer.sleeve.TakeOutput();
-  REQUIRE(out.frames.size() == 1);
-  CHECK(out.frames[0].frame.data() == peer.datagram.data() + 20);
-}
-
-TEST_CASE("Frames that nobody took are dropped with their datagram", "[sleeve]") {
-  Peer peer;
-  peer.Start(7, /*outbound=*/false);
-  peer.Receive("000000000002000000000002000000000001000effffffffffff0000000000020806");
-  peer.Receive(kTheirHeartbeat);
-  for (const std::string& line : peer.Take()) CHECK(line.substr(0, 5) != "frame");
 }
 
 TEST_CASE("Of two connections to a peer the one confirmed last hears its datagrams", "[sleeve]") {

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "overlay/overlay_switch.h"
 #include "sleeve/sleeve_overlay.h"
+#include "test/sleeve/datagrams.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -41,13 +42,14 @@ struct SleeveEnd {
   SocketAddress address;  // of TCP and UDP
   NullLogger logger;
   SleeveOverlay sleeve;
+  RecordingIo io;
+  SleeveForwarder forwarder{self, io};
   OverlaySwitch overlays{{&sleeve}, &sleeve, logger};
   // What it told the mesh.
   std::optional<MonotonicTime> established_at;
   std::optional<MonotonicTime> failed_at;
   std::string failure;
   std::uint64_t datagram_count = 0;  // sent
-  std::vector<Bytes> frames;         // received
 };
 
 class SleeveWorld {
@@ -84,10 +86,7 @@ class SleeveWorld {
     return path.translated ? SocketAddress{IpAddress::V4(0xc0a80001), translated_port_} : dialler.address;
   }
   // A datagram of a third party.
-  void Inject(SleeveEnd& to, const SocketAddress& from, ByteView datagram) {
-    to.sleeve.OnDatagram(now_, to.address.ip, from, datagram);
-    Take(to);
-  }
+  void Inject(SleeveEnd& to, const SocketAddress& from, ByteView datagram) { Receive(to, from, datagram); }
   std::string Mtu(const SleeveEnd& end) const { return end.overlays.Status(kConnection).attributes.at("mtu"); }
   bool FragmentsPass(const SleeveEnd& end) const { return end.sleeve.Find(kConnection)->fragments_pass(); }
 
@@ -142,9 +141,7 @@ class SleeveWorld {
   }
 
   void Take(SleeveEnd& end) {
-    const OverlayOutput out = end.overlays.TakeOutput(now_);
-    for (const OverlayFrame& frame : out.frames) end.frames.emplace_back(frame.frame.begin(), frame.frame.end());
-    for (const OverlayEvent& event : out.events) {
+    for (const OverlayEvent& event : end.overlays.TakeEvents(now_)) {
       if (std::holds_alternative<OverlayEstablished>(event)) {
         end.established_at = now_.monotonic;
       } else if (const auto* failed = std::get_if<OverlayFailed>(&event)) {
@@ -154,7 +151,15 @@ class SleeveWorld {
         SendControl(Other(end), std::get<OverlayControl>(event).message);
       }
     }
-    for (const OverlayDatagram& datagram : out.datagrams) SendDatagram(end, datagram);
+    for (const SleeveCommand& command : end.sleeve.TakeCommands()) end.forwarder.OnCommand(command);
+    for (const RecordingIo::Sent& datagram : std::exchange(end.io.sent, {})) SendDatagram(end, datagram);
+  }
+
+  void Receive(SleeveEnd& to, const SocketAddress& from, ByteView datagram) {
+    to.forwarder.OnDatagram(now_.monotonic, to.address.ip, from, datagram);
+    to.forwarder.Flush();
+    for (const SpecialFrameReceived& frame : std::exchange(to.io.special, {})) to.sleeve.OnSpecialFrame(now_, frame);
+    Take(to);
   }
 
   void SendControl(SleeveEnd& to, Bytes message) {
@@ -167,11 +172,11 @@ class SleeveWorld {
     });
   }
 
-  void SendDatagram(SleeveEnd& from, const OverlayDatagram& datagram) {
+  void SendDatagram(SleeveEnd& from, const RecordingIo::Sent& datagram) {
     ++from.datagram_count;
     const std::size_t packet_size = datagram.payload.size() + 28;
     if (datagram.dont_fragment && packet_size > path.kernel_mtu) {
-      from.sleeve.OnMessageTooBig(now_, datagram.remote, path.kernel_mtu);
+      from.sleeve.OnMessageTooBig(now_, datagram.route.remote, path.kernel_mtu);
       Take(from);
       return;
     }
@@ -181,11 +186,10 @@ class SleeveWorld {
     int copies = random_.Below(100) < static_cast<std::uint64_t>(path.duplication_percent) ? 2 : 1;
     for (; copies > 0; --copies) {
       if (random_.Below(100) < static_cast<std::uint64_t>(path.loss_percent)) continue;
-      At(now_.monotonic + Delay(), [this, &to, source, remote = datagram.remote, payload = datagram.payload] {
+      At(now_.monotonic + Delay(), [this, &to, source, remote = datagram.route.remote, payload = datagram.payload] {
         if (remote != (&to == &dialler ? Translated() : acceptor.address)) return;  // a mapping that is gone
         delivered.emplace_back(&to, payload);
-        to.sleeve.OnDatagram(now_, to.address.ip, source, payload);
-        Take(to);
+        Receive(to, source, payload);
       });
     }
   }

@@ -1,0 +1,29 @@
+// The bridge's port to the overlay of type `bridge`: a veth pair with one end in the bridge, at whose other end the
+// router takes frames and puts them in (spec/overlay.md section 6).
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "host/bridge.h"
+#include "host/netlink.h"
+
+namespace weave {
+
+inline constexpr absl::string_view kRouterBridgePort = "vethwe-bridge";
+inline constexpr absl::string_view kRouterPcapPort = "vethwe-pcap";
+
+struct RouterPort {
+  int pcap_index = 0;    // of the router's end
+  bool created = false;  // by this call
+};
+
+// Makes the pair, or adopts it; puts it into the bridge, with the bridge's MTU and up. The router's end takes no part
+// in this host's own networking: it answers no ARP and sends nothing by itself. A pair of these names that does not
+// belong together is replaced; another kind of device with one of them is FailedPrecondition. Runs in the calling
+// thread's namespace, which must be `netlink`'s.
+absl::StatusOr<RouterPort> EnsureRouterPort(Netlink& netlink, const BridgeState& bridge,
+                                            const std::string& proc_path = "/proc");
+
+}  // namespace weave

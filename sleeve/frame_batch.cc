@@ -1,0 +1,65 @@
+#include "sleeve/frame_batch.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "sleeve/sleeve_codec.h"
+
+namespace weave {
+namespace {
+
+constexpr std::size_t kMaxPacketSize = 65535;  // RFC 791
+constexpr std::size_t kTcpFlagsOffset = 13;
+constexpr std::uint16_t kTcpChecksumOffset = 16;
+
+}  // namespace
+
+void FrameBatch::Add(const Frame& frame) {
+  CHECK(Fits(frame.bytes.size())) << frame.bytes.size();
+  const std::optional<TcpSegment> segment = frame.offload.none() ? ReadTcpSegment(frame.bytes) : std::nullopt;
+  if (segment.has_value() && tail_.has_value() && Join(frame, *segment)) return;
+  std::uint8_t* const at = memory_.data() + used_;
+  std::copy_n(frame.bytes.data(), frame.bytes.size(), at);
+  frames_.push_back({ByteView(at, frame.bytes.size()), frame.offload});
+  tail_.reset();
+  if (segment.has_value() && !segment->push)
+    tail_ = Tail{*segment, used_, segment->sequence_number + static_cast<std::uint32_t>(segment->payload_size)};
+  used_ += frame.bytes.size();
+}
+
+// The receiver's kernel takes the joined frame's checksum for right, so both must be.
+bool FrameBatch::Join(const Frame& frame, const TcpSegment& segment) {
+  Tail& tail = *tail_;
+  Frame& joined = frames_.back();
+  if (segment.headers_size != tail.first.headers_size || segment.payload_size > tail.first.payload_size ||
+      segment.sequence_number != tail.next_sequence_number ||
+      joined.bytes.size() + segment.payload_size > kEthernetHeaderSize + kMaxPacketSize ||
+      !SameTcpStream(joined.bytes, frame.bytes, segment.headers_size) || !TcpChecksumIsRight(frame.bytes))
+    return false;
+  if (!tail.checked && !TcpChecksumIsRight(joined.bytes)) return false;
+  tail.checked = true;
+
+  std::copy_n(frame.bytes.data() + segment.headers_size, segment.payload_size, memory_.data() + used_);
+  used_ += segment.payload_size;
+  const MutableBytes bytes = absl::MakeSpan(memory_).subspan(tail.offset, used_ - tail.offset);
+  bytes[TcpSegment::kTcpOffset + kTcpFlagsOffset] |= frame.bytes[TcpSegment::kTcpOffset + kTcpFlagsOffset];
+  WriteJoinedHeaders(bytes);
+  joined.bytes = bytes;
+  joined.offload.needs_checksum = true;
+  joined.offload.checksum_start = TcpSegment::kTcpOffset;
+  joined.offload.checksum_offset = kTcpChecksumOffset;
+  joined.offload.segments = FrameOffload::Segments::kTcp4;
+  joined.offload.segment_size = static_cast<std::uint16_t>(tail.first.payload_size);
+  tail.next_sequence_number += static_cast<std::uint32_t>(segment.payload_size);
+  // A shorter one is the last, and so is one that is to be pushed.
+  if (segment.push || segment.payload_size < tail.first.payload_size) tail_.reset();
+  return true;
+}
+
+void FrameBatch::Clear() {
+  frames_.clear();
+  used_ = 0;
+  tail_.reset();
+}
+
+}  // namespace weave

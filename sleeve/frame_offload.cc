@@ -1,0 +1,130 @@
+#include "sleeve/frame_offload.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "sleeve/sleeve_codec.h"
+
+namespace weave {
+namespace {
+
+using Segments = FrameOffload::Segments;
+
+constexpr std::size_t kMinTcpHeaderSize = 20;
+constexpr std::size_t kUdpHeaderSize = 8;
+constexpr std::size_t kTcpChecksumOffset = 16;
+constexpr std::size_t kUdpChecksumOffset = 6;
+constexpr std::size_t kIpv6HeaderSize = 40;
+constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
+constexpr std::uint8_t kTcp = 6;
+constexpr std::uint8_t kUdp = 17;
+constexpr std::uint8_t kFinAndPush = 0x09;
+constexpr std::uint8_t kCongestionWindowReduced = 0x80;
+
+bool IsIpv6(ByteView frame) {
+  return frame.size() >= kEthernetHeaderSize + kIpv6HeaderSize &&
+         Read16(frame.data() + kEthernetHeaderSize - 2) == kEtherTypeIpv6;
+}
+
+// Where the transport header starts, if the IP header is one whose lengths we can rewrite: no fragment, and the
+// packet fills the frame.
+std::optional<std::size_t> TransportOffset(const Frame& frame) {
+  const std::uint8_t protocol = frame.offload.segments == Segments::kUdp ? kUdp : kTcp;
+  const bool v6 =
+      frame.offload.segments == Segments::kTcp6 || (frame.offload.segments == Segments::kUdp && IsIpv6(frame.bytes));
+  if (v6) {
+    if (!IsIpv6(frame.bytes) || frame.bytes[kEthernetHeaderSize + 6] != protocol) return std::nullopt;
+    return kEthernetHeaderSize + kIpv6HeaderSize;
+  }
+  const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame.bytes);
+  if (!ip.has_value() || ip->protocol != protocol || ip->more_fragments || ip->fragment_offset != 0 ||
+      ip->packet_size != frame.bytes.size() - kEthernetHeaderSize)
+    return std::nullopt;
+  return kEthernetHeaderSize + ip->header_size;
+}
+
+std::optional<std::size_t> HeadersSize(const Frame& frame) {
+  const std::optional<std::size_t> transport = TransportOffset(frame);
+  if (!transport.has_value() || frame.offload.checksum_start != *transport) return std::nullopt;
+  const std::size_t left = frame.bytes.size() - *transport;
+  const bool udp = frame.offload.segments == Segments::kUdp;
+  if (left < (udp ? kUdpHeaderSize : kMinTcpHeaderSize)) return std::nullopt;
+  if (frame.offload.checksum_offset != (udp ? kUdpChecksumOffset : kTcpChecksumOffset)) return std::nullopt;
+  const std::size_t header_size = udp ? kUdpHeaderSize : std::size_t{4} * (frame.bytes[*transport + 12] >> 4);
+  if (header_size < (udp ? kUdpHeaderSize : kMinTcpHeaderSize) || header_size >= left) return std::nullopt;
+  return *transport + header_size;
+}
+
+}  // namespace
+
+bool IsConsistent(const Frame& frame) {
+  const FrameOffload& offload = frame.offload;
+  if (offload.needs_checksum &&
+      (offload.checksum_start < kEthernetHeaderSize ||
+       std::size_t{offload.checksum_start} + offload.checksum_offset + 2 > frame.bytes.size()))
+    return false;
+  if (offload.segments == Segments::kOne) return true;
+  return offload.needs_checksum && offload.segment_size > 0 && HeadersSize(frame).has_value();
+}
+
+// What stands at the checksum's place is the sum of the pseudo header.
+void CompleteChecksum(const FrameOffload& offload, MutableBytes frame) {
+  if (!offload.needs_checksum) return;
+  std::uint8_t* checksum = frame.data() + offload.checksum_start + offload.checksum_offset;
+  std::uint16_t sum = static_cast<std::uint16_t>(~OnesComplementSum(frame.subspan(offload.checksum_start)));
+  if (sum == 0 && offload.checksum_offset == kUdpChecksumOffset) sum = 0xffff;  // RFC 768: 0 says "none"
+  Write16(sum, checksum);
+}
+
+FrameSegmenter::FrameSegmenter(const Frame& frame) : frame_(frame) {
+  const std::optional<std::size_t> headers = HeadersSize(frame);
+  CHECK(headers.has_value() && frame.offload.segment_size > 0) << frame.bytes.size();
+  headers_size_ = *headers;
+  payload_size_ = frame.bytes.size() - headers_size_;
+}
+
+std::size_t FrameSegmenter::largest_size() const {
+  return headers_size_ + std::min<std::size_t>(frame_.offload.segment_size, payload_size_);
+}
+
+std::size_t FrameSegmenter::next_size() const {
+  return headers_size_ + std::min<std::size_t>(frame_.offload.segment_size, payload_size_ - offset_);
+}
+
+void FrameSegmenter::WriteNext(MutableBytes out) {
+  CHECK(!done() && out.size() == next_size()) << out.size();
+  const std::size_t payload_size = out.size() - headers_size_;
+  std::copy_n(frame_.bytes.data(), headers_size_, out.data());
+  std::copy_n(frame_.bytes.data() + headers_size_ + offset_, payload_size, out.data() + headers_size_);
+  const std::size_t transport = frame_.offload.checksum_start;
+  std::uint8_t* ip = out.data() + kEthernetHeaderSize;
+  if (ip[0] >> 4 == 4) {
+    Write16(static_cast<std::uint16_t>(out.size() - kEthernetHeaderSize), ip + 2);
+    Write16(static_cast<std::uint16_t>(Read16(ip + 4) + index_), ip + 4);
+    WriteIpv4Checksum(transport - kEthernetHeaderSize, out);
+  } else {
+    Write16(static_cast<std::uint16_t>(out.size() - kEthernetHeaderSize - kIpv6HeaderSize), ip + 4);
+  }
+  // The pseudo header's sum holds the length of the whole; the rest of it is the same.
+  const std::size_t whole_size = frame_.bytes.size() - transport;
+  const std::size_t size = out.size() - transport;
+  std::uint8_t* checksum = out.data() + transport + frame_.offload.checksum_offset;
+  const std::uint16_t without = AddSums(Read16(checksum), static_cast<std::uint16_t>(~whole_size & 0xffff));
+  Write16(AddSums(without, static_cast<std::uint32_t>(size)), checksum);
+  if (frame_.offload.segments == Segments::kUdp)
+    Write16(static_cast<std::uint16_t>(size), out.data() + transport + 4);
+  else
+    FinishTcp(payload_size, out);
+  CompleteChecksum(frame_.offload, out);
+  offset_ += payload_size;
+  ++index_;
+}
+
+void FrameSegmenter::FinishTcp(std::size_t payload_size, MutableBytes out) const {
+  std::uint8_t* tcp = out.data() + frame_.offload.checksum_start;
+  Write32(Read32(tcp + 4) + static_cast<std::uint32_t>(offset_), tcp + 4);
+  if (offset_ + payload_size < payload_size_) tcp[13] &= static_cast<std::uint8_t>(~kFinAndPush);
+  if (offset_ > 0) tcp[13] &= static_cast<std::uint8_t>(~kCongestionWindowReduced);
+}
+
+}  // namespace weave
