@@ -11,7 +11,7 @@ TEST_CASE("The bridge's port to the router is made, up, with the bridge's MTU, a
   if (!HostWorld::Possible()) return;
   HostWorld host;
   const BridgeState bridge = host.MakeBridge(1410);
-  const RouterPort port = EnsureRouterPort(host.netlink, bridge).value();
+  const RouterPort port = EnsureRouterPort(host.netlink(), bridge).value();
   CHECK(port.created);
   const LinkInfo in_bridge = host.Link("vethwe-bridge").value();
   const LinkInfo pcap = host.Link("vethwe-pcap").value();
@@ -29,13 +29,13 @@ TEST_CASE("The router's port is adopted as it is, and mended where it differs", 
   if (!HostWorld::Possible()) return;
   HostWorld host;
   const BridgeState bridge = host.MakeBridge(1410);
-  const RouterPort first = EnsureRouterPort(host.netlink, bridge).value();
+  const RouterPort first = EnsureRouterPort(host.netlink(), bridge).value();
   const std::string before = host.Picture();
-  CHECK_FALSE(EnsureRouterPort(host.netlink, bridge)->created);
+  CHECK_FALSE(EnsureRouterPort(host.netlink(), bridge)->created);
   CHECK(host.Picture() == before);
   IpCommand("link set vethwe-bridge nomaster");
   IpCommand("link set vethwe-pcap mtu 1300 down");
-  const RouterPort again = EnsureRouterPort(host.netlink, bridge).value();
+  const RouterPort again = EnsureRouterPort(host.netlink(), bridge).value();
   CHECK_FALSE(again.created);
   CHECK(again.pcap_index == first.pcap_index);
   CHECK(host.Picture() == before);
@@ -46,13 +46,13 @@ TEST_CASE("Half a pair is replaced, another kind of device is left alone", "[hos
   HostWorld host;
   const BridgeState bridge = host.MakeBridge(1410);
   IpCommand("link add vethwe-bridge type veth peer name other");
-  CHECK(EnsureRouterPort(host.netlink, bridge)->created);
+  CHECK(EnsureRouterPort(host.netlink(), bridge)->created);
   CHECK_FALSE(host.Link("other").has_value());
 
   HostWorld taken;
   const BridgeState second = taken.MakeBridge(1410);
   IpCommand("tuntap add dev vethwe-pcap mode tap");
-  const absl::Status refused = EnsureRouterPort(taken.netlink, second).status();
+  const absl::Status refused = EnsureRouterPort(taken.netlink(), second).status();
   CHECK(refused.code() == absl::StatusCode::kFailedPrecondition);
   CHECK(refused.message() == "cannot use \"vethwe-pcap\": a device of that name exists and is not a veth");
   CHECK(taken.Link("vethwe-pcap").has_value());
