@@ -242,8 +242,9 @@ absl::StatusOr<std::string> ParseRegexp(absl::string_view text) {
 absl::StatusOr<std::optional<Cidr>> ParseOptionalSubnet(absl::string_view text) {
   if (text.empty()) return std::optional<Cidr>();
   const absl::StatusOr<Cidr> cidr = Cidr::Parse(text);
-  // At least 4 addresses, spec/ipam.md section 12.
-  if (!cidr.ok() || !cidr->address().IsV4() || !cidr->IsNetwork() || cidr->prefix_length() > 30)
+  // At least 4 addresses, spec/ipam.md section 12; all there are have no end that the wire can say.
+  if (!cidr.ok() || !cidr->address().IsV4() || !cidr->IsNetwork() || cidr->prefix_length() > 30 ||
+      cidr->prefix_length() == 0)
     return BadValue(text, "an IPv4 network of at least 4 addresses without host bits, such as 10.32.0.0/12");
   return std::optional<Cidr>(*cidr);
 }

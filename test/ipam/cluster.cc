@@ -403,7 +403,8 @@ void Cluster::CheckAll() {
   CHECK_THAT(absl::StrJoin(violations_, "; "), Catch::Equals(""));
   for (Index i = 0; i < size(); ++i)
     if (alive(i)) REQUIRE(at(i).CheckInvariants() == absl::OkStatus());
-  for (const auto& [address, user] : in_use_) {
+  for (const auto& [key, user] : in_use_) {
+    const IpAddress& address = key;  // a lambda captures no structured binding in Clang 14
     if (!alive(user.peer)) continue;
     INFO(address << " of " << user.ident << " on " << user.peer);
     const std::vector<Cidr> held = at(user.peer).Lookup(user.ident, std::nullopt);

@@ -291,6 +291,7 @@ TEST_CASE("Malformed values are refused with the flag and what is accepted", "[p
   CHECK(Bad({"--ipalloc-range=10.32.0.1/12"}) ==
         "--ipalloc-range: \"10.32.0.1/12\" is not an IPv4 network of at least 4 addresses without host bits, such as "
         "10.32.0.0/12");
+  CHECK(absl::StartsWith(Bad({"--ipalloc-range=0.0.0.0/0"}), "--ipalloc-range: \"0.0.0.0/0\" is not an IPv4 network"));
 }
 
 TEST_CASE("A hostile value cannot stretch or split the error", "[peer][flags]") {
