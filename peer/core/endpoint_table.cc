@@ -134,7 +134,8 @@ void EndpointTable::StartFront(std::uint64_t netns_inode, Endpoint& endpoint, Pe
   if (attach != nullptr && !front.looked && endpoint.record.has_value() &&
       endpoint.record->sandbox != attach->sandbox) {
     front.looked = true;
-    Inspect(netns_inode, endpoint, front.id, attach->sandbox, out);
+    // By the way on record: a caller who waited long may name one that was there before.
+    Inspect(netns_inode, endpoint, front.id, out);
     return;
   }
   Waiting next = std::move(front);
@@ -148,7 +149,7 @@ void EndpointTable::StartFront(std::uint64_t netns_inode, Endpoint& endpoint, Pe
 void EndpointTable::StartChore(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {
   if (closed_ || !endpoint.record.has_value() || endpoint.retry_at.has_value()) return;
   if (endpoint.suspect)
-    Inspect(netns_inode, endpoint, std::nullopt, endpoint.record->sandbox, out);
+    Inspect(netns_inode, endpoint, std::nullopt, out);
   else if (endpoint.incomplete)
     Repair(netns_inode, endpoint, out);
 }
@@ -359,14 +360,11 @@ void EndpointTable::OnBridgeLost() {
     if (in_flight.kind == InFlight::Kind::kAttach) in_flight.bridge_lost = true;
 }
 
-// `sandbox` is how to get there: the record's way, or that of a caller who was there last.
 void EndpointTable::Inspect(std::uint64_t netns_inode, Endpoint& endpoint, std::optional<RequestId> request,
-                            const SandboxRef& sandbox, PeerOutput& out) {
-  EndpointRecord record = *endpoint.record;
-  record.sandbox = sandbox;
+                            PeerOutput& out) {
   endpoint.suspect = false;  // a notice that comes from now on asks for another look
   Issue(endpoint, {netns_inode, request, std::nullopt, {}, InFlight::Kind::kInspect, {}},
-        InspectEndpoint{std::move(record)}, out);
+        InspectEndpoint{*endpoint.record}, out);
 }
 
 void EndpointTable::Repair(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out) {

@@ -150,8 +150,7 @@ class EndpointTable {
   void StartDetach(Endpoint& endpoint, RequestId id, const DetachOrder& request, PeerOutput& out);
   void Issue(Endpoint& endpoint, InFlight in_flight, HostAction action, PeerOutput& out);
 
-  void Inspect(std::uint64_t netns_inode, Endpoint& endpoint, std::optional<RequestId> request,
-               const SandboxRef& sandbox, PeerOutput& out);
+  void Inspect(std::uint64_t netns_inode, Endpoint& endpoint, std::optional<RequestId> request, PeerOutput& out);
   void Repair(std::uint64_t netns_inode, Endpoint& endpoint, PeerOutput& out);
   void FinishAttach(Now now, Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out);
   void FinishDetach(Now now, Endpoint& endpoint, InFlight& done, const HostResult& result, PeerOutput& out);

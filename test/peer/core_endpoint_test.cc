@@ -236,7 +236,7 @@ TEST_CASE("An attach behind a look at its former namespace can be taken back", "
 
 TEST_CASE("A new container in a namespace number that was used before inherits nothing", "[core]") {
   Attached t;
-  CHECK(t.Attach(101, Box(7, "other"), "10.0.0.2/24") == "#3 look at 7 other\n");
+  CHECK(t.Attach(101, Box(7, "other"), "10.0.0.2/24") == "#3 look at 7 c7\n");
   CHECK(t.Looked(3, false) == "tidy endpoint/7 = -\nrecord endpoint/7 = [10.0.0.2/24]\n#4 attach 7 [10.0.0.2/24]\n");
   CHECK(t.core().Records().size() == 2);
 }
