@@ -2,6 +2,7 @@
 #include "peer/ipam_pages.h"
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "peer/metrics.h"
 #include "peer/status_pages.h"
 #include "test/support/catch.h"
