@@ -242,14 +242,19 @@ BridgeTap::~BridgeTap() = default;
 
 bool BridgeTap::Receive(OnFrame on_frame) {
   const int count = inbox_->Receive(fd_.get());
-  if (count < 0 && errno != EAGAIN && errno != EINTR) {
-    // Once per change of the interface: down, or gone.
-    dead_ = errno == ENODEV || errno == ENXIO || errno == EBADF;
-    return false;
-  }
+  if (count < 0 && errno == ENETDOWN) down_ = true;  // told once, whether it was deleted or not
+  if (count > 0) down_ = false;
   for (int i = 0; i < count; ++i)
     if (const std::optional<Frame> frame = inbox_->Read(i)) on_frame(*frame);
   return count > 0;
+}
+
+// A socket whose interface was deleted is bound to none.
+bool BridgeTap::dead() const {
+  if (!down_) return false;
+  sockaddr_ll address = {};
+  socklen_t size = sizeof address;
+  return getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0 || address.sll_ifindex <= 0;
 }
 
 void BridgeTap::Inject(const FrameBatch& batch) {

@@ -44,8 +44,10 @@ class BridgeTap {
   // What cannot be injected is lost, and counted.
   void Inject(const FrameBatch& batch);
 
-  // The interface is gone, or down: nothing comes any more.
-  bool dead() const { return dead_; }
+  // The interface went down: it comes up again, or it is about to be gone. Cleared by the next frame.
+  bool down() const { return down_; }
+  // The interface is gone: nothing will come any more.
+  bool dead() const;
   const Stats& stats();
 
  private:
@@ -58,7 +60,7 @@ class BridgeTap {
   const std::string interface_;
   const std::unique_ptr<Inbox> inbox_;
   const std::unique_ptr<Outbox> outbox_;
-  bool dead_ = false;
+  bool down_ = false;
   Stats stats_;
 };
 

@@ -18,8 +18,6 @@
 namespace weave {
 namespace {
 
-// Batches that are taken from one side before the other has its turn, and all of it leaves.
-constexpr int kTurnBatchCount = 2;
 // Notices that may wait for the loop. Special frames are few; a flood of them must not fill the memory.
 constexpr std::size_t kMaxNoticeCount = 4096;
 constexpr Duration kPublishPause = absl::Milliseconds(500);
@@ -115,30 +113,41 @@ void SleevePort::Run() {
   do {
     const MonotonicTime now = SampleClocks().monotonic;
     forwarder_.OnTimer(now);
-    ReceiveAll(now);
+    Receive(now);
     Publish(now);
     Wait();
-  } while (TakeTasks());
+  } while (!ready_.wake || TakeTasks());
 }
 
 void SleevePort::Wait() {
   std::optional<MonotonicTime> deadline = forwarder_.NextDeadline();
   if (unpublished_) BringForward(deadline, *published_at_ + kPublishPause);
+  if (tap_ != nullptr && tap_->down()) BringForward(deadline, SampleClocks().monotonic + kPublishPause);
   const int timeout = deadline.has_value() ? PollTimeout(*deadline - SampleClocks().monotonic) : -1;
   std::array<epoll_event, 4> events;
-  epoll_wait(epoll_.get(), events.data(), events.size(), timeout);
+  const int count = epoll_wait(epoll_.get(), events.data(), events.size(), timeout);
+  ready_ = {};
+  for (int i = 0; i < count; ++i) {
+    const int fd = events[i].data.fd;
+    if (fd == wake_.get())
+      ready_.wake = true;
+    else if (fd == udp_->fd())
+      ready_.udp = true;
+    else
+      ready_.tap = true;
+  }
 }
 
+// False: the thread ends.
 bool SleevePort::TakeTasks() {
+  std::uint64_t count;
+  (void)!read(wake_.get(), &count, sizeof count);
   std::vector<Task> tasks;
   {
     MutexLock lock(&mutex_);
     if (stopping_) return false;
-    if (tasks_.empty()) return true;
     tasks.swap(tasks_);
   }
-  std::uint64_t count;
-  (void)!read(wake_.get(), &count, sizeof count);
   for (Task& task : tasks) Do(std::move(task));
   unpublished_ = true;
   return true;
@@ -155,22 +164,21 @@ void SleevePort::Do(Task task) {
   }
 }
 
-// Bounded, so that commands have their turn; what is left keeps the descriptors readable.
-void SleevePort::ReceiveAll(MonotonicTime now) {
-  bool any = false;
-  for (int i = 0; i < kTurnBatchCount; ++i) {
-    const bool datagrams = udp_->Receive([&](const IpAddress& local, const SocketAddress& remote, ByteView bytes) {
+// A batch from each side, so that tasks have their turn; what is left keeps the descriptors readable.
+void SleevePort::Receive(MonotonicTime now) {
+  if (ready_.udp) {
+    udp_->Receive([&](const IpAddress& local, const SocketAddress& remote, ByteView bytes) {
       forwarder_.OnDatagram(now, local, remote, bytes);
     });
-    const bool frames = tap_ != nullptr && tap_->Receive([&](const Frame& frame) {
+  }
+  if (ready_.tap && tap_ != nullptr) {
+    tap_->Receive([&](const Frame& frame) {
       if (options_.packet_debug) LogFrame("frame captured", frame.bytes);
       forwarder_.OnCaptured(now, frame);
     });
-    any |= datagrams || frames;
-    forwarder_.Flush();  // views into what the tap received end here
-    if (!datagrams && !frames) break;
   }
-  unpublished_ |= any;
+  forwarder_.Flush();
+  unpublished_ |= ready_.udp || ready_.tap;
   if (tap_ != nullptr && tap_->dead()) {
     logger_.Warning("frames of this host are not captured any more: the interface is gone",
                     {{"interface", tap_->interface()}});

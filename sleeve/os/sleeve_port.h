@@ -85,7 +85,7 @@ class SleevePort final : private SleeveIo {
   void Wait();
   bool TakeTasks();
   void Do(Task task);
-  void ReceiveAll(MonotonicTime now);
+  void Receive(MonotonicTime now);
   void Publish(MonotonicTime now);
   void Tell(Notice notice);
   void LogFrame(absl::string_view what, ByteView frame);
@@ -114,6 +114,12 @@ class SleevePort final : private SleeveIo {
   SleeveForwarder forwarder_;
   Fd epoll_;
   Fd wake_;
+  struct Ready {
+    bool wake = false;
+    bool udp = false;
+    bool tap = false;
+  };
+  Ready ready_;
   std::optional<MonotonicTime> published_at_;
   bool unpublished_ = false;
 

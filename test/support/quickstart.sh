@@ -33,7 +33,7 @@ check_quickstart() { # check_quickstart KIND-OF-CONTAINERS VAR=VALUE...
     start_quickstart "$@"
     finish_quickstart 0
     for text in "$kind" "host2# weave launch --name ::2 --nickname host2 192.0.2.1" \
-        "-> 192.0.2.1:6783        established sleeve 00:00:00:00:00:01(host1)" "host2# weave attach 10.32.2.2/24" \
+        "-> 192.0.2.1:6783        established sleeve 00:00:00:00:00:01(host1)" "host2# weave attach 10.32.2.2/16" "web1# ping 10.32.2.1" \
         "0% packet loss" "Service: router" "Connections: 1 (1 established)" "It works."; do
         said "$text" || fail "quickstart does not say \"$text\": $(cat "$WORK/quickstart")"
     done

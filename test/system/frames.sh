@@ -34,6 +34,11 @@ for password in "" wonderland; do
     eventually 10 pings_of 10000 || fail "pings of 10000 bytes do not pass"
     eventually 10 pings_of 60000 || fail "pings of 60000 bytes do not pass"
 
+    step "   the bridge's port to the peer is deleted, and made again"
+    on host2 ip link del vethwe-bridge
+    eventually 10 on host2 ip link show vethwe-pcap >/dev/null 2>&1 || fail "vethwe-pcap is not made again"
+    expect_ping c1 10.32.2.1
+
     step "   a peer that stops and starts again"
     on host2 weave stop
     expect_ping c2 10.32.2.1
