@@ -115,6 +115,8 @@ void Allocator::Begin(OperationId id, const TakeOverOperation& operation) {
       reply.status = absl::FailedPreconditionError(absl::StrCat(
           "peer ", Describe(*peer), " is connected and uses its addresses: `weave reset` there gives them ", "away"));
     } else {
+      for (const AddressRange& range : ring_.RangesOf(*peer)) resting_.Add(range);
+      rest_until_ = now_.monotonic + kTakeoverRest;
       reply.taken_over = ring_.Transfer(*peer, config_.self);
       broadcast_ = true;
       logger_.Info("ranges taken over", {{"peer", Describe(*peer)}, {"count", CountText(reply.taken_over)}});
@@ -201,6 +203,7 @@ void Allocator::OnTopologyChange(Now now) {
 void Allocator::OnTimer(Now now) {
   now_ = now;
   ReleaseDeadContainers();
+  if (rest_until_.has_value() && now.monotonic >= *rest_until_) EndRest();
   if (!freed_.empty()) {
     std::vector<Ticket> claims;
     for (const IpAddress& address : std::exchange(freed_, {}))
@@ -240,7 +243,7 @@ void Allocator::Settle() {
 }
 
 std::optional<MonotonicTime> Allocator::NextDeadline() const {
-  std::optional<MonotonicTime> deadline = tick_at_;
+  std::optional<MonotonicTime> deadline = Earliest({tick_at_, rest_until_});
   if (!dead_deadlines_.empty()) BringForward(deadline, dead_deadlines_.begin()->first);
   if (!freed_.empty()) BringForward(deadline, now_.monotonic);
   return deadline;

@@ -28,6 +28,7 @@
 #include "base/peer_name.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "ipam/address_set.h"
 #include "ipam/allocator_types.h"
 #include "ipam/holdings.h"
 #include "ipam/ipam_messages.h"
@@ -44,6 +45,9 @@ class Allocator final : public Gossiper {
  public:
   static constexpr Duration kTick = absl::Seconds(5);  // retries, proposals, pleas, reports of free space
   static constexpr Duration kDeadContainerDelay = absl::Seconds(30);
+  // Ranges taken over rest so long: two peers that take over the same dead one at once hear of each other before either
+  // gives away an address.
+  static constexpr Duration kTakeoverRest = absl::Seconds(2);
   static constexpr int kClaimTries = 5;
   static constexpr std::size_t kMinSubnetSize = 4;
   static constexpr std::size_t kMaxNicknames = 16384;
@@ -169,6 +173,7 @@ class Allocator final : public Gossiper {
   // After every change of the ring: `was_empty` before it.
   void OnRingChanged(bool was_empty);
   std::vector<AddressRange> UpdateSpace();
+  void EndRest();
 
   // ---- others (allocator_gossip.cc) ----
   absl::Status HandleState(PeerName source, const IpamState& state, Way way);
@@ -200,6 +205,8 @@ class Allocator final : public Gossiper {
   Space space_;
   absl::btree_set<std::pair<IpAddress, AddressCount>> owned_ranges_;  // those `space_` was made from
   std::optional<PaxosNode> paxos_;                                    // while there is no ring; also a former elector's
+  AddressSet resting_;  // taken over a moment ago; not in `space_`, though ours by the ring
+  std::optional<MonotonicTime> rest_until_;
   bool proposing_ = false;
   bool pleading_ = false;                             // an observer that has asked for a ring
   absl::btree_map<PeerName, std::string> nicknames_;  // ourselves included

@@ -51,8 +51,8 @@ std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& oper
       return Outcome{absl::AlreadyExistsError(absl::StrCat("address ", claimed, " already in use by ", *holder)), {}};
     // Both rows are in one write, so the address need not wait for the former one to be erased.
     Remove(*holder, address);
-  } else if (freeing_addresses_.contains(address)) {
-    return std::nullopt;
+  } else if (freeing_addresses_.contains(address) || (inside && !space_.Owns(address))) {
+    return std::nullopt;  // its former holder's row, or its former owner's ring, is about to be settled
   }
   if (inside) {
     const bool free = space_.Claim(address);

@@ -138,6 +138,9 @@ void Allocator::OnRingChanged(bool was_empty) {
     for (const Ticket claim : queue_.ClaimsIn(gained)) claims.push_back(claim);
   ForgetNicknames();
   if (shut_down_) return GiveAway();
+  // Perhaps they have something by now. What was asked for and came without helping is not asked for again before the
+  // tick: two peers that wait could hand each other the first address of the subnet for ever.
+  for (auto& [subnet, line] : queue_.lines()) line.refused.clear();
   if (was_empty) {
     for (const Ticket ticket : queue_.AwaitingRing()) Serve(ticket);
     claims = queue_.Claims();
@@ -147,7 +150,11 @@ void Allocator::OnRingChanged(bool was_empty) {
 
 // Makes the free list fit the ring. Returns ranges that are ours since, each perhaps with addresses that were before.
 std::vector<AddressRange> Allocator::UpdateSpace() {
-  const std::vector<AddressRange> ranges = ring_.RangesOf(config_.self);
+  AddressSet usable;
+  for (const AddressRange& range : ring_.RangesOf(config_.self)) usable.Add(range);
+  resting_.ForEach([&](const AddressRange& range) { usable.Remove(range); });
+  std::vector<AddressRange> ranges;
+  usable.ForEach([&](const AddressRange& range) { ranges.push_back(range); });
   space_.SetOwned(ranges);
   std::vector<AddressRange> gained;
   absl::btree_set<std::pair<IpAddress, AddressCount>> now_owned;
@@ -162,6 +169,14 @@ std::vector<AddressRange> Allocator::UpdateSpace() {
   owned_ranges_ = std::move(now_owned);
   report_is_stale_ = true;
   return gained;
+}
+
+void Allocator::EndRest() {
+  rest_until_.reset();
+  resting_ = AddressSet();
+  if (!ring_.Owns(config_.self)) return;
+  broadcast_ = true;  // others may ask for it from now on
+  OnRingChanged(/*was_empty=*/false);
 }
 
 }  // namespace weave

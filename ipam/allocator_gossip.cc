@@ -16,6 +16,10 @@ absl::Status CheckClaims(const PaxosClaims& claims) {
   for (const auto& [node, said] : claims) {
     if (!node.name.known()) return absl::InvalidArgumentError("IP allocation: claims of a node without a name");
     if (!said.accepted.valid()) continue;
+    if (said.value.peers.size() > PaxosNode::kMaxNodes)
+      return absl::InvalidArgumentError(absl::StrCat("IP allocation: node ", node.name.ToString(), " accepted ",
+                                                     said.value.peers.size(), " peers, want at most ",
+                                                     PaxosNode::kMaxNodes));
     if (said.value.peers.empty())
       return absl::InvalidArgumentError(
           absl::StrCat("IP allocation: node ", node.name.ToString(), " accepted no peers"));

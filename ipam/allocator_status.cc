@@ -53,7 +53,10 @@ absl::Status Allocator::CheckInvariants() const {
     if (!valid.ok()) return valid.status();
     if (paxos_.has_value()) return broken("there is a ring, and still an election");
   }
-  if (space_.owned_count() != ring_.CountOf(config_.self)) return broken("the free list does not fit the ring");
+  AddressCount resting = 0;
+  for (const AddressRange& range : ring_.RangesOf(config_.self)) resting += resting_.CountIn(range);
+  if (space_.owned_count() + resting != ring_.CountOf(config_.self))
+    return broken("the free list does not fit the ring");
   if (shut_down_) return queue_.empty() ? absl::OkStatus() : broken("operations wait after the shutdown");
 
   AddressCount allocated = 0;

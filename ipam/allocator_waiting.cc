@@ -104,7 +104,7 @@ void Allocator::AskOwner(Ticket ticket) {
   const IpAddress& address = claim.address.address();
   const std::optional<PeerName> owner = ring_.OwnerOf(address);
   CHECK(owner.has_value()) << address;
-  if (*owner == config_.self) return;  // waits for the row of its former holder
+  if (*owner == config_.self) return;  // will be free in a moment
   if (!peers_.IsReachable(*owner)) {
     operation.asked.reset();
     if (++operation.failed_tries <= kClaimTries) return;

@@ -210,6 +210,26 @@ TEST_CASE("Nothing is taken over from strangers, from ourselves, or from the liv
   CHECK(c.at(0).ring().Owns(Cluster::Name(1)));
 }
 
+TEST_CASE("Peers that take over the same dead one at once do not give an address twice", "[ipam]") {
+  Cluster c({.peers = 3, .range = "10.0.0.0/28"});
+  for (Cluster::Index i = 0; i < 2; ++i)
+    for (int n = 0; n < 6; ++n) c.Allocate(i, absl::StrCat(i, ".", n), i == 0 ? "10.0.0.0/29" : "");
+  c.RunUntilQuiet();
+  c.Crash(2);
+  const OperationId first = c.Do(0, TakeOverOperation{"host2"});
+  const OperationId second = c.Do(1, TakeOverOperation{"host2"});
+  const OperationId web = c.Allocate(0, "web");
+  c.Allocate(1, "db");
+  CHECK(c.Answer(first) == "OK");
+  CHECK(c.Answer(second) == "OK");
+  c.RunFor(absl::Seconds(6));
+  CHECK(c.Text(web) != "");
+  CHECK(c.errors().empty());
+  c.RunFor(absl::Seconds(60));
+  c.CheckAll();
+  c.CheckConverged();
+}
+
 TEST_CASE("A peer that shuts down gives its ranges to one that is there", "[ipam]") {
   Cluster c({.peers = 3, .range = "10.0.0.0/24"});
   for (int i = 0; i < 300; ++i) c.Allocate(0, absl::StrCat("c", i));
