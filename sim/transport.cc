@@ -16,12 +16,12 @@ void Transport::Listen(HostId host, Handler handler) { listeners_[host] = std::m
 void Transport::Crash(HostId host) {
   trace_.Note(host, "transport crash");
   listeners_.erase(host);
-  absl::erase_if(ends_, [host](const auto& entry) { return entry.second.host == host; });
+  absl::erase_if(ends_, [host](const auto& entry) { return entry.second->host == host; });
 }
 
 Transport::End* Transport::Find(ConnectionId connection) {
   const auto entry = ends_.find(connection);
-  return entry == ends_.end() ? nullptr : &entry->second;
+  return entry == ends_.end() ? nullptr : entry->second.get();
 }
 
 void Transport::Tell(HostId host, const TransportEvent& event) {
@@ -43,7 +43,7 @@ void Transport::Drop(ConnectionId connection, absl::Status status) {
 
 ConnectionId Transport::Connect(HostId from, HostId to) {
   const ConnectionId connection = ++last_id_;
-  End& end = ends_[connection];
+  End& end = *(ends_[connection] = std::make_unique<End>());
   end.host = from;
   end.remote_host = to;
   trace_.Note(from, "connect", connection, to);
@@ -72,7 +72,7 @@ void Transport::Synchronize(ConnectionId connection, MonotonicTime give_up) {
     if (!listeners_.contains(to)) return Drop(connection, WasReset());
     const ConnectionId remote = ++last_id_;
     initiator->remote = remote;
-    End& accepted = ends_[remote];
+    End& accepted = *(ends_[remote] = std::make_unique<End>());
     accepted.host = to;
     accepted.remote_host = from;
     accepted.remote = connection;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -122,7 +123,7 @@ class Transport {
   Random random_;
   Trace& trace_;
   absl::btree_map<HostId, Handler> listeners_;
-  absl::btree_map<ConnectionId, End> ends_;
+  absl::btree_map<ConnectionId, std::unique_ptr<End>> ends_;  // by pointer: a look-up touches few nodes
   absl::btree_set<std::pair<HostId, HostId>> blocked_;
   ConnectionId last_id_ = 0;
 };
