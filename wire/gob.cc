@@ -108,6 +108,7 @@ absl::Status GobReader::FindValue(bool& found) {
     GobInput in(stream_.subspan(position_), position_);
     ByteView message;
     RETURN_IF_ERROR(in.ByteString(message));
+    message_ = stream_.subspan(position_, in.position());
     position_ += in.position();
     GobInput content(message, position_ - message.size());
     std::int64_t id = 0;

@@ -94,6 +94,11 @@ class GobReader {
     return NextValue(GobCodec<T>::kType, in, id);
   }
 
+  // A look ahead at the value that HasValue has found: its type on the wire, its bytes, and its whole message.
+  GobTypeId value_type() const { return value_id_; }
+  ByteView value() const { return value_.rest(); }
+  ByteView message() const { return message_; }
+
   // What is left of the stream.
   ByteView rest() const { return stream_.subspan(position_); }
 
@@ -105,7 +110,8 @@ class GobReader {
 
   ByteView stream_;
   std::size_t position_ = 0;
-  GobInput value_;          // the message of the next value, behind its type id
+  ByteView message_;        // of the next value
+  GobInput value_;          // the same, behind its type id
   GobTypeId value_id_ = 0;  // 0: not found yet
   GobDefinitions definitions_;
   absl::Status failure_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,17 +78,51 @@ absl::StatusOr<PeerName> NameOf(ByteView bytes) {
   return PeerName(value);
 }
 
-absl::StatusOr<PeerSummary> SummaryOf(const WirePeer& peer) {
-  PeerSummary summary;
-  ASSIGN_OR_RETURN(summary.name, NameOf(peer.name));
+template <typename T>
+absl::StatusOr<T> InTopology(absl::StatusOr<T> result) {
+  if (!result.ok()) return Annotate(result.status(), "topology");
+  return result;
+}
+
+absl::StatusOr<TopologyReader::Head> HeadOf(const WirePeer& peer) {
+  TopologyReader::Head head;
+  ASSIGN_OR_RETURN(head.name, NameOf(peer.name));
   if (peer.short_id > kMaxShortId)
     return absl::InvalidArgumentError(
-        absl::StrCat("short id ", peer.short_id, " of ", summary.name.ToString(), ", want at most ", kMaxShortId));
-  summary.nickname = std::string(peer.nickname);
-  summary.uid = peer.uid;
-  summary.version = peer.version;
-  if (peer.has_short_id) summary.short_id = peer.short_id;
-  return summary;
+        absl::StrCat("short id ", peer.short_id, " of ", head.name.ToString(), ", want at most ", kMaxShortId));
+  head.nickname = peer.nickname;
+  head.uid = peer.uid;
+  head.version = peer.version;
+  if (peer.has_short_id) head.short_id = peer.short_id;
+  return head;
+}
+
+// The decoder's short way through a value of our own definition. False for whatever it would complain of.
+bool ReadPlain(ByteView value, WirePeer& peer) {
+  GobInput in(value);
+  const auto read = [&](std::uint64_t field) {
+    std::uint64_t number = 0;
+    ByteView bytes;
+    if (field == 1) return in.ByteString(peer.name).ok();
+    if (field == 2) {
+      if (!in.ByteString(bytes).ok()) return false;
+      peer.nickname = AsText(bytes);
+      return true;
+    }
+    if (field == 3) return in.Uint(peer.uid).ok();
+    if (field == 4) return in.Uint(peer.version).ok();
+    if (field > 6 || !in.Uint(number).ok()) return false;
+    if (field == 6) peer.has_short_id = number != 0;
+    if (field == 5) peer.short_id = static_cast<std::uint16_t>(number);
+    return number <= std::numeric_limits<std::uint16_t>::max();
+  };
+  for (std::uint64_t field = 0;;) {
+    std::uint64_t delta = 0;
+    if (!in.Uint(delta).ok()) return false;
+    if (delta == 0) return in.empty();
+    field += std::min<std::uint64_t>(delta, 7);
+    if (!read(field)) return false;
+  }
 }
 
 }  // namespace
@@ -164,18 +199,37 @@ Bytes EncodeTopology(absl::Span<const EncodedSummary* const> summaries) {
 
 class TopologyReader::Impl {
  public:
-  explicit Impl(ByteView update) : reader_(update) {}
+  explicit Impl(ByteView update) : reader_(update), plain_(StartsWith(update, OwnDefinitions().peer)) {}
 
-  absl::StatusOr<std::optional<PeerSummary>> Next() {
+  absl::StatusOr<bool> Advance() {
     if (connections_pending_) RETURN_IF_ERROR(reader_.Skip<std::vector<ConnectionSummary>>());
     connections_pending_ = false;
     ASSIGN_OR_RETURN(const bool more, reader_.HasValue());
-    if (!more) return std::nullopt;
+    if (!more) return false;
     WirePeer peer;
-    RETURN_IF_ERROR(reader_.Read(peer));
+    const bool plain = plain_ && reader_.value_type() == kPeerTypeId;
+    summary_ = plain ? reader_.message() : ByteView();
+    if (plain && ReadPlain(reader_.value(), peer)) {
+      RETURN_IF_ERROR(reader_.Skip<WirePeer>());
+    } else {
+      peer = {};
+      RETURN_IF_ERROR(reader_.Read(peer));
+    }
+    ASSIGN_OR_RETURN(head_, HeadOf(peer));
     connections_pending_ = true;
-    ASSIGN_OR_RETURN(PeerSummary summary, SummaryOf(peer));
-    return summary;
+    // Behind the first peer stand the definitions that its connections need.
+    if (!std::exchange(definitions_seen_, true))
+      plain_ = plain_ && StartsWith(reader_.rest(), OwnDefinitions().connections);
+    return true;
+  }
+
+  const Head& head() const { return head_; }
+
+  absl::StatusOr<std::optional<PlainBytes>> Plain() {
+    CHECK(connections_pending_);
+    ASSIGN_OR_RETURN(const bool more, reader_.HasValue());
+    if (!more || !plain_ || summary_.empty() || reader_.value_type() != kConnectionsTypeId) return std::nullopt;
+    return PlainBytes{summary_, reader_.message()};
   }
 
   absl::StatusOr<std::vector<ConnectionSummary>> Connections() {
@@ -187,23 +241,43 @@ class TopologyReader::Impl {
   }
 
  private:
+  static bool StartsWith(ByteView bytes, ByteView start) {
+    return bytes.size() >= start.size() && bytes.first(start.size()) == start;
+  }
+
   GobReader reader_;
+  bool plain_;  // types are defined as we do
+  bool definitions_seen_ = false;
+  Head head_;
+  ByteView summary_;  // message of the peer; empty: not plain
   bool connections_pending_ = false;
 };
 
 TopologyReader::TopologyReader(ByteView update) : impl_(std::make_unique<Impl>(update)) {}
 TopologyReader::~TopologyReader() = default;
 
-absl::StatusOr<std::optional<PeerSummary>> TopologyReader::Next() {
-  absl::StatusOr<std::optional<PeerSummary>> peer = impl_->Next();
-  if (!peer.ok()) return Annotate(peer.status(), "topology");
-  return peer;
+const TopologyReader::Head& TopologyReader::head() const { return impl_->head(); }
+
+PeerSummary TopologyReader::Summary() const {
+  PeerSummary summary;
+  summary.name = head().name;
+  summary.nickname = std::string(head().nickname);
+  summary.uid = head().uid;
+  summary.version = head().version;
+  summary.short_id = head().short_id;
+  return summary;
 }
 
+absl::StatusOr<bool> TopologyReader::Advance() { return InTopology(impl_->Advance()); }
+absl::StatusOr<std::optional<TopologyReader::PlainBytes>> TopologyReader::Plain() { return InTopology(impl_->Plain()); }
 absl::StatusOr<std::vector<ConnectionSummary>> TopologyReader::Connections() {
-  absl::StatusOr<std::vector<ConnectionSummary>> connections = impl_->Connections();
-  if (!connections.ok()) return Annotate(connections.status(), "topology");
-  return connections;
+  return InTopology(impl_->Connections());
+}
+
+absl::StatusOr<std::optional<PeerSummary>> TopologyReader::Next() {
+  ASSIGN_OR_RETURN(const bool more, Advance());
+  if (!more) return std::nullopt;
+  return Summary();
 }
 
 }  // namespace weave

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/bytes.h"
 #include "base/peer_name.h"
@@ -55,7 +56,7 @@ EncodedSummary EncodeSummary(const PeerSummary& summary);
 Bytes EncodeTopology(absl::Span<const EncodedSummary* const> summaries);
 
 // Walks through an update from any implementation: any type ids, names and order of fields. Connection lists are
-// decoded only when asked for: most of what arrives is known already.
+// decoded only when asked for, and nothing is copied before: most of what arrives is known already.
 class TopologyReader {
  public:
   // `update` outlives the reader.
@@ -64,12 +65,35 @@ class TopologyReader {
   TopologyReader(const TopologyReader&) = delete;
   TopologyReader& operator=(const TopologyReader&) = delete;
 
-  // The next peer, `connections` left empty; none at the end of the update. Connections of the one before that nobody
-  // asked for are skipped. InvalidArgument for anything malformed; nothing may be called after that.
+  // Goes to the next peer. False: the update ends. Connections of the one before that nobody asked for are skipped.
+  // InvalidArgument for anything malformed, here and below; nothing may be called after that.
+  absl::StatusOr<bool> Advance();
+
+  // What the peer says of itself; the nickname is a view into the update.
+  struct Head {
+    PeerName name;
+    absl::string_view nickname;
+    PeerUid uid = 0;
+    std::uint64_t version = 0;
+    std::optional<ShortId> short_id;
+  };
+  const Head& head() const;
+  // The same as a summary, `connections` left empty.
+  PeerSummary Summary() const;
+
+  // The connections of the peer; once.
+  absl::StatusOr<std::vector<ConnectionSummary>> Connections();
+
+  // Advance and Summary; none at the end.
   absl::StatusOr<std::optional<PeerSummary>> Next();
 
-  // The connections of the peer that Next returned; once.
-  absl::StatusOr<std::vector<ConnectionSummary>> Connections();
+  // The bytes of the peer, as EncodedSummary has them: somebody may have decoded the same before. Before Connections.
+  // None where they depend on what else stands in the update.
+  struct PlainBytes {
+    ByteView summary;
+    ByteView connections;
+  };
+  absl::StatusOr<std::optional<PlainBytes>> Plain();
 
  private:
   class Impl;
