@@ -1,13 +1,15 @@
 // How the mesh grows: many routers in one process on the simulated TCP, ten links each. Virtual time, messages and
-// bytes are those of the protocol; real time is this program's.
+// bytes are those of the protocol; CPU time is this program's, for all peers together. Between two rows stands how the
+// figures grow: as which power of the number of peers.
 //
 //   mesh_scale_bench [PEERS...]      (100 300 1000 3000)
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -26,8 +28,6 @@
 
 namespace weave {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kDialsPerPeer = 5;  // ten links, each of two ends
 const Duration kGiveUp = absl::Minutes(20);
@@ -245,16 +245,18 @@ class World {
 
 struct Phase {
   double virtual_seconds = 0;
-  double real_seconds = 0;
+  double cpu_seconds = 0;
 };
+
+// This program's: one thread.
+double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 template <typename Run>
 Phase Measure(World& world, Run run) {
   const MonotonicTime virtual_start = world.time();
-  const auto real_start = Clock::now();
+  const double cpu_start = CpuSeconds();
   run();
-  return {absl::ToDoubleSeconds(world.time() - virtual_start),
-          std::chrono::duration<double>(Clock::now() - real_start).count()};
+  return {absl::ToDoubleSeconds(world.time() - virtual_start), CpuSeconds() - cpu_start};
 }
 
 double PeakMegabytes() {
@@ -263,31 +265,74 @@ double PeakMegabytes() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-bool Run(std::size_t count) {
+// What one size of network costs.
+struct Row {
+  double peers = 0;
+  Phase cold;
+  double cold_messages = 0;  // a peer
+  double cold_kilobytes = 0;
+  Phase churn;
+  double churn_kilobytes = 0;
+  double messages = 0;  // a peer a minute, at rest
+  double kilobytes = 0;
+  double cpu_seconds = 0;  // a virtual minute at rest, all peers
+  bool agreed = false;
+};
+
+Row Run(std::size_t count) {
   World world(count, /*seed=*/1);
-  bool agreed = true;
-  const Phase cold = Measure(world, [&] { agreed = world.RunUntilAgreed(); });
-  const Load cold_load = world.Sent();
-  const double per_peer = 1.0 / static_cast<double>(count);
-  std::printf("%6zu until they agreed: %.0f messages, %.0f KiB per peer\n", count,
-              static_cast<double>(cold_load.messages) * per_peer,
-              static_cast<double>(cold_load.bytes) / 1024 * per_peer);
-  const Phase churn = Measure(world, [&] {
-    world.Churn(std::max<std::size_t>(1, count / 100));
-    agreed = world.RunUntilAgreed() && agreed;
+  Row row;
+  row.peers = static_cast<double>(count);
+  const auto kilobytes = [&](const Load& before, const Load& after) {
+    return static_cast<double>(after.bytes - before.bytes) / 1024 / row.peers;
+  };
+  row.cold = Measure(world, [&] { row.agreed = world.RunUntilAgreed(); });
+  const Load cold = world.Sent();
+  row.cold_messages = static_cast<double>(cold.messages) / row.peers;
+  row.cold_kilobytes = kilobytes({}, cold);
+  Load churned;
+  row.churn = Measure(world, [&] {
+    world.Churn(std::max<std::size_t>(1, count / 10));
+    row.agreed = world.RunUntilAgreed() && row.agreed;
+    churned = world.Sent();
   });
+  row.churn_kilobytes = kilobytes(cold, churned);
   world.RunFor(absl::Seconds(30));
   const Load before = world.Sent();
-  const Phase steady = Measure(world, [&] { world.RunFor(absl::Minutes(2)); });
+  constexpr double kMinutes = 2;
+  const Phase rest = Measure(world, [&] { world.RunFor(absl::Minutes(kMinutes)); });
   const Load after = world.Sent();
-  const double peer_minutes = static_cast<double>(count) * steady.virtual_seconds / 60;
-  std::printf("%6zu %12.1f %9.1f %12.1f %9.1f %13.1f %13.1f %12.1f %9.0f%s\n", count, cold.virtual_seconds,
-              cold.real_seconds, churn.virtual_seconds, churn.real_seconds,
-              static_cast<double>(after.messages - before.messages) / peer_minutes,
-              static_cast<double>(after.bytes - before.bytes) / 1024 / peer_minutes,
-              steady.real_seconds / steady.virtual_seconds * 60, PeakMegabytes(), agreed ? "" : "  NOT AGREED");
+  row.messages = static_cast<double>(after.messages - before.messages) / row.peers / kMinutes;
+  row.kilobytes = kilobytes(before, after) / kMinutes;
+  row.cpu_seconds = rest.cpu_seconds / kMinutes;
+  return row;
+}
+
+void PrintTitle() {
+  std::printf("        | cold start                            | 10 %% restart                 | at rest\n");
+  std::printf(
+      "  peers | virtual s  CPU s  messages   KiB/peer | virtual s  CPU s   KiB/peer | messages  KiB /peer/min"
+      "  CPU s/min | peak MB\n");
+}
+
+void Print(const Row& row) {
+  std::printf("%7.0f | %9.1f %6.1f %9.0f %10.0f | %9.1f %6.1f %10.0f | %8.1f %14.1f %10.2f | %7.0f%s\n", row.peers,
+              row.cold.virtual_seconds, row.cold.cpu_seconds, row.cold_messages, row.cold_kilobytes,
+              row.churn.virtual_seconds, row.churn.cpu_seconds, row.churn_kilobytes, row.messages, row.kilobytes,
+              row.cpu_seconds, PeakMegabytes(), row.agreed ? "" : "  NOT AGREED");
   std::fflush(stdout);
-  return agreed;
+}
+
+// Each figure grows as the number of peers to the power of this.
+void PrintGrowth(const Row& from, const Row& to) {
+  const auto power = [&](double a, double b) { return std::log(b / a) / std::log(to.peers / from.peers); };
+  std::printf(
+      " ^ peers| %9.1f %6.1f %9.1f %10.1f | %9.1f %6.1f %10.1f | %8.1f %14.1f %10.1f |\n",
+      power(from.cold.virtual_seconds, to.cold.virtual_seconds), power(from.cold.cpu_seconds, to.cold.cpu_seconds),
+      power(from.cold_messages, to.cold_messages), power(from.cold_kilobytes, to.cold_kilobytes),
+      power(from.churn.virtual_seconds, to.churn.virtual_seconds), power(from.churn.cpu_seconds, to.churn.cpu_seconds),
+      power(from.churn_kilobytes, to.churn_kilobytes), power(from.messages, to.messages),
+      power(from.kilobytes, to.kilobytes), power(from.cpu_seconds, to.cpu_seconds));
 }
 
 }  // namespace
@@ -297,11 +342,13 @@ int main(int argc, char** argv) {
   std::vector<std::size_t> counts;
   for (int i = 1; i < argc; ++i) counts.push_back(static_cast<std::size_t>(std::max(2, std::atoi(argv[i]))));
   if (counts.empty()) counts = {100, 300, 1000, 3000};
-  std::printf("%6s %12s %9s %12s %9s %13s %13s %12s %9s\n", "peers", "cold start", "real", "churn 1 %", "real",
-              "messages", "KiB", "real s", "MB");
-  std::printf("%6s %12s %9s %12s %9s %13s %13s %12s %9s\n", "", "virtual s", "s", "virtual s", "s", "/peer/minute",
-              "/peer/minute", "/virtual min", "peak");
-  bool agreed = true;
-  for (const std::size_t count : counts) agreed = weave::Run(count) && agreed;
-  return agreed ? 0 : 1;
+  weave::PrintTitle();
+  std::vector<weave::Row> rows;
+  for (const std::size_t count : counts) {
+    rows.push_back(weave::Run(count));
+    weave::Print(rows.back());
+    if (rows.size() > 1 && rows.back().peers != rows[rows.size() - 2].peers)
+      weave::PrintGrowth(rows[rows.size() - 2], rows.back());
+  }
+  return std::all_of(rows.begin(), rows.end(), [](const weave::Row& row) { return row.agreed; }) ? 0 : 1;
 }

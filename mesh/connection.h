@@ -52,6 +52,12 @@ class Connection {
   bool established() const { return established_; }
   void SetEstablished() { established_ = true; }
 
+  // Both ends have the channel "topology inventory".
+  bool has_inventory() const { return config_.protocol.features.inventory && stream_.remote().inventory; }
+  // We have sent an offer there to which no answer came yet.
+  bool offered() const { return offered_; }
+  void SetOffered(bool offered) { offered_ = offered; }
+
   // ---- sending: at most one chunk is with the transport ----
 
   // The transport was given something.
@@ -75,6 +81,7 @@ class Connection {
   SendQueue queue_;
   bool added_ = false;
   bool established_ = false;
+  bool offered_ = false;
   bool transport_is_busy_ = false;
   const MonotonicTime opened_;
   MonotonicTime last_received_;

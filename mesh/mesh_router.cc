@@ -16,6 +16,20 @@ const Duration kOwnUpdateDelay = absl::Seconds(1);
 const Duration kGarbageDelay = absl::Seconds(1);
 const Duration kRoutePause = absl::Milliseconds(100);
 
+// News of a record go over every link, so all links together carry the square of the network's size when everybody has
+// news at once, as after a cold start. A large network gathers longer what comes soon after something else: fewer
+// messages, fewer versions of a record. What comes alone travels as fast as ever.
+constexpr std::size_t kLargeNetwork = 100;
+const Duration kRelayPause = absl::Milliseconds(100);
+const Duration kMaxRelayPause = absl::Milliseconds(300);
+const Duration kOwnUpdatePause = absl::Seconds(1);
+const Duration kMaxOwnUpdatePause = absl::Seconds(5);
+
+Duration PauseIn(std::size_t peer_count, Duration pause, Duration max) {
+  const auto times = static_cast<std::int64_t>(std::max<std::size_t>(peer_count / kLargeNetwork, 1));
+  return std::min(pause * times, max);
+}
+
 // Accepted connections that have not introduced themselves: whoever opens more has to wait for the others' time-outs.
 constexpr std::size_t kMaxStrangers = 512;
 
@@ -103,6 +117,7 @@ void MeshRouter::Open(Now now, ConnectionId id, const SocketAddress& local, cons
   protocol.features.trusted = std::any_of(config_.trusted_subnets.begin(), config_.trusted_subnets.end(),
                                           [&](const Cidr& subnet) { return subnet.Contains(remote.ip); });
   protocol.features.overlays = overlay_.Names();
+  protocol.features.inventory = config_.inventory;
 
   Live& live = connections_[id];
   CHECK(live.connection == nullptr) << id;
@@ -250,7 +265,7 @@ MeshRouter::Refusal MeshRouter::Add(Now now, Connection& connection, bool restar
   if (config_.connection_limit != 0 && neighbours_.size() >= config_.connection_limit)
     return {absl::ResourceExhaustedError(absl::StrCat("Connection limit reached (", config_.connection_limit, ")"))};
 
-  const bool reachable = routes_.NextHop(Links::kEstablished, remote.name).has_value();
+  const bool reachable = routes().NextHop(Links::kEstablished, remote.name).has_value();
   connection.SetAdded(now);
   neighbours_[remote.name] = &connection;
   Schedule(connection.id(), connections_[connection.id()]);
@@ -350,10 +365,12 @@ void MeshRouter::OnTimer(Now now, MeshOutput& out) {
   CheckConnections(now, out);
   if (own_update_at_.has_value() && *own_update_at_ <= now.monotonic) {
     own_update_at_.reset();
+    own_updated_at_ = now.monotonic;
     own_update_.insert(config_.name);
-    relays_[config_.name].merge(own_update_);
+    const std::vector<PeerName> names(own_update_.begin(), own_update_.end());
+    relays_[config_.name].Merge(topology_.SetOf(names));
     own_update_.clear();
-    BringForward(routes_at_, now.monotonic);
+    BringForward(relay_at_, now.monotonic);
   }
   if (garbage_at_.has_value() && *garbage_at_ <= now.monotonic) {
     garbage_at_.reset();
@@ -372,7 +389,7 @@ std::optional<MonotonicTime> MeshRouter::NextDeadline() const {
   if (stopped_) return std::nullopt;
   std::optional<MonotonicTime> connections;
   if (!deadlines_.empty()) connections = deadlines_.begin()->first;
-  return Earliest({gossip_at_, routes_at_, own_update_at_, garbage_at_, maker_.NextDeadline(), connections});
+  return Earliest({gossip_at_, routes_at_, relay_at_, own_update_at_, garbage_at_, maker_.NextDeadline(), connections});
 }
 
 void MeshRouter::CheckConnections(Now now, MeshOutput& out) {
@@ -410,14 +427,24 @@ void MeshRouter::Apply(Now now, const TopologyChange& change, MeshOutput& out) {
 
 void MeshRouter::ScheduleGarbageCollection(Now now) { BringForward(garbage_at_, now.monotonic + kGarbageDelay); }
 
-void MeshRouter::ScheduleOwnUpdate(Now now) { BringForward(own_update_at_, now.monotonic + kOwnUpdateDelay); }
+void MeshRouter::ScheduleOwnUpdate(Now now) {
+  MonotonicTime at = now.monotonic + kOwnUpdateDelay;
+  if (own_updated_at_.has_value())
+    at = std::max(at, *own_updated_at_ + PauseIn(topology_.peer_count(), kOwnUpdatePause, kMaxOwnUpdatePause));
+  BringForward(own_update_at_, at);
+}
+
+void MeshRouter::ScheduleRelay(Now now) {
+  MonotonicTime at = now.monotonic;
+  if (relayed_at_.has_value())
+    at = std::max(at, *relayed_at_ + PauseIn(topology_.peer_count(), kRelayPause, kMaxRelayPause));
+  BringForward(relay_at_, at);
+}
 
 void MeshRouter::Finish(Now now, MeshOutput& out) {
   if (stopped_) return;
-  if (routes_at_.has_value() && *routes_at_ <= now.monotonic) {
-    UpdateRoutes(now);
-    RelayTopology();
-  }
+  if (routes_at_.has_value() && *routes_at_ <= now.monotonic) UpdateRoutes(now);
+  if (relay_at_.has_value() && *relay_at_ <= now.monotonic) RelayTopology(now);
   DialTargets(now, out);
   Pump(now, out);
 }
@@ -426,7 +453,12 @@ void MeshRouter::UpdateRoutes(Now now) {
   routes_at_.reset();
   routes_done_at_ = now.monotonic;
   ++route_generation_;
-  routes_.Update(topology_.View());
+  routes_are_stale_ = true;
+}
+
+const RouteTable& MeshRouter::routes() const {
+  if (std::exchange(routes_are_stale_, false)) routes_.Update(topology_.View());
+  return routes_;
 }
 
 void MeshRouter::DialTargets(Now now, MeshOutput& out) {

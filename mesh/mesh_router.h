@@ -22,9 +22,11 @@
 #include "base/time.h"
 #include "mesh/connection.h"
 #include "mesh/connection_maker.h"
+#include "mesh/inventory_gossip.h"
 #include "mesh/mesh_output.h"
 #include "mesh/mesh_status.h"
 #include "mesh/overlay.h"
+#include "mesh/peer_set.h"
 #include "mesh/routes.h"
 #include "mesh/surrogate_gossiper.h"
 #include "mesh/topology.h"
@@ -43,6 +45,7 @@ struct MeshConfig {
   std::vector<Cidr> trusted_subnets;    // see spec/mesh.md section 3.5
   std::size_t connection_limit = 200;   // 0: none
   bool discovery = true;
+  bool inventory = true;           // compare topologies with neighbours that can; false: as a 2.8 peer does
   PeerRecordPool* pool = nullptr;  // outlives the router; shared by many in one process, as in a simulation
 };
 
@@ -102,7 +105,8 @@ class MeshRouter {
 
   // ---- reading ----
   const Topology& topology() const { return topology_; }
-  const RouteTable& routes() const { return routes_; }
+  // Looked up in the topology when first asked for after a change that is due.
+  const RouteTable& routes() const;
   const MeshStats& stats() const { return stats_; }
   // The connection to a neighbour; none when there is none.
   std::optional<ConnectionId> ConnectionTo(PeerName peer) const;
@@ -151,6 +155,7 @@ class MeshRouter {
   absl::Status HandleMessage(Now now, Connection& connection, ByteView message, MeshOutput& out);
   absl::Status HandleGossip(Now now, Connection& connection, ByteView message, MeshOutput& out);
   absl::Status HandleTopology(Now now, Connection& connection, ByteView payload, MeshOutput& out);
+  absl::Status HandleInventory(Connection& connection, ByteView payload);
   void RelayUnicast(const Connection& connection, PeerName destination, ByteView message);
   Gossiper* FindChannel(absl::string_view name);
   void Ignore(const Connection& connection, absl::string_view why);
@@ -159,7 +164,12 @@ class MeshRouter {
   void ScheduleOwnUpdate(Now now);
   void ScheduleGarbageCollection(Now now);
   void UpdateRoutes(Now now);
-  void RelayTopology();
+  void ScheduleRelay(Now now);
+  void RelayTopology(Now now);
+  std::vector<PeerName> GossipTargets(PeerName except);
+  void TellTopology(Connection& connection, std::optional<PeerSet> peers);
+  void TellInventory(Connection& connection, InventoryGossip gossip);
+  void Offer(Connection& connection);
   void SendEverything(Now now, Connection& connection);
   void SendToNeighbours(absl::string_view channel, PeerName except, const GossipData& data);
   void SendToBroadcastRoute(absl::string_view channel, PeerName source, const GossipData& data);
@@ -183,7 +193,8 @@ class MeshRouter {
 
   const PeerUid uid_;
   Topology topology_;
-  RouteTable routes_;
+  mutable RouteTable routes_;
+  mutable bool routes_are_stale_ = false;
   ConnectionMaker maker_;
   absl::btree_map<std::string, Channel> channels_;
 
@@ -201,11 +212,14 @@ class MeshRouter {
   std::optional<MonotonicTime> routes_at_;       // the routes are to be recomputed
   std::optional<MonotonicTime> routes_done_at_;  // last time
   std::uint64_t route_generation_ = 0;
-  std::optional<MonotonicTime> own_update_at_;  // our own record is to be told
+  std::optional<MonotonicTime> relay_at_;        // `relays_` are to be sent
+  std::optional<MonotonicTime> relayed_at_;      // last time
+  std::optional<MonotonicTime> own_update_at_;   // our own record is to be told
+  std::optional<MonotonicTime> own_updated_at_;  // last time
   std::optional<MonotonicTime> garbage_at_;
   std::optional<MonotonicTime> gossip_at_;
-  absl::btree_set<PeerName> own_update_;                         // told with it
-  absl::btree_map<PeerName, absl::btree_set<PeerName>> relays_;  // improved records, by who told us
+  absl::btree_set<PeerName> own_update_;       // told with it
+  absl::btree_map<PeerName, PeerSet> relays_;  // improved records, by who told us
 
   MeshStats stats_;
   bool stopped_ = false;

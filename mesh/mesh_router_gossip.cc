@@ -12,6 +12,10 @@ namespace weave {
 namespace {
 
 constexpr absl::string_view kTopologyChannel = "topology";
+constexpr absl::string_view kInventoryChannel = "topology inventory";
+
+// Peers in a network in which news travel before records.
+constexpr std::size_t kAnnounceFrom = 50;
 
 // Channels without a consumer that we stand in for. Peers of one network have the same few.
 constexpr std::size_t kMaxSurrogates = 64;
@@ -54,6 +58,8 @@ absl::Status MeshRouter::HandleGossip(Now now, Connection& connection, ByteView 
     if (tag != MessageTag::kGossipUnicast) return HandleTopology(now, connection, gossip.payload, out);
     if (gossip.destination == config_.name) return absl::InvalidArgumentError("topology gossip to one peer");
   }
+  if (gossip.channel == kInventoryChannel && tag == MessageTag::kGossip && connection.has_inventory())
+    return HandleInventory(connection, gossip.payload);
   if (tag == MessageTag::kGossipUnicast && gossip.destination != config_.name) {
     RelayUnicast(connection, gossip.destination, message);
     return absl::OkStatus();
@@ -76,18 +82,44 @@ absl::Status MeshRouter::HandleGossip(Now now, Connection& connection, ByteView 
 }
 
 absl::Status MeshRouter::HandleTopology(Now now, Connection& connection, ByteView payload, MeshOutput& out) {
-  ASSIGN_OR_RETURN(const TopologyChange change, topology_.Apply(payload));
+  ASSIGN_OR_RETURN(const TopologyChange change, topology_.Apply(payload, connection.stream().remote().name));
   Apply(now, change, out);
   ScheduleGarbageCollection(now);
   if (change.improved.empty()) return absl::OkStatus();
-  relays_[connection.stream().remote().name].insert(change.improved.begin(), change.improved.end());
-  // An improvement that moves no route is passed on all the same.
-  if (!routes_at_.has_value()) routes_at_ = now.monotonic;
+  relays_[connection.stream().remote().name].Merge(change.improved_set);
+  ScheduleRelay(now);
+  return absl::OkStatus();
+}
+
+// docs/mesh.md, "Comparing instead of telling".
+absl::Status MeshRouter::HandleInventory(Connection& connection, ByteView payload) {
+  using Kind = TopologyInventory::Kind;
+  ASSIGN_OR_RETURN(const TopologyInventory inventory, DecodeInventory(payload));
+  const PeerName neighbour = connection.stream().remote().name;
+  if (inventory.kind == Kind::kDigest) {
+    if (inventory.digest != topology_.digest()) Offer(connection);
+    return absl::OkStatus();
+  }
+  if (inventory.kind == Kind::kNews) {
+    const std::vector<PeerName> missing = topology_.Missing(neighbour, inventory.offered);
+    if (!missing.empty()) TellInventory(connection, InventoryGossip::Want(topology_, missing));
+    return absl::OkStatus();
+  }
+  const bool answered = connection.offered();
+  connection.SetOffered(false);
+  if (inventory.kind == Kind::kWant) {
+    TellTopology(connection, topology_.Want(neighbour, inventory.wanted));
+    return absl::OkStatus();
+  }
+  Topology::Comparison comparison = topology_.CompareWith(neighbour, inventory.offered);
+  TellTopology(connection, std::move(comparison.ours));
+  // Whoever has our offer knows without being asked.
+  if (!answered) TellInventory(connection, InventoryGossip::Want(topology_, comparison.theirs));
   return absl::OkStatus();
 }
 
 void MeshRouter::RelayUnicast(const Connection& connection, PeerName destination, ByteView message) {
-  const std::optional<PeerName> via = routes_.NextHop(Links::kAll, destination);
+  const std::optional<PeerName> via = routes().NextHop(Links::kAll, destination);
   const auto neighbour = via.has_value() ? neighbours_.find(*via) : neighbours_.end();
   // Back to where it came from: the two of us see different networks just now, and it would go round.
   const bool circle = neighbour != neighbours_.end() && neighbour->second == &connection;
@@ -122,7 +154,7 @@ Gossiper* MeshRouter::FindChannel(absl::string_view name) {
 absl::Status MeshRouter::Unicast(Now now, absl::string_view channel, PeerName destination, ByteView payload,
                                  MeshOutput& out) {
   if (routes_at_.has_value()) UpdateRoutes(now);
-  const std::optional<PeerName> via = routes_.NextHop(Links::kAll, destination);
+  const std::optional<PeerName> via = routes().NextHop(Links::kAll, destination);
   const auto neighbour = via.has_value() ? neighbours_.find(*via) : neighbours_.end();
   if (neighbour == neighbours_.end())
     return absl::NotFoundError(absl::StrCat("no way to peer ", destination.ToString()));
@@ -152,7 +184,7 @@ void MeshRouter::Gossip(Now now, absl::string_view channel, const GossipData& da
 // ---- how gossip goes on ----
 
 void MeshRouter::SendToNeighbours(absl::string_view channel, PeerName except, const GossipData& data) {
-  for (const PeerName peer : routes_.RandomNeighbours(except, random_)) {
+  for (const PeerName peer : GossipTargets(except)) {
     const auto neighbour = neighbours_.find(peer);
     if (neighbour == neighbours_.end()) continue;
     neighbour->second->queue().Gossip(channel, data.Clone());
@@ -161,7 +193,7 @@ void MeshRouter::SendToNeighbours(absl::string_view channel, PeerName except, co
 }
 
 void MeshRouter::SendToBroadcastRoute(absl::string_view channel, PeerName source, const GossipData& data) {
-  for (const PeerName peer : routes_.Broadcast(Links::kAll, source)) {
+  for (const PeerName peer : routes().Broadcast(Links::kAll, source)) {
     const auto neighbour = neighbours_.find(peer);
     if (neighbour == neighbours_.end()) continue;
     neighbour->second->queue().Broadcast(channel, source, data.Clone());
@@ -169,14 +201,61 @@ void MeshRouter::SendToBroadcastRoute(absl::string_view channel, PeerName source
   }
 }
 
-void MeshRouter::RelayTopology() {
-  for (auto& [sender, names] : relays_)
-    SendToNeighbours(kTopologyChannel, sender, TopologyGossip(topology_, std::move(names)));
+// Of everyone, or of `peers`.
+void MeshRouter::TellTopology(Connection& connection, std::optional<PeerSet> peers) {
+  const PeerName neighbour = connection.stream().remote().name;
+  connection.queue().Gossip(
+      kTopologyChannel, peers.has_value() ? std::make_unique<TopologyGossip>(topology_, neighbour, *std::move(peers))
+                                          : std::make_unique<TopologyGossip>(topology_, neighbour));
+  owing_.insert(connection.id());
+}
+
+void MeshRouter::TellInventory(Connection& connection, InventoryGossip gossip) {
+  connection.queue().Gossip(kInventoryChannel, std::make_unique<InventoryGossip>(std::move(gossip)));
+  owing_.insert(connection.id());
+}
+
+void MeshRouter::Offer(Connection& connection) {
+  connection.SetOffered(true);
+  TellInventory(connection, InventoryGossip::Offer(topology_));
+}
+
+// Where as many neighbours are to be told as there are, the routes need not be looked at.
+std::vector<PeerName> MeshRouter::GossipTargets(PeerName except) {
+  const std::vector<ConnectionSummary>& connections = topology_.Find(config_.name)->connections;
+  if (connections.size() > RouteTable::GossipFanOut(topology_.peer_count()))
+    return routes().RandomNeighbours(except, random_);
+  std::vector<PeerName> everybody;
+  everybody.reserve(connections.size());
+  for (const ConnectionSummary& connection : connections)
+    if (connection.peer != except) everybody.push_back(connection.peer);
+  return everybody;
+}
+
+void MeshRouter::RelayTopology(Now now) {
+  relay_at_.reset();
+  relayed_at_ = now.monotonic;
+  if (routes_at_.has_value()) UpdateRoutes(now);
+  // In a large network most neighbours hear the same from others: a record is many times as large as the news of it.
+  const bool announce = topology_.peer_count() > kAnnounceFrom;
+  for (const auto& [sender, peers] : relays_) {
+    for (const PeerName peer : GossipTargets(sender)) {
+      const auto neighbour = neighbours_.find(peer);
+      if (neighbour == neighbours_.end()) continue;
+      if (announce && neighbour->second->has_inventory())
+        TellInventory(*neighbour->second, InventoryGossip::News(topology_, peer, peers));
+      else
+        TellTopology(*neighbour->second, peers);
+    }
+  }
   relays_.clear();
 }
 
 void MeshRouter::SendEverything(Now now, Connection& connection) {
-  connection.queue().Gossip(kTopologyChannel, std::make_unique<TopologyGossip>(topology_));
+  if (connection.has_inventory())
+    Offer(connection);
+  else
+    TellTopology(connection, std::nullopt);
   for (const auto& [name, channel] : channels_) {
     if (channel.gossiper == nullptr) continue;
     if (std::unique_ptr<GossipData> state = channel.gossiper->FullState(now); state != nullptr)
@@ -187,7 +266,14 @@ void MeshRouter::SendEverything(Now now, Connection& connection) {
 
 void MeshRouter::SendPeriodicGossip(Now now) {
   if (routes_at_.has_value()) UpdateRoutes(now);
-  SendToNeighbours(kTopologyChannel, config_.name, TopologyGossip(topology_));
+  for (const PeerName peer : GossipTargets(config_.name)) {
+    const auto neighbour = neighbours_.find(peer);
+    if (neighbour == neighbours_.end()) continue;
+    if (neighbour->second->has_inventory())
+      TellInventory(*neighbour->second, InventoryGossip::Digest(topology_));
+    else
+      TellTopology(*neighbour->second, std::nullopt);
+  }
   for (const auto& [name, channel] : channels_) {
     if (channel.gossiper == nullptr) continue;
     if (const std::unique_ptr<GossipData> state = channel.gossiper->FullState(now); state != nullptr)

@@ -25,7 +25,7 @@ MeshStatus MeshRouter::Status(Now now) const {
   status.port = config_.port;
   status.trusted_subnets = config_.trusted_subnets;
   status.targets = DirectPeers();
-  for (const RouteTable::UnicastRoute& route : routes_.UnicastRoutes(Links::kEstablished))
+  for (const RouteTable::UnicastRoute& route : routes().UnicastRoutes(Links::kEstablished))
     status.unicast_routes.push_back({route.destination, route.via});
   FillPeers(status);
   FillConnections(now, status);
@@ -36,7 +36,7 @@ MeshStatus MeshRouter::Status(Now now) const {
 
 void MeshRouter::FillPeers(MeshStatus& status) const {
   for (const PeerSummary* peer : topology_.Peers()) {
-    status.broadcast_routes.push_back({peer->name, routes_.Broadcast(Links::kEstablished, peer->name)});
+    status.broadcast_routes.push_back({peer->name, routes().Broadcast(Links::kEstablished, peer->name)});
     MeshStatus::Peer entry;
     entry.name = peer->name;
     entry.nickname = peer->nickname;

@@ -7,12 +7,11 @@
 #include "base/check.h"
 
 namespace weave {
-namespace {
 
-// 2 * log2(n), rounded down: the logarithm of the square. `n` is a count of peers, so the square fits.
-std::size_t TwiceLog2(std::uint64_t n) { return static_cast<std::size_t>(std::bit_width(n * n)) - 1; }
-
-}  // namespace
+// The logarithm of the square; of a count of peers the square fits.
+std::size_t RouteTable::GossipFanOut(std::uint64_t peer_count) {
+  return static_cast<std::size_t>(std::bit_width(peer_count * peer_count)) - 1;
+}
 
 RouteTable::RouteTable(PeerName self, std::shared_ptr<const TopologyView> view) : self_name_(self) {
   Update(std::move(view));
@@ -72,7 +71,7 @@ std::vector<PeerName> RouteTable::RandomNeighbours(PeerName except, Random& rand
     candidates.push_back(neighbour);
     total += neighbour.reaches;
   }
-  const std::size_t count = std::min(TwiceLog2(table.reachable_count), candidates.size());
+  const std::size_t count = std::min(GossipFanOut(table.reachable_count), candidates.size());
   std::vector<PeerName> chosen;
   chosen.reserve(count);
   while (chosen.size() < count) {

@@ -46,6 +46,9 @@ class RouteTable {
   // its messages cannot come to us by its own record (spec/mesh.md section 7.2, trap). Valid until the next Update.
   const std::vector<PeerName>& Broadcast(Links links, PeerName source) const;
 
+  // How many neighbours hear of one round of gossip (section 7.3): 2 * log2(n), rounded down. `peer_count`: at least 1.
+  static std::size_t GossipFanOut(std::uint64_t peer_count);
+
   // Neighbours for one round of gossip, `except` left out: about twice the logarithm of the network's size, at random,
   // those through which more peers are reached with greater probability (section 7.3). In order of names.
   std::vector<PeerName> RandomNeighbours(PeerName except, Random& random) const;

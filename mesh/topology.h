@@ -10,23 +10,26 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
-#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/bytes.h"
 #include "base/peer_name.h"
 #include "base/random.h"
+#include "mesh/peer_directory.h"
 #include "mesh/peer_record.h"
+#include "mesh/peer_set.h"
 #include "mesh/short_ids.h"
 #include "mesh/topology_view.h"
 #include "wire/topology.h"
+#include "wire/topology_inventory.h"
 
 namespace weave {
 
 // What changed by one call, for whoever acts on it. Calls add to it.
 struct TopologyChange {
   std::vector<PeerName> improved;  // records that were new to us: what an epidemic passes on; in order, each once
+  PeerSet improved_set;            // the same
   bool self_changed = false;       // our own record has a new version: it must be gossiped
   bool short_ids_changed = false;  // an id that was in use means another peer, or none: datapath flows are stale
   bool topology_changed = false;   // peers or what they say of their connections: routes and targets are stale
@@ -70,8 +73,8 @@ class Topology {
 
   // A received update (spec/mesh.md section 6.3). InvalidArgument when it cannot be decoded; nothing changed then.
   // Connections in records that are outdated are not looked at. Memory stays proportional to the update, and what does
-  // not connect to us goes with the next garbage collection.
-  absl::StatusOr<TopologyChange> Apply(ByteView update);
+  // not connect to us goes with the next garbage collection. `from`: the neighbour that sent it.
+  absl::StatusOr<TopologyChange> Apply(ByteView update, PeerName from = {});
 
   // Drops peers that no connection records lead to from us, and that nobody references.
   void CollectGarbage(TopologyChange& change);
@@ -83,16 +86,46 @@ class Topology {
   // Null when unknown. Valid until the next change.
   const PeerSummary* Find(PeerName name) const;
   bool Knows(PeerName name) const { return Find(name) != nullptr; }
-  std::size_t peer_count() const { return peers_.size(); }  // placeholders and ourselves included
+  std::size_t peer_count() const { return slots_.size(); }  // placeholders and ourselves included
   // In order of names.
   std::vector<const PeerSummary*> Peers() const;
   std::vector<PeerName> Names() const;
   std::optional<PeerName> OwnerOf(ShortId short_id) const { return short_ids_.OwnerOf(short_id); }
 
-  // The current records of those `names` that are known, encoded as an update.
-  Bytes Encode(const absl::btree_set<PeerName>& names) const;
-  // Everyone's.
+  // Those of `names` that are known.
+  PeerSet SetOf(absl::Span<const PeerName> names) const;
+
+  // ---- telling ----
+
+  // Current records, in order of names, encoded as an update: those of `peers`, or everyone's.
+  Bytes Encode(const PeerSet& peers) const;
   Bytes EncodeAll() const;
+
+  // The same for a neighbour that will receive it unless the connection ends. Of `peers` those are left out that it has
+  // sent us or got from us as they are: a connection loses nothing. What it has dropped since as garbage it gets with
+  // everyone's.
+  Bytes EncodeFor(PeerName neighbour, const PeerSet& peers);
+  Bytes EncodeAllFor(PeerName neighbour);
+
+  // ---- comparing with a neighbour that can (wire/topology_inventory.h) ----
+
+  // The sum of the fingerprints of all records.
+  std::uint64_t digest() const { return digest_; }
+  std::vector<InventoryEntry> Inventory() const;
+  // Of those of `peers` that `neighbour` is not known to have.
+  std::vector<InventoryEntry> InventoryFor(PeerName neighbour, PeerSet peers) const;
+
+  // What one end of a connection has better than the other.
+  struct Comparison {
+    PeerSet ours;                  // records that the neighbour lacks, or has older ones of
+    std::vector<PeerName> theirs;  // the other way round
+  };
+  // `neighbour` has `offered` and nothing else.
+  Comparison CompareWith(PeerName neighbour, absl::Span<const InventoryEntry> offered);
+  // `neighbour` has `news` among others. What is better there.
+  std::vector<PeerName> Missing(PeerName neighbour, absl::Span<const InventoryEntry> news);
+  // `neighbour` lacks those of `names` that we know, whatever it had: EncodeFor tells it again.
+  PeerSet Want(PeerName neighbour, absl::Span<const PeerName> names);
 
   // ---- as a graph ----
 
@@ -115,24 +148,46 @@ class Topology {
 
  private:
   struct Peer {
-    PeerRecordPtr record;
+    PeerRecordPtr record;     // null: the slot is free
+    RecordRank rank;          // the record's, to be compared without looking there
+    std::uint64_t stamp = 0;  // the record's: another one for each there ever was
     std::uint32_t references = 0;
+    bool resolved = false;  // all that the record names are known
   };
 
-  const PeerSummary& Self() const;
-  void Store(PeerSummary summary, TopologyChange& change);
+  // A record of an update that takes the place of ours, and then the one that was ours.
+  struct Better {
+    PeerRecordPtr record;
+    std::optional<PeerSlot> slot;  // none: the peer is new
+  };
+
+  static RecordRank RankOf(const PeerSummary& summary);
+  const PeerSummary& Self() const { return peers_[self_slot_].record->summary(); }
+  PeerRecordPtr MakeRecord(PeerSummary summary) const;
+  absl::StatusOr<PeerRecordPtr> ReadRecord(TopologyReader& reader) const;
+  PeerSlot TakeSlot();
+  void Store(PeerSlot slot, PeerRecordPtr& record, TopologyChange& change);
   void StoreSelf(PeerSummary summary, TopologyChange& change);
-  void StorePlaceholders(PeerName named_by, TopologyChange& change);
+  void CollectStrangers(PeerSlot slot, const PeerRecord* before, std::vector<PeerName>& strangers);
+  void StorePlaceholders(std::vector<PeerName>& strangers, TopologyChange& change);
+  void Drop(const PeerDirectory::Entry& peer, TopologyChange& change);
   void Outdo(std::uint64_t version, TopologyChange& change);
   void KeepOwnShortId(TopologyChange& change);
   absl::Status CheckRecord(const PeerSummary& summary) const;
+  absl::Status CheckDigest() const;
   absl::Status CheckView() const;
 
   const PeerName self_;
   Random random_;
   PeerRecordPool* const pool_;
-  absl::btree_map<PeerName, Peer> peers_;  // always with us
+  PeerDirectory slots_;      // always with us
+  std::vector<Peer> peers_;  // by slot
+  std::vector<PeerSlot> free_slots_;
+  std::uint64_t last_stamp_ = 0;
+  PeerSlot self_slot_ = 0;
+  absl::btree_map<PeerName, PeerSet> held_;  // by neighbour: whose records it has as we have them
   ShortIdTable short_ids_;
+  std::uint64_t digest_ = 0;
   std::uint64_t generation_ = 0;
   TopologyWalk walk_;
 

@@ -4,16 +4,16 @@ namespace weave {
 
 void TopologyGossip::Merge(const GossipData& other) {
   const TopologyGossip& more = static_cast<const TopologyGossip&>(other);
-  if (!names_.has_value()) return;
-  if (more.names_.has_value())
-    names_->insert(more.names_->begin(), more.names_->end());
+  if (!peers_.has_value()) return;
+  if (more.peers_.has_value())
+    peers_->Merge(*more.peers_);
   else
-    names_.reset();
+    peers_.reset();
 }
 
 std::vector<Bytes> TopologyGossip::Encode() const {
   std::vector<Bytes> payloads;
-  Bytes update = names_.has_value() ? topology_.Encode(*names_) : topology_.EncodeAll();
+  Bytes update = peers_.has_value() ? topology_.EncodeFor(neighbour_, *peers_) : topology_.EncodeAllFor(neighbour_);
   if (!update.empty()) payloads.push_back(std::move(update));
   return payloads;
 }

@@ -11,10 +11,13 @@ constexpr std::size_t kSpareLinks = 64;  // what a few new connections need
 
 }  // namespace
 
-TopologyView::TopologyView(std::vector<PeerRecordPtr> records, const TopologyView& previous)
-    : records_(std::move(records)) {
-  names_.reserve(records_.size());
-  for (const PeerRecordPtr& record : records_) names_.push_back(record->summary().name);
+TopologyView::TopologyView(absl::Span<const Entry> entries, const TopologyView& previous) {
+  names_.reserve(entries.size());
+  stamps_.reserve(entries.size());
+  for (const Entry& entry : entries) {
+    names_.push_back(entry.record->summary().name);
+    stamps_.push_back(entry.stamp);
+  }
 
   // Where each peer stands in `previous`, and where each peer of `previous` stands now.
   std::vector<PeerIndex> stood_at(size(), kNoPeer);
@@ -37,8 +40,9 @@ TopologyView::TopologyView(std::vector<PeerRecordPtr> records, const TopologyVie
   links_.reserve(previous.links_.size() + kSpareLinks);
   for (PeerIndex i = 0; i < size(); ++i) {
     const PeerIndex before = stood_at[i];
-    if (before == kNoPeer || previous.records_[before] != records_[i] || !previous.Resolved(before)) {
-      ResolveLinks(records_[i]->summary());
+    const PeerSummary& summary = entries[i].record->summary();
+    if (before == kNoPeer || previous.stamps_[before] != stamps_[i] || !previous.Resolved(before, summary)) {
+      ResolveLinks(summary);
     } else {
       fresh[i] = 0;
       const absl::Span<const Link> links = previous.LinksOf(before);
@@ -58,8 +62,8 @@ std::optional<PeerIndex> TopologyView::IndexOf(PeerName name) const {
   return static_cast<PeerIndex>(it - names_.begin());
 }
 
-bool TopologyView::Resolved(PeerIndex index) const {
-  return unresolved_count_ == 0 || LinksOf(index).size() == records_[index]->summary().connections.size();
+bool TopologyView::Resolved(PeerIndex index, const PeerSummary& summary) const {
+  return unresolved_count_ == 0 || LinksOf(index).size() == summary.connections.size();
 }
 
 void TopologyView::CopyLinks(absl::Span<const Link> links, absl::Span<const PeerIndex> stands_at) {

@@ -32,11 +32,16 @@ class TopologyView {
     bool symmetric = false;    // established, and so says the record of the other end
   };
 
+  struct Entry {
+    const PeerRecord* record = nullptr;  // for the construction only
+    std::uint64_t stamp = 0;             // another one for each record there ever was
+  };
+
   // Of nobody.
   TopologyView() = default;
-  // `records` in order of names. What did not change since `previous` is taken from there instead of being looked up
+  // `entries` in order of names. What did not change since `previous` is taken from there instead of being looked up
   // again: the cost is a copy plus some work per record that differs.
-  TopologyView(std::vector<PeerRecordPtr> records, const TopologyView& previous);
+  TopologyView(absl::Span<const Entry> entries, const TopologyView& previous);
   TopologyView(const TopologyView&) = delete;
   TopologyView& operator=(const TopologyView&) = delete;
 
@@ -50,13 +55,13 @@ class TopologyView {
   }
 
  private:
-  bool Resolved(PeerIndex index) const;  // there is a link for each connection of the record
+  bool Resolved(PeerIndex index, const PeerSummary& summary) const;  // there is a link for each of its connections
   void CopyLinks(absl::Span<const Link> links, absl::Span<const PeerIndex> stands_at);
   void ResolveLinks(const PeerSummary& summary);
   void MarkSymmetric(absl::Span<const std::uint8_t> fresh);  // `fresh`: by index, links were looked up
   bool SaysEstablished(PeerIndex from, PeerIndex to) const;
 
-  std::vector<PeerRecordPtr> records_;  // kept so that an equal pointer means an equal record
+  std::vector<std::uint64_t> stamps_;
   std::vector<PeerName> names_;
   std::vector<std::uint32_t> first_link_;  // by index, and one more: where the links of a peer start
   std::vector<Link> links_;

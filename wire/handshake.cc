@@ -96,6 +96,9 @@ absl::StatusOr<Features> FromMap(const FeatureMap& map, int version) {
   if (const auto trusted = Optional(map, "Trusted")) {
     ASSIGN_OR_RETURN(features.trusted, ParseBool("Trusted", *trusted));
   }
+  if (const auto inventory = Optional(map, "TopologyInventory")) {
+    ASSIGN_OR_RETURN(features.inventory, ParseBool("TopologyInventory", *inventory));
+  }
   if (const auto overlays = Optional(map, "Overlays")) features.overlays = std::string(*overlays);
   return features;
 }
@@ -143,6 +146,7 @@ Bytes EncodeFeatures(const Features& features, int version) {
     if (features.short_id.has_value()) map["ShortID"] = short_id;
     map["Trusted"] = features.trusted ? "true" : "false";
     if (features.overlays.has_value()) map["Overlays"] = *features.overlays;
+    if (features.inventory) map["TopologyInventory"] = "true";
   }
   GobWriter writer;
   writer.Write(map);

@@ -35,9 +35,10 @@ struct Features {
   std::string nickname;
   PeerUid uid = 0;                      // never 0 on the wire
   std::uint64_t connection_id = 0;      // ConnID
-  std::optional<ShortId> short_id;      // version 2 only, like the next two
+  std::optional<ShortId> short_id;      // version 2 only, like the next three
   bool trusted = false;                 // the sender trusts the receiver's address
   std::optional<std::string> overlays;  // names in order of preference, separated by blanks
+  bool inventory = false;               // the sender has the channel "topology inventory"; 2.8 ignores the key
   std::optional<PublicKey> public_key;  // version 1 only
 
   friend bool operator==(const Features&, const Features&) = default;

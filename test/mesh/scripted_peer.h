@@ -20,6 +20,7 @@ class ScriptedPeer {
     PeerName name = PeerName(0xbad);
     std::optional<std::string> password = std::nullopt;
     bool introduces_itself = true;  // false: connects and says nothing
+    bool inventory = false;         // announces the channel "topology inventory"
   };
 
   // On a host of the simulation that has nothing else.
@@ -88,6 +89,7 @@ class ScriptedPeer {
     options.features.uid = 77;
     options.features.connection_id = ++last_connection_id_;
     options.features.overlays = "hello";
+    options.features.inventory = options_.inventory;
     stream_.emplace(std::move(options));
   }
 
