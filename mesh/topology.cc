@@ -143,7 +143,7 @@ absl::StatusOr<TopologyChange> Topology::Apply(ByteView update, PeerName from) {
   }
 
   TopologyChange change;
-  std::vector<PeerDirectory::Entry> fresh;
+  std::vector<PeerSlots::Entry> fresh;
   for (auto& [name, peer] : better) {
     if (peer.slot.has_value()) continue;
     peer.slot = TakeSlot();
@@ -186,7 +186,7 @@ void Topology::CollectGarbage(TopologyChange& change) {
   walk_.Run(*view, *view->IndexOf(self_), kNoPeer, Links::kAll);
   if (walk_.reached_count() < view->size()) {
     PeerIndex index = 0;  // the view has the same peers in the same order
-    slots_.DropIf([&](const PeerDirectory::Entry& peer) {
+    slots_.DropIf([&](const PeerSlots::Entry& peer) {
       if (walk_.Reached(index++)) return false;
       peers_[peer.slot].resolved = false;  // what it names may go
       if (peers_[peer.slot].references > 0) return false;
@@ -197,7 +197,7 @@ void Topology::CollectGarbage(TopologyChange& change) {
   KeepOwnShortId(change);
 }
 
-void Topology::Drop(const PeerDirectory::Entry& peer, TopologyChange& change) {
+void Topology::Drop(const PeerSlots::Entry& peer, TopologyChange& change) {
   change.removed.push_back(peer.name);
   change.topology_changed = true;
   ++generation_;
@@ -407,7 +407,7 @@ void Topology::CollectStrangers(PeerSlot slot, const PeerRecord* before, std::ve
 void Topology::StorePlaceholders(std::vector<PeerName>& strangers, TopologyChange& change) {
   std::sort(strangers.begin(), strangers.end());
   strangers.erase(std::unique(strangers.begin(), strangers.end()), strangers.end());
-  std::vector<PeerDirectory::Entry> fresh;
+  std::vector<PeerSlots::Entry> fresh;
   fresh.reserve(strangers.size());
   for (const PeerName name : strangers) {
     PeerSummary placeholder;

@@ -16,9 +16,9 @@
 #include "base/bytes.h"
 #include "base/peer_name.h"
 #include "base/random.h"
-#include "mesh/peer_directory.h"
 #include "mesh/peer_record.h"
 #include "mesh/peer_set.h"
+#include "mesh/peer_slots.h"
 #include "mesh/short_ids.h"
 #include "mesh/topology_view.h"
 #include "wire/topology.h"
@@ -170,7 +170,7 @@ class Topology {
   void StoreSelf(PeerSummary summary, TopologyChange& change);
   void CollectStrangers(PeerSlot slot, const PeerRecord* before, std::vector<PeerName>& strangers);
   void StorePlaceholders(std::vector<PeerName>& strangers, TopologyChange& change);
-  void Drop(const PeerDirectory::Entry& peer, TopologyChange& change);
+  void Drop(const PeerSlots::Entry& peer, TopologyChange& change);
   void Outdo(std::uint64_t version, TopologyChange& change);
   void KeepOwnShortId(TopologyChange& change);
   absl::Status CheckRecord(const PeerSummary& summary) const;
@@ -180,7 +180,7 @@ class Topology {
   const PeerName self_;
   Random random_;
   PeerRecordPool* const pool_;
-  PeerDirectory slots_;      // always with us
+  PeerSlots slots_;          // always with us
   std::vector<Peer> peers_;  // by slot
   std::vector<PeerSlot> free_slots_;
   std::uint64_t last_stamp_ = 0;

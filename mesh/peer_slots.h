@@ -12,7 +12,7 @@
 
 namespace weave {
 
-class PeerDirectory {
+class PeerSlots {
  public:
   struct Entry {
     PeerName name;
