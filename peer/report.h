@@ -38,7 +38,7 @@ struct ReportView {
   std::string version;
   bool ready = false;
   std::optional<MeshStatus> mesh;
-  std::optional<IpamStatus> ipam;
+  std::optional<IpamStatus> ipam = {};
   DataPathView data_path = {};
 };
 

@@ -63,7 +63,9 @@ std::shared_ptr<const TopologyView> MakeTopology() {
     }
     records.push_back(std::make_shared<const PeerRecord>(std::move(summary)));
   }
-  return std::make_shared<const TopologyView>(std::move(records), TopologyView());
+  std::vector<TopologyView::Entry> entries;
+  for (const PeerRecordPtr& record : records) entries.push_back({record.get(), entries.size() + 1});
+  return std::make_shared<const TopologyView>(entries, TopologyView());
 }
 
 class World final : private SleeveIo {

@@ -28,7 +28,9 @@ inline std::shared_ptr<const TopologyView> MakeTopology(const std::vector<std::p
   }
   std::vector<PeerRecordPtr> records;
   for (auto& [name, summary] : summaries) records.push_back(std::make_shared<const PeerRecord>(std::move(summary)));
-  return std::make_shared<const TopologyView>(std::move(records), TopologyView());
+  std::vector<TopologyView::Entry> entries;
+  for (const PeerRecordPtr& record : records) entries.push_back({record.get(), entries.size() + 1});
+  return std::make_shared<const TopologyView>(entries, TopologyView());
 }
 
 // Of peer `self`: its neighbours over connections with their own numbers, all by way 0.
