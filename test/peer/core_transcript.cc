@@ -111,7 +111,7 @@ std::string Describe(const PeerOutput& output) {
 
 std::string Transcript::Finish(PeerOutput output) {
   const absl::Status invariants = core_.CheckInvariants();
-  CHECK(invariants.ok()) << invariants;
+  WEAVE_CHECK(invariants.ok()) << invariants;
   last_ = std::move(output);
   return Describe(last_);
 }
@@ -235,7 +235,7 @@ std::string Transcript::LastNotWritten() {
 
 std::string Transcript::Later() {
   const std::optional<MonotonicTime> deadline = core_.NextHostDeadline();
-  CHECK(deadline.has_value());
+  WEAVE_CHECK(deadline.has_value());
   now_ = *deadline;
   PeerOutput out;
   core_.OnTimer(now(), out);
