@@ -106,9 +106,11 @@ bool Simulation::RunUntilQuiet(Duration within) {
 bool Simulation::RunUntilAnswered(Duration within) {
   const MonotonicTime end = queue_.time() + within;
   const auto waits = [](const auto& member) { return member->host.up() && member->host.waiting_count() > 0; };
-  while (std::any_of(members_.begin(), members_.end(), waits)) {
-    if (trace_.violation().has_value() || queue_.time() >= end) return false;
-    RunFor(absl::Seconds(1));
+  // The clock stands still where nothing happens, so the time is counted here.
+  for (MonotonicTime at = queue_.time(); std::any_of(members_.begin(), members_.end(), waits);) {
+    if (trace_.violation().has_value() || at >= end) return false;
+    at = at + absl::Seconds(1);
+    RunTo(at);
   }
   return true;
 }
