@@ -268,11 +268,12 @@ absl::StatusOr<RecordStore::OpenResult> RecordStore::Open(absl::string_view path
   const std::string name(path);
   RETURN_IF_ERROR(Inspect(name, import != nullptr).status());
   RETURN_IF_ERROR(Annotate(EnsureDirectory(DirectoryOf(name), 0700), absl::StrCat("open store ", name)));
+  const bool lock_is_new = !Exists(name + ".lock");
   absl::StatusOr<LockFile> lock = LockFile::Acquire(name + ".lock");
   if (!lock.ok()) return Annotate(lock.status(), absl::StrCat("open store ", name));
   absl::StatusOr<OpenedFile> opened = OpenOrCreate(name, log, import);
   if (!opened.ok()) {
-    if (!Exists(name)) (void)lock->ReleaseAndRemove();
+    if (lock_is_new) (void)lock->ReleaseAndRemove();
     return opened.status();
   }
   try {

@@ -78,9 +78,10 @@ void Allocator::Begin(OperationId id, ClaimOperation operation) {
     Reply(id, absl::OkStatus());
     waiting.id.reset();
   }
+  const bool inside = universe_.Contains(operation.address.address());
   const std::optional<Ticket> ticket = Wait(std::move(waiting));
   if (!ticket.has_value()) return;
-  if (ring_.empty())
+  if (ring_.empty() && inside)
     Establish();
   else
     AskOwner(*ticket);

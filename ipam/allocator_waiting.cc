@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
 #include "ipam/allocator.h"
 
 namespace weave {
@@ -54,10 +53,10 @@ void Allocator::ServeOthersOf(absl::string_view ident) {
 }
 
 void Allocator::RetryWaiting(const std::vector<Ticket>& claims) {
-  if (ring_.empty() || queue_.empty()) return;
   absl::btree_map<Ticket, std::optional<Cidr>> due;  // of a line: its first, and its subnet
   for (const Ticket claim : claims) due.emplace(claim, std::nullopt);
-  for (const auto& [subnet, line] : queue_.lines()) due.emplace(*line.tickets.begin(), subnet);
+  if (!ring_.empty())
+    for (const auto& [subnet, line] : queue_.lines()) due.emplace(*line.tickets.begin(), subnet);
   while (!due.empty()) {
     const auto [ticket, subnet] = *due.begin();
     due.erase(due.begin());
@@ -103,8 +102,8 @@ void Allocator::AskOwner(Ticket ticket) {
   const ClaimOperation claim = std::get<ClaimOperation>(operation.what);
   const IpAddress& address = claim.address.address();
   const std::optional<PeerName> owner = ring_.OwnerOf(address);
-  CHECK(owner.has_value()) << address;
-  if (*owner == config_.self) return;  // will be free in a moment
+  // Nobody's or ours: it will be free in a moment, or there is no ring yet.
+  if (!owner.has_value() || *owner == config_.self) return;
   if (!peers_.IsReachable(*owner)) {
     operation.asked.reset();
     if (++operation.failed_tries <= kClaimTries) return;

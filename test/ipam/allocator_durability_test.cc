@@ -26,6 +26,22 @@ TEST_CASE("No caller is answered before its address is on disk", "[ipam]") {
   CHECK(c.disk(0).contains(AllocationKey("web")));
 }
 
+TEST_CASE("An address outside the range waits for its former holder's row, not for a ring", "[ipam]") {
+  Cluster c({.peers = 2, .bootstraps = {Consensus(3)}});
+  const OperationId first = c.Claim(0, "web", "192.168.1.1/24");
+  CHECK(c.Answer(first) == "192.168.1.1/24");
+  c.HoldDisk(0, true);
+  c.Release(0, "web");
+  const OperationId second = c.Claim(0, "db", "192.168.1.1/24");
+  c.RunFor(absl::Seconds(20));
+  CHECK(c.Text(second) == "");
+  c.HoldDisk(0, false);
+  CHECK(c.Answer(second) == "192.168.1.1/24");
+  CHECK(c.at(0).ring().empty());
+  CHECK(!c.at(0).Status().election.has_value());
+  c.CheckAll();
+}
+
 TEST_CASE("Nobody hears of a promise, a ring or a grant that is not on disk", "[ipam]") {
   Cluster c({.peers = 2, .bootstraps = {Consensus(2)}});
   const auto told = [&] { return DecodeIpamState(c.at(1).FullState(c.now())->Encode().at(0)).value(); };
