@@ -144,6 +144,7 @@ class Allocator final : public Gossiper {
   void Confirm(absl::string_view ident, const IpAddress& address, bool is_container);
   void Remove(absl::string_view ident, const IpAddress& address);
   void Release(absl::string_view ident, const IpAddress& address);
+  bool Reclaim(const IpAddress& address);
   void ReleaseAll(absl::string_view ident);
   void FreeBehind(absl::string_view key);
   void Revive(absl::string_view ident);

@@ -1,5 +1,6 @@
 // Allocator: giving addresses to holders and taking them back (spec/ipam.md section 7).
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -51,12 +52,13 @@ std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& oper
       return Outcome{absl::AlreadyExistsError(absl::StrCat("address ", claimed, " already in use by ", *holder)), {}};
     // Both rows are in one write, so the address need not wait for the former one to be erased.
     Remove(*holder, address);
-  } else if (freeing_addresses_.contains(address) || (inside && !space_.Owns(address))) {
-    return std::nullopt;  // its former holder's row, or its former owner's ring, is about to be settled
+  } else if (inside && !space_.Owns(address)) {
+    return std::nullopt;  // its former owner's ring is about to be settled
   }
+  const bool reclaimed = Reclaim(address);
   if (inside) {
     const bool free = space_.Claim(address);
-    CHECK(free) << address << " is allocated to nobody";
+    CHECK(free || reclaimed) << address << " is allocated to nobody";
   }
   Give(ident, operation.address, operation.is_container, answered);
   return Outcome{absl::OkStatus(), {operation.address}};
@@ -97,6 +99,20 @@ void Allocator::Release(absl::string_view ident, const IpAddress& address) {
   Remove(ident, address);
   freeing_[key].push_back(address);
   freeing_addresses_.insert(address);
+}
+
+// Takes back what was released and may still be somebody's on disk: that row goes in the write that gives the address
+// to its next holder, so nobody has to wait for a disk that fails. False when it was not released.
+bool Allocator::Reclaim(const IpAddress& address) {
+  if (freeing_addresses_.erase(address) == 0) return false;
+  for (auto& [key, addresses] : freeing_) {
+    if (std::erase(addresses, address) == 0) continue;
+    ChangeRow(*IdentOfKey(key));
+    if (addresses.empty()) freeing_.erase(std::string(key));
+    return true;
+  }
+  CHECK(false) << address << " is being freed by no row";
+  return false;
 }
 
 void Allocator::ReleaseAll(absl::string_view ident) {

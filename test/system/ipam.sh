@@ -84,7 +84,6 @@ step "a third peer comes late and is given space"
 launch_peer host3 --ipalloc-init consensus=2 "$(address_of host1)"
 expect_mesh 60 host1 host2 host3
 expect_new_address host3 c1
-C1=$ADDRESS
 eventually 60 shares_are_known host3 host1 host2 host3 || fail "shares: $(on host3 weave status ipam)"
 
 step "HTTP says the same"
@@ -130,4 +129,16 @@ expect_refusal() { # expect_refusal TEXT FLAGS OF HOST2...
 }
 expect_refusal "Incompatible IP allocation ranges (received: " --ipalloc-range 10.64.0.0/12 --ipalloc-init "seed=::1,::2"
 expect_refusal "IP allocation was seeded by different peers (received: " --ipalloc-init "seed=::2,::3"
+
+step "what a 2.8 peer has left is taken over, and its file kept"
+expect 0 "" on host3 weave reset --force
+store=$(store_of host3)
+mkdir -p "$(dirname "$store")"
+cp "$(dirname "$0")/../golden/weave-2.8.db" "$store" # of a peer ::1 that owned everything
+launch host3 --name ::1 --nickname host3
+owned=$(on host3 curl -s http://127.0.0.1:6784/ip)
+[[ $owned == *'"containerid":"4b0d7bb1a2b3","addrs":["10.32.0.1/12","10.2.1.1/24"]'* ]] || fail "addresses: $owned"
+expect 0 "" on host3 weave attach "$(path_of c1)"
+[[ $OUT != 10.32.0.1/* && $OUT != 10.32.0.9/* ]] || fail "$OUT was somebody's"
+cmp "$(dirname "$0")/../golden/weave-2.8.db" "$store.weave-2.8" || fail "the file of 2.8 was changed"
 pass
