@@ -122,8 +122,7 @@ class MeshHost final : public sim::MeshTransportObserver {
  public:
   // Named by its id unless `config` has a name.
   MeshHost(sim::HostId id, MeshConfig config, std::uint64_t seed, sim::EventQueue& queue, sim::Transport& transport)
-      : id_(id),
-        config_(std::move(config)),
+      : config_(std::move(config)),
         random_(Random(seed).Split(absl::StrCat("host", id))),
         queue_(queue),
         entropy_(seed * 1000 + id),
@@ -234,7 +233,6 @@ class MeshHost final : public sim::MeshTransportObserver {
     });
   }
 
-  const sim::HostId id_;
   MeshConfig config_;
   const Random random_;
   int lives_ = 0;
