@@ -196,25 +196,24 @@ TEST_CASE("Whatever fails, no address has two holders, and all agree when it is 
   }
 }
 
-// How many of the seeds end with an address given twice, or with peers that refuse each other.
-int CountFailures(std::uint64_t seeds, Mutant mutant) {
-  int failures = 0;
+// One of the seeds ends with an address given twice, or with peers that refuse each other.
+bool FailsWithin(std::uint64_t seeds, Mutant mutant) {
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     Cluster c(Draw(seed, mutant));
     Chaos chaos(c, {});
     for (int step = 0; step < kSteps; ++step) chaos.Step();
     chaos.Calm();
-    if (!c.violations().empty() || !c.errors().empty()) ++failures;
+    if (!c.violations().empty() || !c.errors().empty()) return true;
   }
-  return failures;
+  return false;
 }
 
 TEST_CASE("The oracle notices who answers callers before the record is on disk", "[ipam]") {
-  CHECK(CountFailures(60, Mutant::kReplyBeforeDisk) > 0);
+  CHECK(FailsWithin(60, Mutant::kReplyBeforeDisk));
 }
 
 TEST_CASE("The oracle notices who tells others before the record is on disk", "[ipam]") {
-  CHECK(CountFailures(60, Mutant::kTellBeforeDisk) > 0);
+  CHECK(FailsWithin(60, Mutant::kTellBeforeDisk));
 }
 
 // Only the election, with many crashes in the middle of it.
@@ -236,13 +235,13 @@ TEST_CASE("The oracle notices who forgets promises in a restart", "[ipam]") {
     }
     return seeds.size();
   };
-  int failures = 0;
+  bool noticed = false;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     INFO("seed " << seed);
     CHECK(rings(seed, Mutant::kNone) <= 1);
-    if (rings(seed, Mutant::kForgetPromises) > 1) ++failures;
+    noticed = noticed || rings(seed, Mutant::kForgetPromises) > 1;
   }
-  CHECK(failures > 0);
+  CHECK(noticed);
 }
 
 }  // namespace
