@@ -5,7 +5,6 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,7 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
+#include "sleeve/os/mapped_region.h"
 
 namespace weave {
 namespace {
@@ -103,18 +102,13 @@ VirtioHeader ToKernel(const FrameOffload& offload) {
 class BridgeTap::Inbox {
  public:
   Inbox() {
-    void* const memory =
-        mmap(nullptr, kRegionSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(memory != MAP_FAILED) << "no address space for " << kRegionSize << " bytes: errno " << errno;
-    region_ = static_cast<std::uint8_t*>(memory);
     for (int i = 0; i < kBatchCount; ++i) {
       parts_[i][0] = {&headers_[i], sizeof headers_[i]};
-      parts_[i][1] = {region_ + i * kSlotSize + kVlanTagSize, kSlotSize - kVlanTagSize};
+      parts_[i][1] = {region_.data() + i * kSlotSize + kVlanTagSize, kSlotSize - kVlanTagSize};
     }
   }
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
-  ~Inbox() { munmap(region_, kRegionSize); }
 
   int Receive(int fd) {
     for (int i = 0; i < kBatchCount; ++i) {
@@ -138,7 +132,7 @@ class BridgeTap::Inbox {
       return std::nullopt;
     const std::optional<FrameOffload> offload = FromKernel(headers_[i]);
     if (!offload.has_value()) return std::nullopt;
-    std::uint8_t* const bytes = region_ + i * kSlotSize + kVlanTagSize;
+    std::uint8_t* const bytes = region_.data() + i * kSlotSize + kVlanTagSize;
     Frame frame{ByteView(bytes, size - sizeof headers_[i]), *offload};
     RestoreTag(messages_[i].msg_hdr, bytes, frame);
     return frame;
@@ -171,7 +165,7 @@ class BridgeTap::Inbox {
     at[1] = static_cast<std::uint8_t>(value);
   }
 
-  std::uint8_t* region_ = nullptr;
+  const MappedRegion region_{kRegionSize};
   std::array<mmsghdr, kBatchCount> messages_ = {};
   std::array<VirtioHeader, kBatchCount> headers_ = {};
   std::array<std::array<iovec, 2>, kBatchCount> parts_;

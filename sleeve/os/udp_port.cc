@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,8 +13,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
 #include "base/status.h"
+#include "sleeve/os/mapped_region.h"
 
 namespace weave {
 namespace {
@@ -57,19 +56,14 @@ cmsghdr* AddControl(msghdr& message, cmsghdr* after, int level, int type, const 
 
 }  // namespace
 
-// Where datagrams are received. The kernel gives a page of it when it is first written to.
+// Where datagrams are received.
 class UdpPort::Inbox {
  public:
   Inbox() {
-    void* const memory =
-        mmap(nullptr, kRegionSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(memory != MAP_FAILED) << "no address space for " << kRegionSize << " bytes: errno " << errno;
-    region_ = static_cast<std::uint8_t*>(memory);
-    for (int i = 0; i < kBatchCount; ++i) parts_[i] = {region_ + i * kSlotSize, kSlotSize};
+    for (int i = 0; i < kBatchCount; ++i) parts_[i] = {region_.data() + i * kSlotSize, kSlotSize};
   }
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
-  ~Inbox() { munmap(region_, kRegionSize); }
 
   // Errors of earlier datagrams are dropped: those of sleeve come from anywhere.
   int Receive(int fd) {
@@ -104,7 +98,7 @@ class UdpPort::Inbox {
     }
     if (!IsOneHost(local)) return;  // it becomes the address we answer from
     const SocketAddress remote = FromKernel(sources_[i]);
-    ByteView rest(region_ + i * kSlotSize, messages_[i].msg_len);
+    ByteView rest(region_.data() + i * kSlotSize, messages_[i].msg_len);
     do {
       const ByteView datagram = rest.subspan(0, segment_size);
       on_datagram(local, remote, datagram);
@@ -119,7 +113,7 @@ class UdpPort::Inbox {
     char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(int))];
   };
 
-  std::uint8_t* region_ = nullptr;
+  const MappedRegion region_{kRegionSize};
   std::array<mmsghdr, kBatchCount> messages_ = {};
   std::array<iovec, kBatchCount> parts_;
   std::array<sockaddr_in, kBatchCount> sources_ = {};
