@@ -1,7 +1,7 @@
 #include "base/ip.h"
 
+#include <algorithm>
 #include <array>
-#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -193,5 +193,9 @@ AddressRange Cidr::Range() const {
 }
 
 std::string Cidr::ToString() const { return absl::StrCat(address_.ToString(), "/", prefix_length_); }
+
+bool HoldsAddress(const std::vector<Cidr>& addresses, const IpAddress& address) {
+  return std::any_of(addresses.begin(), addresses.end(), [&](const Cidr& cidr) { return cidr.address() == address; });
+}
 
 }  // namespace weave

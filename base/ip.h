@@ -6,6 +6,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/numeric/int128.h"
 #include "absl/status/statusor.h"
@@ -102,6 +103,9 @@ class Cidr {
   IpAddress address_;
   int prefix_length_ = 0;
 };
+
+// One of them is this address, whatever its prefix length.
+bool HoldsAddress(const std::vector<Cidr>& addresses, const IpAddress& address);
 
 inline std::ostream& operator<<(std::ostream& out, const IpAddress& address) { return out << address.ToString(); }
 inline std::ostream& operator<<(std::ostream& out, const Cidr& cidr) { return out << cidr.ToString(); }

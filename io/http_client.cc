@@ -37,7 +37,7 @@ namespace http = boost::beast::http;
 
 constexpr std::uint32_t kMaxHeaderSize = 64 * 1024;
 
-absl::Status BadAddress(absl::string_view address) {
+absl::Status BadServerAddress(absl::string_view address) {
   return absl::InvalidArgumentError(absl::StrCat("HTTP server address \"", absl::CHexEscape(address),
                                                  "\": want unix:///PATH, tcp://HOST:PORT or http://HOST:PORT"));
 }
@@ -146,20 +146,20 @@ absl::StatusOr<HttpClient> HttpClient::Create(absl::string_view address) {
   client.address_ = std::string(address);
   absl::string_view rest = address;
   if (absl::ConsumePrefix(&rest, "unix://")) {
-    if (rest.empty() || rest.front() != '/' || rest.size() >= sizeof(sockaddr_un::sun_path)) return BadAddress(address);
+    if (rest.empty() || rest.front() != '/' || rest.size() >= sizeof(sockaddr_un::sun_path)) return BadServerAddress(address);
     client.unix_path_ = std::string(rest);
     return client;
   }
-  if (!absl::ConsumePrefix(&rest, "tcp://") && !absl::ConsumePrefix(&rest, "http://")) return BadAddress(address);
+  if (!absl::ConsumePrefix(&rest, "tcp://") && !absl::ConsumePrefix(&rest, "http://")) return BadServerAddress(address);
   absl::ConsumeSuffix(&rest, "/");
   const std::size_t colon = rest.rfind(':');
-  if (colon == absl::string_view::npos) return BadAddress(address);
+  if (colon == absl::string_view::npos) return BadServerAddress(address);
   absl::string_view host = rest.substr(0, colon);
-  if (absl::ConsumePrefix(&host, "[") && !absl::ConsumeSuffix(&host, "]")) return BadAddress(address);
+  if (absl::ConsumePrefix(&host, "[") && !absl::ConsumeSuffix(&host, "]")) return BadServerAddress(address);
   std::uint32_t port = 0;
   if (host.empty() || host.find_first_of("/?#@ ") != absl::string_view::npos ||
       !absl::SimpleAtoi(rest.substr(colon + 1), &port) || port == 0 || port > 65535) {
-    return BadAddress(address);
+    return BadServerAddress(address);
   }
   client.host_ = std::string(host);
   client.port_ = absl::StrCat(port);

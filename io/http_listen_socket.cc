@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kBacklog = 128;
 
-absl::Status BadAddress(absl::string_view text) {
+absl::Status BadListenAddress(absl::string_view text) {
   return absl::InvalidArgumentError(
       absl::StrCat("HTTP address \"", absl::CHexEscape(text),
                    "\": want HOST:PORT (an IPv4 address, [an IPv6 address], localhost or nothing, and a port from 0 to "
@@ -121,20 +121,20 @@ absl::StatusOr<HttpAddress> ParseHttpAddress(absl::string_view text) {
     return address;
   }
   const std::size_t colon = text.rfind(':');
-  if (colon == absl::string_view::npos) return BadAddress(text);
+  if (colon == absl::string_view::npos) return BadListenAddress(text);
   absl::string_view host = text.substr(0, colon);
   const absl::string_view port = text.substr(colon + 1);
   std::uint32_t number = 0;
   if (port.empty() || port.find_first_not_of("0123456789") != absl::string_view::npos ||
       !absl::SimpleAtoi(port, &number) || number > 65535) {
-    return BadAddress(text);
+    return BadListenAddress(text);
   }
   address.port = static_cast<std::uint16_t>(number);
   if (host.empty()) return address;
   const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (brackets) host = host.substr(1, host.size() - 2);
   const absl::StatusOr<IpAddress> ip = IpAddress::Parse(host == "localhost" && !brackets ? "127.0.0.1" : host);
-  if (!ip.ok() || ip->IsV4() == brackets) return BadAddress(text);
+  if (!ip.ok() || ip->IsV4() == brackets) return BadListenAddress(text);
   address.ip = *ip;
   return address;
 }

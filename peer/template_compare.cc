@@ -10,7 +10,7 @@ namespace weave {
 namespace {
 
 using Kind = ReportValue::Kind;
-using Args = absl::Span<const ReportValue>;
+using Operands = absl::Span<const ReportValue>;
 
 absl::Status Incompatible() { return absl::FailedPreconditionError("incompatible types for comparison"); }
 
@@ -52,14 +52,14 @@ absl::StatusOr<std::partial_ordering> Order(const ReportValue& a, const ReportVa
 }
 
 template <typename Predicate>
-absl::StatusOr<ReportValue> Ordered(Args args, Predicate predicate) {
+absl::StatusOr<ReportValue> Ordered(Operands args, Predicate predicate) {
   ASSIGN_OR_RETURN(const std::partial_ordering order, Order(args[0], args[1]));
   return ReportValue::Bool(predicate(order));
 }
 
 }  // namespace
 
-absl::StatusOr<ReportValue> TemplateEq(Args args) {
+absl::StatusOr<ReportValue> TemplateEq(Operands args) {
   if (args.size() < 2) return absl::FailedPreconditionError("missing argument for comparison");
   for (const ReportValue& other : args.subspan(1)) {
     ASSIGN_OR_RETURN(const bool equal, Equal(args[0], other));
@@ -68,24 +68,24 @@ absl::StatusOr<ReportValue> TemplateEq(Args args) {
   return ReportValue::Bool(false);
 }
 
-absl::StatusOr<ReportValue> TemplateNe(Args args) {
+absl::StatusOr<ReportValue> TemplateNe(Operands args) {
   ASSIGN_OR_RETURN(const bool equal, Equal(args[0], args[1]));
   return ReportValue::Bool(!equal);
 }
 
-absl::StatusOr<ReportValue> TemplateLt(Args args) {
+absl::StatusOr<ReportValue> TemplateLt(Operands args) {
   return Ordered(args, [](std::partial_ordering order) { return order < 0; });
 }
 
-absl::StatusOr<ReportValue> TemplateLe(Args args) {
+absl::StatusOr<ReportValue> TemplateLe(Operands args) {
   return Ordered(args, [](std::partial_ordering order) { return order <= 0; });
 }
 
-absl::StatusOr<ReportValue> TemplateGt(Args args) {
+absl::StatusOr<ReportValue> TemplateGt(Operands args) {
   return Ordered(args, [](std::partial_ordering order) { return order > 0; });
 }
 
-absl::StatusOr<ReportValue> TemplateGe(Args args) {
+absl::StatusOr<ReportValue> TemplateGe(Operands args) {
   return Ordered(args, [](std::partial_ordering order) { return order >= 0; });
 }
 

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
 constexpr std::size_t kMinHeaderSize = 20;
-constexpr std::size_t kMaxPacketSize = 65535;
 
 }  // namespace
 
@@ -56,7 +55,7 @@ std::optional<InnerIpv4> ReadInnerIpv4(ByteView frame) {
   header.more_fragments = (fragment & 0x2000) != 0;
   header.fragment_offset = std::size_t{8} * (fragment & 0x1fff);
   header.protocol = ip[9];
-  if (header.fragment_offset + header.packet_size - header.header_size > kMaxPacketSize) return std::nullopt;
+  if (header.fragment_offset + header.packet_size - header.header_size > kMaxIpv4PacketSize) return std::nullopt;
   return header;
 }
 

@@ -10,6 +10,9 @@
 
 namespace weave {
 
+inline constexpr std::size_t kMaxIpv4PacketSize = 65535;  // bytes; RFC 791
+inline constexpr std::size_t kTcpChecksumOffset = 16;     // bytes from the start of the header; RFC 9293
+
 using MutableBytes = absl::Span<std::uint8_t>;
 
 // The ones' complement sum of big-endian 16-bit words, an odd last byte padded with zero; folded, not complemented.

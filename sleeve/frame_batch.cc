@@ -8,9 +8,7 @@
 namespace weave {
 namespace {
 
-constexpr std::size_t kMaxPacketSize = 65535;  // RFC 791
 constexpr std::size_t kTcpFlagsOffset = 13;
-constexpr std::uint16_t kTcpChecksumOffset = 16;
 
 }  // namespace
 
@@ -33,7 +31,7 @@ bool FrameBatch::Join(const Frame& frame, const TcpSegment& segment) {
   Frame& joined = frames_.back();
   if (segment.headers_size != tail.first.headers_size || segment.payload_size > tail.first.payload_size ||
       segment.sequence_number != tail.next_sequence_number ||
-      joined.bytes.size() + segment.payload_size > kEthernetHeaderSize + kMaxPacketSize ||
+      joined.bytes.size() + segment.payload_size > kEthernetHeaderSize + kMaxIpv4PacketSize ||
       !SameTcpStream(joined.bytes, frame.bytes, segment.headers_size) || !TcpChecksumIsRight(frame.bytes))
     return false;
   if (!tail.checked && !TcpChecksumIsRight(joined.bytes)) return false;

@@ -12,7 +12,6 @@ using Segments = FrameOffload::Segments;
 
 constexpr std::size_t kMinTcpHeaderSize = 20;
 constexpr std::size_t kUdpHeaderSize = 8;
-constexpr std::size_t kTcpChecksumOffset = 16;
 constexpr std::size_t kUdpChecksumOffset = 6;
 constexpr std::size_t kIpv6HeaderSize = 40;
 constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;

@@ -7,14 +7,13 @@ namespace {
 
 constexpr Duration kFirstTimeout = absl::Milliseconds(10);  // doubled with each attempt
 constexpr std::size_t kUdpHeadersSize = 28;                 // IPv4 without options, and UDP
-constexpr std::size_t kMaxPacketSize = 65535;               // RFC 791
 
 }  // namespace
 
-std::size_t MtuSearch::max_payload_size() const { return std::min(mtu_ + overhead_, kMaxPacketSize) - kUdpHeadersSize; }
+std::size_t MtuSearch::max_payload_size() const { return std::min(mtu_ + overhead_, kMaxIpv4PacketSize) - kUdpHeadersSize; }
 
 std::optional<std::size_t> MtuSearch::OnMessageTooBig(Now now, std::size_t path_mtu) {
-  const std::size_t mtu = std::clamp(path_mtu, overhead_ + kLeast, kMaxPacketSize) - overhead_;
+  const std::size_t mtu = std::clamp(path_mtu, overhead_ + kLeast, kMaxIpv4PacketSize) - overhead_;
   if (candidate_.has_value() && mtu >= *candidate_) return std::nullopt;
   mtu_ = mtu;
   highest_good_ = std::min(kAssumedGood, mtu);

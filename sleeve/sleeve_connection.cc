@@ -188,7 +188,7 @@ void SleeveConnection::TellForwarder(SleeveOutput& out) {
       id_, {local_address_, *remote_address_}, mtu_search_.mtu(), mtu_search_.max_payload_size(), fragments_pass_};
   if (told_ == update) return;
   told_ = update;
-  out.commands.push_back(std::move(update));
+  out.commands.push_back(update);
 }
 
 void SleeveConnection::SendControl(std::uint8_t tag, Bytes data, SleeveOutput& out) const {

@@ -16,7 +16,7 @@ constexpr std::size_t kPageHeaderSize = 16;  // id (8), flags (2), count (2), ov
 constexpr std::size_t kElementSize = 16;     // of a branch page: pos, ksize, page; of a leaf: flags, pos, ksize, vsize
 constexpr std::size_t kBucketSize = 16;      // root page (8), sequence (8)
 constexpr std::size_t kMetaSize = 64;
-constexpr std::uint32_t kMagic = 0xed0cdaed;
+constexpr std::uint32_t kBoltMagic = 0xed0cdaed;
 constexpr std::uint32_t kVersion = 2;
 constexpr std::uint16_t kBranchPage = 0x01;
 constexpr std::uint16_t kLeafPage = 0x02;
@@ -48,7 +48,7 @@ struct Meta {
 std::optional<Meta> MetaAt(ByteView file, std::size_t offset) {
   if (file.size() < offset + kPageHeaderSize + kMetaSize) return std::nullopt;
   const ByteView meta = file.subspan(offset + kPageHeaderSize, kMetaSize);
-  if (Load<std::uint32_t>(meta, 0) != kMagic || Load<std::uint32_t>(meta, 4) != kVersion) return std::nullopt;
+  if (Load<std::uint32_t>(meta, 0) != kBoltMagic || Load<std::uint32_t>(meta, 4) != kVersion) return std::nullopt;
   if (Load<std::uint64_t>(meta, kMetaSize - 8) != MetaChecksum(meta)) return std::nullopt;
   const std::size_t page_size = Load<std::uint32_t>(meta, 8);
   if (page_size < 512 || page_size > 65536 || (page_size & (page_size - 1)) != 0) return std::nullopt;

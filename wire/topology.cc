@@ -45,7 +45,6 @@ struct GobDescription<WireConnection>
 
 namespace {
 
-constexpr std::size_t kNameSize = 6;
 
 // The ids that a fresh encoder gives; EncodeSummary depends on them.
 constexpr GobTypeId kPeerTypeId = 65;
@@ -71,8 +70,8 @@ const Definitions& OwnDefinitions() {
 }
 
 absl::StatusOr<PeerName> NameOf(ByteView bytes) {
-  if (bytes.size() != kNameSize)
-    return absl::InvalidArgumentError(absl::StrCat("peer name of ", bytes.size(), " bytes, want ", kNameSize));
+  if (bytes.size() != kPeerNameSize)
+    return absl::InvalidArgumentError(absl::StrCat("peer name of ", bytes.size(), " bytes, want ", kPeerNameSize));
   std::uint64_t value = 0;
   for (const std::uint8_t byte : bytes) value = value << 8 | byte;
   return PeerName(value);
@@ -149,7 +148,7 @@ struct GobCodec<std::vector<ConnectionSummary>> {
   }
 
   // Field number, name, end.
-  static constexpr std::size_t kMinElementSize = 1 + 1 + kNameSize + 1;
+  static constexpr std::size_t kMinElementSize = 1 + 1 + kPeerNameSize + 1;
 };
 
 EncodedSummary EncodeSummary(const PeerSummary& summary) {
@@ -163,7 +162,7 @@ EncodedSummary EncodeSummary(const PeerSummary& summary) {
   EncodedSummary encoded;
   AppendGobMessage(kPeerTypeId, peer, encoded.summary);
 
-  std::vector<std::array<std::uint8_t, kNameSize>> names;
+  std::vector<std::array<std::uint8_t, kPeerNameSize>> names;
   std::vector<WireConnection> connections;
   names.reserve(summary.connections.size());
   connections.reserve(summary.connections.size());

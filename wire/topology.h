@@ -20,6 +20,7 @@ using PeerUid = std::uint64_t;  // 0: not known
 using ShortId = std::uint16_t;  // 0..4095
 
 inline constexpr ShortId kMaxShortId = 4095;
+inline constexpr std::size_t kPeerNameSize = 6;  // bytes of a name on the wire
 
 struct ConnectionSummary {
   PeerName peer;               // the other end

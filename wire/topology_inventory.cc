@@ -22,9 +22,8 @@ struct GobDescription<WireInventory>
 
 namespace {
 
-constexpr std::size_t kNameSize = 6;
 constexpr std::size_t kNumberSize = 8;
-constexpr std::size_t kEntrySize = kNameSize + 2 * kNumberSize + 1;  // name, version, uid, whether there is a short id
+constexpr std::size_t kEntrySize = kPeerNameSize + 2 * kNumberSize + 1;  // name, version, uid, whether there is a short id
 
 void Append(std::uint64_t value, std::size_t size, Bytes& out) {
   for (std::size_t i = size; i > 0; --i) out.push_back(static_cast<std::uint8_t>(value >> (8 * (i - 1))));
@@ -62,14 +61,14 @@ Bytes EncodeInventory(const TopologyInventory& inventory) {
   WireInventory wire;
   wire.kind = static_cast<std::uint8_t>(inventory.kind);
   wire.digest = inventory.digest;
-  wire.peers.reserve(inventory.offered.size() * kEntrySize + inventory.wanted.size() * kNameSize);
+  wire.peers.reserve(inventory.offered.size() * kEntrySize + inventory.wanted.size() * kPeerNameSize);
   for (const InventoryEntry& entry : inventory.offered) {
-    Append(entry.name.value(), kNameSize, wire.peers);
+    Append(entry.name.value(), kPeerNameSize, wire.peers);
     Append(entry.rank.version, kNumberSize, wire.peers);
     Append(entry.rank.uid, kNumberSize, wire.peers);
     wire.peers.push_back(entry.rank.has_short_id ? 1 : 0);
   }
-  for (const PeerName name : inventory.wanted) Append(name.value(), kNameSize, wire.peers);
+  for (const PeerName name : inventory.wanted) Append(name.value(), kPeerNameSize, wire.peers);
   GobWriter writer;
   writer.Write(wire);
   return writer.Take();
@@ -92,16 +91,16 @@ absl::StatusOr<TopologyInventory> DecodeInventory(ByteView payload) {
       inventory.offered.reserve(peers.size() / kEntrySize);
       while (!peers.empty()) {
         InventoryEntry& entry = inventory.offered.emplace_back();
-        entry.name = PeerName(Take(kNameSize, peers));
+        entry.name = PeerName(Take(kPeerNameSize, peers));
         entry.rank.version = Take(kNumberSize, peers);
         entry.rank.uid = Take(kNumberSize, peers);
         entry.rank.has_short_id = Take(1, peers) != 0;
       }
       return inventory;
     case TopologyInventory::Kind::kWant:
-      RETURN_IF_ERROR(CheckSize(peers, kNameSize));
-      inventory.wanted.reserve(peers.size() / kNameSize);
-      while (!peers.empty()) inventory.wanted.emplace_back(Take(kNameSize, peers));
+      RETURN_IF_ERROR(CheckSize(peers, kPeerNameSize));
+      inventory.wanted.reserve(peers.size() / kPeerNameSize);
+      while (!peers.empty()) inventory.wanted.emplace_back(Take(kPeerNameSize, peers));
       return inventory;
   }
   return absl::InvalidArgumentError(absl::StrCat("topology inventory of kind ", wire.kind, ", want 1 to 4"));

@@ -18,10 +18,6 @@ std::vector<Cidr> ExactOnes(const std::vector<AddressWish>& wishes) {
   return addresses;
 }
 
-bool Holds(const std::vector<Cidr>& addresses, const IpAddress& address) {
-  return std::any_of(addresses.begin(), addresses.end(), [&](const Cidr& c) { return c.address() == address; });
-}
-
 std::string IdentOf(const IpamOperation& operation) {
   if (const auto* allocate = std::get_if<AllocateOperation>(&operation)) return allocate->ident;
   if (const auto* claim = std::get_if<ClaimOperation>(&operation)) return claim->ident;
@@ -175,7 +171,7 @@ void AddressPlanner::OnFulfilled(Now now, RequestId id, Plan& plan, const Alloca
   if (reply.status.ok()) {
     const Cidr address = reply.addresses.front();
     ++plan.fulfilled;
-    if (!Holds(plan.addresses, address.address())) plan.addresses.push_back(address);  // two wishes may meet in one
+    if (!HoldsAddress(plan.addresses, address.address())) plan.addresses.push_back(address);  // two wishes may meet in one
     if (!plan.known.contains(address.address())) plan.taken.insert(address.address());
   }
   if (!plan.refusal.ok()) return Fail(now, id, absl::Status(plan.refusal), out);
@@ -202,7 +198,7 @@ std::vector<Cidr> AddressPlanner::Resolve(absl::string_view ident, const std::ve
                                           const std::vector<AddressWish>& wishes) const {
   std::vector<Cidr> addresses;
   const auto add = [&](const Cidr& address) {
-    if (!Holds(addresses, address.address())) addresses.push_back(address);
+    if (!HoldsAddress(addresses, address.address())) addresses.push_back(address);
   };
   const std::vector<AddressWish> net_default = {AnyAddress{}};
   for (const AddressWish& wish : wishes.empty() ? net_default : wishes) {
@@ -333,7 +329,7 @@ void AddressPlanner::OnHostAnswered(Now now, const Reply& reply) {
   }
   // What the holder had before stays its own, though the host lets go of it.
   std::erase_if(released_, [&](const AddressIndex::Released& released) {
-    return Holds(plan.addresses, released.address) && !plan.taken.contains(released.address);
+    return HoldsAddress(plan.addresses, released.address) && !plan.taken.contains(released.address);
   });
   GiveBack(now, plan);
 }
@@ -342,7 +338,7 @@ void AddressPlanner::ReleaseUnlessWanted(Now now, absl::string_view ident, const
   if (addresses_.HolderOf(address) != nullptr) return;
   for (auto& [id, plan] : plans_) {
     const bool promised = plan.promised.has_value() && plan.promised->address() == address;
-    if (plan.ident != ident || (!promised && !Holds(plan.addresses, address))) continue;
+    if (plan.ident != ident || (!promised && !HoldsAddress(plan.addresses, address))) continue;
     plan.known.erase(address);
     if (!promised) plan.taken.insert(address);
     return;
@@ -358,7 +354,7 @@ void AddressPlanner::Release(Now now, absl::string_view ident, const IpAddress& 
 // Costs a look at all holders.
 std::optional<std::string> AddressPlanner::OwnerOf(const IpAddress& address) const {
   for (const auto& [ident, allocation] : allocator_->allocations())
-    if (Holds(allocation.addresses, address)) return ident;
+    if (HoldsAddress(allocation.addresses, address)) return ident;
   return std::nullopt;
 }
 

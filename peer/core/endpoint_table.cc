@@ -6,19 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "peer/core/backoff.h"
 
 namespace weave {
 namespace {
 
-constexpr Duration kFirstBackoff = absl::Seconds(1);
-constexpr Duration kMaxBackoff = absl::Seconds(30);
-
-bool Holds(const std::vector<Cidr>& addresses, const IpAddress& address) {
-  return std::any_of(addresses.begin(), addresses.end(), [&](const Cidr& c) { return c.address() == address; });
-}
-
 void RemoveAddresses(std::vector<Cidr>& from, const std::vector<Cidr>& removed) {
-  std::erase_if(from, [&](const Cidr& c) { return Holds(removed, c.address()); });
+  std::erase_if(from, [&](const Cidr& c) { return HoldsAddress(removed, c.address()); });
 }
 
 AddressHolder HolderFor(const EndpointRecord& record) {
@@ -83,7 +77,7 @@ const LiveEndpoint* EndpointTable::FindLive(const EndpointRecord& record, const 
 }
 
 void EndpointTable::AdoptAddress(Endpoint& endpoint, const Cidr& address) {
-  if (Holds(endpoint.record->addresses, address.address())) return;  // a second prefix length is not ours
+  if (HoldsAddress(endpoint.record->addresses, address.address())) return;  // a second prefix length is not ours
   if (addresses_.Take(address.address(), HolderFor(*endpoint.record))) {
     endpoint.record->addresses.push_back(address);
     return;
@@ -214,7 +208,7 @@ void EndpointTable::StartDetach(Endpoint& endpoint, RequestId id, const DetachOr
   EndpointRecord target = *before;
   std::vector<Cidr> removed;
   for (const Cidr& address : before->addresses)
-    if (request.addresses.empty() || Holds(request.addresses, address.address())) removed.push_back(address);
+    if (request.addresses.empty() || HoldsAddress(request.addresses, address.address())) removed.push_back(address);
   if (removed.empty()) {
     out.replies.push_back({id, absl::OkStatus(), {}});
     return;
@@ -318,7 +312,7 @@ void EndpointTable::FinishInspect(Now now, Endpoint& endpoint, const InFlight& d
 void EndpointTable::ChoreFailed(Now now, Endpoint& endpoint) {
   endpoint.suspect = true;
   endpoint.incomplete = true;
-  endpoint.backoff = std::clamp(endpoint.backoff * 2, kFirstBackoff, kMaxBackoff);
+  endpoint.backoff = NextBackoff(endpoint.backoff);
   endpoint.retry_at = now.monotonic + endpoint.backoff;
 }
 

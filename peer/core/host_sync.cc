@@ -4,12 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "peer/core/backoff.h"
 
 namespace weave {
 namespace {
-
-constexpr Duration kFirstBackoff = absl::Seconds(1);
-constexpr Duration kMaxBackoff = absl::Seconds(30);
 
 AddressHolder ExposeHolder(const IpAddress& address) { return {ExposureKey(address), kExposeName}; }
 
@@ -145,7 +143,7 @@ bool HostSync::OnCommandDone(Now now, CommandId id, const HostResult& result, Pe
     return true;
   }
   logger_.Error("setting up the host failed", {{"reason", result.status.message()}});
-  backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kMaxBackoff);
+  backoff_ = NextBackoff(backoff_);
   retry_at_ = now.monotonic + backoff_;
   return true;
 }

@@ -21,10 +21,10 @@
 namespace weave {
 namespace {
 
-constexpr int kBatchCount = 32;
+constexpr int kFrameCount = 32;
 constexpr std::size_t kVlanTagSize = 4;
 constexpr std::size_t kMacsSize = 12;         // in front of a tag
-constexpr std::size_t kSlotSize = 68 * 1024;  // the largest frame there can be, and a tag in front
+constexpr std::size_t kFrameSlotSize = 68 * 1024;  // the largest frame there can be, and a tag in front
 
 // virtio_net_hdr of linux/virtio_net.h, which C++ cannot read, in the machine's byte order.
 struct VirtioHeader {
@@ -42,7 +42,6 @@ constexpr std::uint8_t kTcp4Segments = 1;
 constexpr std::uint8_t kTcp6Segments = 4;
 constexpr std::uint8_t kUdpSegments = 5;
 constexpr std::uint8_t kEcnBit = 0x80;
-constexpr int kWritableTimeout = 10;  // milliseconds
 
 // None: segments of a kind that we cannot cut.
 std::optional<FrameOffload> FromKernel(const VirtioHeader& header) {
@@ -102,16 +101,16 @@ VirtioHeader ToKernel(const FrameOffload& offload) {
 class BridgeTap::Inbox {
  public:
   Inbox() {
-    for (int i = 0; i < kBatchCount; ++i) {
+    for (int i = 0; i < kFrameCount; ++i) {
       parts_[i][0] = {&headers_[i], sizeof headers_[i]};
-      parts_[i][1] = {region_.data() + i * kSlotSize + kVlanTagSize, kSlotSize - kVlanTagSize};
+      parts_[i][1] = {region_.data() + i * kFrameSlotSize + kVlanTagSize, kFrameSlotSize - kVlanTagSize};
     }
   }
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
 
   int Receive(int fd) {
-    for (int i = 0; i < kBatchCount; ++i) {
+    for (int i = 0; i < kFrameCount; ++i) {
       msghdr& message = messages_[i].msg_hdr;
       message = {};
       message.msg_name = &addresses_[i];
@@ -121,7 +120,7 @@ class BridgeTap::Inbox {
       message.msg_control = controls_[i].bytes;
       message.msg_controllen = sizeof controls_[i].bytes;
     }
-    return recvmmsg(fd, messages_.data(), kBatchCount, MSG_DONTWAIT, nullptr);
+    return recvmmsg(fd, messages_.data(), kFrameCount, MSG_DONTWAIT, nullptr);
   }
 
   // None: not a frame for us.
@@ -132,14 +131,14 @@ class BridgeTap::Inbox {
       return std::nullopt;
     const std::optional<FrameOffload> offload = FromKernel(headers_[i]);
     if (!offload.has_value()) return std::nullopt;
-    std::uint8_t* const bytes = region_.data() + i * kSlotSize + kVlanTagSize;
+    std::uint8_t* const bytes = region_.data() + i * kFrameSlotSize + kVlanTagSize;
     Frame frame{ByteView(bytes, size - sizeof headers_[i]), *offload};
     RestoreTag(messages_[i].msg_hdr, bytes, frame);
     return frame;
   }
 
  private:
-  static constexpr std::size_t kRegionSize = kSlotSize * kBatchCount;
+  static constexpr std::size_t kRegionSize = kFrameSlotSize * kFrameCount;
 
   struct alignas(cmsghdr) Control {
     char bytes[CMSG_SPACE(sizeof(tpacket_auxdata))];
@@ -166,11 +165,11 @@ class BridgeTap::Inbox {
   }
 
   const MappedRegion region_{kRegionSize};
-  std::array<mmsghdr, kBatchCount> messages_ = {};
-  std::array<VirtioHeader, kBatchCount> headers_ = {};
-  std::array<std::array<iovec, 2>, kBatchCount> parts_;
-  std::array<sockaddr_ll, kBatchCount> addresses_ = {};
-  std::array<Control, kBatchCount> controls_ = {};
+  std::array<mmsghdr, kFrameCount> messages_ = {};
+  std::array<VirtioHeader, kFrameCount> headers_ = {};
+  std::array<std::array<iovec, 2>, kFrameCount> parts_;
+  std::array<sockaddr_ll, kFrameCount> addresses_ = {};
+  std::array<Control, kFrameCount> controls_ = {};
 };
 
 class BridgeTap::Outbox {
@@ -178,7 +177,7 @@ class BridgeTap::Outbox {
   // Up to a batch of `frames`, from `first` on.
   int Fill(const std::vector<Frame>& frames, std::size_t first) {
     int count = 0;
-    for (std::size_t i = first; i < frames.size() && count < kBatchCount; ++i, ++count) {
+    for (std::size_t i = first; i < frames.size() && count < kFrameCount; ++i, ++count) {
       headers_[count] = ToKernel(frames[i].offload);
       parts_[count][0] = {&headers_[count], sizeof headers_[count]};
       parts_[count][1] = {const_cast<std::uint8_t*>(frames[i].bytes.data()), frames[i].bytes.size()};
@@ -191,9 +190,9 @@ class BridgeTap::Outbox {
   mmsghdr* messages() { return messages_.data(); }
 
  private:
-  std::array<mmsghdr, kBatchCount> messages_ = {};
-  std::array<VirtioHeader, kBatchCount> headers_ = {};
-  std::array<std::array<iovec, 2>, kBatchCount> parts_;
+  std::array<mmsghdr, kFrameCount> messages_ = {};
+  std::array<VirtioHeader, kFrameCount> headers_ = {};
+  std::array<std::array<iovec, 2>, kFrameCount> parts_;
 };
 
 absl::StatusOr<std::unique_ptr<BridgeTap>> BridgeTap::Open(absl::string_view interface, std::size_t buffer_size) {

@@ -19,11 +19,10 @@
 namespace weave {
 namespace {
 
-constexpr int kBatchCount = 32;               // messages a system call
-constexpr std::size_t kSlotSize = 64 * 1024;  // a datagram, or several in one piece
+constexpr int kDatagramCount = 32;               // messages a system call
+constexpr std::size_t kDatagramSlotSize = 64 * 1024;  // a datagram, or several in one piece
 constexpr int kBufferSize = 8 * 1024 * 1024;  // bytes, of the socket, each way
 constexpr std::size_t kMaxSegmentCount = 64;  // UDP_MAX_SEGMENTS of every kernel that has any
-constexpr int kWritableTimeout = 10;          // milliseconds; after that, what does not fit is lost
 
 sockaddr_in ToKernel(const SocketAddress& address) {
   sockaddr_in kernel = {};
@@ -60,14 +59,14 @@ cmsghdr* AddControl(msghdr& message, cmsghdr* after, int level, int type, const 
 class UdpPort::Inbox {
  public:
   Inbox() {
-    for (int i = 0; i < kBatchCount; ++i) parts_[i] = {region_.data() + i * kSlotSize, kSlotSize};
+    for (int i = 0; i < kDatagramCount; ++i) parts_[i] = {region_.data() + i * kDatagramSlotSize, kDatagramSlotSize};
   }
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
 
   // Errors of earlier datagrams are dropped: those of sleeve come from anywhere.
   int Receive(int fd) {
-    for (int i = 0; i < kBatchCount; ++i) {
+    for (int i = 0; i < kDatagramCount; ++i) {
       msghdr& message = messages_[i].msg_hdr;
       message = {};
       message.msg_name = &sources_[i];
@@ -77,7 +76,7 @@ class UdpPort::Inbox {
       message.msg_control = controls_[i].bytes;
       message.msg_controllen = sizeof controls_[i].bytes;
     }
-    return recvmmsg(fd, messages_.data(), kBatchCount, MSG_DONTWAIT, nullptr);
+    return recvmmsg(fd, messages_.data(), kDatagramCount, MSG_DONTWAIT, nullptr);
   }
 
   // The datagrams of message `i`, which may be several of one size behind each other.
@@ -98,7 +97,7 @@ class UdpPort::Inbox {
     }
     if (!IsOneHost(local)) return;  // it becomes the address we answer from
     const SocketAddress remote = FromKernel(sources_[i]);
-    ByteView rest(region_.data() + i * kSlotSize, messages_[i].msg_len);
+    ByteView rest(region_.data() + i * kDatagramSlotSize, messages_[i].msg_len);
     do {
       const ByteView datagram = rest.subspan(0, segment_size);
       on_datagram(local, remote, datagram);
@@ -107,17 +106,17 @@ class UdpPort::Inbox {
   }
 
  private:
-  static constexpr std::size_t kRegionSize = kSlotSize * kBatchCount;
+  static constexpr std::size_t kRegionSize = kDatagramSlotSize * kDatagramCount;
 
   struct alignas(cmsghdr) Control {
     char bytes[CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(int))];
   };
 
   const MappedRegion region_{kRegionSize};
-  std::array<mmsghdr, kBatchCount> messages_ = {};
-  std::array<iovec, kBatchCount> parts_;
-  std::array<sockaddr_in, kBatchCount> sources_ = {};
-  std::array<Control, kBatchCount> controls_ = {};
+  std::array<mmsghdr, kDatagramCount> messages_ = {};
+  std::array<iovec, kDatagramCount> parts_;
+  std::array<sockaddr_in, kDatagramCount> sources_ = {};
+  std::array<Control, kDatagramCount> controls_ = {};
 };
 
 // Datagrams as messages of one system call. Those of one size behind each other to one remote become one message, which
@@ -130,7 +129,7 @@ class UdpPort::Outbox {
   };
 
   void Clear() { count_ = 0; }
-  bool full() const { return count_ == kBatchCount; }
+  bool full() const { return count_ == kDatagramCount; }
   int count() const { return count_; }
   const Run& run(int i) const { return runs_[i]; }
   mmsghdr* messages() { return messages_.data(); }
@@ -174,11 +173,11 @@ class UdpPort::Outbox {
   };
 
   int count_ = 0;
-  std::array<Run, kBatchCount> runs_;
-  std::array<mmsghdr, kBatchCount> messages_ = {};
-  std::array<iovec, kBatchCount> parts_;
-  std::array<sockaddr_in, kBatchCount> remotes_ = {};
-  std::array<Control, kBatchCount> controls_ = {};
+  std::array<Run, kDatagramCount> runs_;
+  std::array<mmsghdr, kDatagramCount> messages_ = {};
+  std::array<iovec, kDatagramCount> parts_;
+  std::array<sockaddr_in, kDatagramCount> remotes_ = {};
+  std::array<Control, kDatagramCount> controls_ = {};
 };
 
 absl::StatusOr<std::unique_ptr<UdpPort>> UdpPort::Open(const std::optional<IpAddress>& host, std::uint16_t port) {

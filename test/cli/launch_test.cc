@@ -26,7 +26,7 @@ namespace {
 std::string LogText() { return ReadSmallFile("/var/log/weave/weave.log").value_or(""); }
 
 // Nothing runs, nothing blocks the next launch.
-void CheckNothingLeft(const World& world) {
+void CheckNothingRuns(const World& world) {
   CHECK_FALSE(Exists("/run/weave"));
   if (world.WeaverPid() != 0) CHECK_FALSE(IsAlive(world.WeaverPid()));
 }
@@ -91,7 +91,7 @@ TEST_CASE("A peer that cannot start is quoted, with its exit status, and leaves 
   CHECK(result.exit_status == 7);
   CHECK(result.out.empty());
   CHECK(result.err == "port \"99999\": want 1 to 65534\n");
-  CheckNothingLeft(world);
+  CheckNothingRuns(world);
 }
 
 TEST_CASE("A peer that dies without a word is reported with its last line", "[cli]") {
@@ -100,7 +100,7 @@ TEST_CASE("A peer that dies without a word is reported with its last line", "[cl
   CHECK(result.exit_status == 5);
   CHECK(result.err ==
         "The weave container has died (exit status 5): ERROR: something broke. See /var/log/weave/weave.log\n");
-  CheckNothingLeft(world);
+  CheckNothingRuns(world);
 }
 
 TEST_CASE("A failed launch leaves what an earlier one noted", "[cli]") {
@@ -121,7 +121,7 @@ TEST_CASE("A peer that never gets ready is ended after the time limit", "[cli]")
   CHECK(result.err ==
         "weave: the peer was not ready within 1s (waiting for Godot); it was ended again. See "
         "/var/log/weave/weave.log\n");
-  CheckNothingLeft(world);
+  CheckNothingRuns(world);
 }
 
 TEST_CASE("A launch that is killed half-way takes its peer along", "[cli]") {
@@ -157,7 +157,7 @@ TEST_CASE("A stop while the peer is starting makes the launch fail", "[cli]") {
   int status = 0;
   ::waitpid(launch, &status, 0);
   CHECK(WEXITSTATUS(status) == 1);
-  CheckNothingLeft(world);
+  CheckNothingRuns(world);
 }
 
 TEST_CASE("A peer that hangs is named by the next launch, and so is what holds its lock", "[cli]") {
@@ -220,7 +220,7 @@ TEST_CASE("A weaver that is not there is named", "[cli]") {
   world.environment[0].second = "/run/broken";
   REQUIRE(WriteFileAtomically("/run/broken", "not a program", 0755).ok());
   CHECK(absl::StrContains(world.Launch().err, "weave: run /run/broken: Exec format error"));
-  CheckNothingLeft(world);
+  CheckNothingRuns(world);
 }
 
 TEST_CASE("Unsupervised, the peer stays alone", "[cli]") {
@@ -276,7 +276,7 @@ TEST_CASE("A peer of another instance at the control address is Weave Net alread
   server.join();
   CHECK(result.exit_status == 1);
   CHECK(absl::StrContains(result.err, "Weave Net is already running"));
-  CheckNothingLeft(world);
+  CheckNothingRuns(world);
 }
 
 TEST_CASE("An ordinary user is told to be root", "[cli]") {

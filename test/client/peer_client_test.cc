@@ -51,11 +51,12 @@ class FakePeer final : public v1::Peer::Service {
     REQUIRE(server_ != nullptr);
   }
   ~FakePeer() override {
-    Release();
+    LetGo();
     server_->Shutdown(std::chrono::system_clock::now());
   }
 
-  void Release() {
+  // Ends every wait of a method that hangs.
+  void LetGo() {
     const std::lock_guard lock(mutex_);
     released_ = true;
     changed_.notify_all();
@@ -226,7 +227,7 @@ TEST_CASE("A peer stuck in one call is given up for that call only", "[client]")
   PeerClient client = ConnectTo(directory, kImpatient);
   peer.hang = true;
   CHECK(absl::IsDeadlineExceeded(client.GetStatus("").status()));
-  peer.Release();
+  peer.LetGo();
   CHECK(client.GetStatus("").ok());
 }
 

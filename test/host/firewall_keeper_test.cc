@@ -14,8 +14,6 @@ namespace {
 
 using World = PacketFilterWorld;
 
-constexpr FirewallBackend kBackends[] = {FirewallBackend::kNft, FirewallBackend::kLegacy};
-
 // Our chains and all rules, in order; not the order in which chains were made.
 std::string State(FirewallBackend backend) {
   const std::string ipt = "iptables-" + std::string(ToString(backend));

@@ -13,8 +13,6 @@ namespace {
 
 using World = PacketFilterWorld;
 
-constexpr FirewallBackend kBackends[] = {FirewallBackend::kNft, FirewallBackend::kLegacy};
-
 const char kForeign[] =
     "IPT=iptables-%; $IPT -N DOCKER-USER; $IPT -A FORWARD -j DOCKER-USER; $IPT -P FORWARD DROP;"
     "$IPT -A INPUT -i lo -m comment --comment 'mine, not weaves' -j ACCEPT;"

@@ -16,6 +16,8 @@
 
 namespace weave {
 
+inline constexpr FirewallBackend kBackends[] = {FirewallBackend::kNft, FirewallBackend::kLegacy};
+
 class PacketFilterWorld {
  public:
   PacketFilterWorld() {

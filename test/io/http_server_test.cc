@@ -27,7 +27,7 @@ HttpClient ClientOf(const HttpServer& server) {
   return *HttpClient::Create(address[0] == '/' ? "unix://" + address : "tcp://" + address);
 }
 
-class Fixture {
+class ServerFixture {
  public:
   std::unique_ptr<HttpServer> Listen(const Place& place) {
     auto server = HttpServer::Listen(place.address, router.get(), logger);
@@ -42,7 +42,7 @@ class Fixture {
 };
 
 TEST_CASE("A server answers by the router's table", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const auto server = f.Listen(place);
@@ -74,7 +74,7 @@ TEST_CASE("A server answers by the router's table", "[http]") {
 }
 
 TEST_CASE("A server takes several requests on one connection and bodies in chunks", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const auto server = f.Listen(place);
@@ -93,7 +93,7 @@ TEST_CASE("A server takes several requests on one connection and bodies in chunk
 }
 
 TEST_CASE("Bytes that are no HTTP get 400 or a closed connection, and the next client is served", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const auto server = f.Listen(place);
@@ -115,7 +115,7 @@ TEST_CASE("Bytes that are no HTTP get 400 or a closed connection, and the next c
 }
 
 TEST_CASE("Clients that send nothing, or half a request, hold nobody up", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const auto server = f.Listen(place);
@@ -131,7 +131,7 @@ TEST_CASE("Clients that send nothing, or half a request, hold nobody up", "[http
 }
 
 TEST_CASE("A waiting request does not delay others and is answered from another thread", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const auto server = f.Listen(place);
@@ -148,7 +148,7 @@ TEST_CASE("A waiting request does not delay others and is answered from another 
 }
 
 TEST_CASE("A client that closes its connection cancels its waiting request", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const auto server = f.Listen(place);
@@ -170,7 +170,7 @@ TEST_CASE("A client that closes its connection cancels its waiting request", "[h
 }
 
 TEST_CASE("A server goes at once although requests wait, and late answers are harmless", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const int before = f.router.gone_count();
@@ -188,7 +188,7 @@ TEST_CASE("A server goes at once although requests wait, and late answers are ha
 }
 
 TEST_CASE("Two servers share one router and end one by one", "[http]") {
-  Fixture f;
+  ServerFixture f;
   std::vector<std::unique_ptr<HttpServer>> servers;
   for (const Place& place : Places(f.directory)) servers.push_back(f.Listen(place));
   while (!servers.empty()) {
@@ -198,7 +198,7 @@ TEST_CASE("Two servers share one router and end one by one", "[http]") {
 }
 
 TEST_CASE("A port in use is refused by name and its owner undisturbed", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const Place& place : Places(f.directory)) {
     INFO(place.name);
     const auto server = f.Listen(place);
@@ -210,7 +210,7 @@ TEST_CASE("A port in use is refused by name and its owner undisturbed", "[http]"
 }
 
 TEST_CASE("An address of no known form is refused by name", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const char* address : {"", "6784", "host", "weave.example:80", "1.2.3:80", "127.0.0.1:", "127.0.0.1:65536",
                               "127.0.0.1:http", "127.0.0.1:-1", "::1:80", "[127.0.0.1]:80", "relative/path"}) {
     INFO(address);
@@ -226,7 +226,7 @@ TEST_CASE("An address of no known form is refused by name", "[http]") {
 }
 
 TEST_CASE("A server listens on IPv6 and on all addresses, and tells the port it was given", "[http]") {
-  Fixture f;
+  ServerFixture f;
   for (const char* address : {"[::1]:0", ":0", "localhost:0", "0.0.0.0:0"}) {
     INFO(address);
     const auto server = HttpServer::Listen(address, f.router.get(), f.logger);

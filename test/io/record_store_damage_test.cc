@@ -40,12 +40,6 @@ void Fill(const std::string& path, const Records& records) {
   CHECK(*opened->store->ReadAll() == records);
 }
 
-std::string Content(const std::string& path) {
-  const absl::StatusOr<std::string> content = ReadSmallFile(path, 1 << 24);
-  REQUIRE(content.status() == absl::OkStatus());
-  return *content;
-}
-
 void FlipBit(Random& random, std::string& bytes, std::size_t reach) {
   bytes[random.Below(reach)] ^= static_cast<char>(1 << random.Below(8));
 }

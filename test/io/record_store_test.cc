@@ -57,12 +57,6 @@ void RunSql(const std::string& path, const char* sql) {
   sqlite3_close(db);
 }
 
-std::string Content(const std::string& path) {
-  const absl::StatusOr<std::string> content = ReadSmallFile(path);
-  REQUIRE(content.status() == absl::OkStatus());
-  return *content;
-}
-
 TEST_CASE("What was committed is there after reopening, byte for byte", "[io][store]") {
   const ScratchDirectory scratch;
   const std::string path = scratch / "deep/er/weave.db";

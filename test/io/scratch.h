@@ -1,4 +1,4 @@
-// What the tests of io share: a directory that goes away, and a logger that remembers.
+// What the tests of io share: a directory that goes away, what a file holds, a logger that remembers.
 #pragma once
 
 #include <stdlib.h>
@@ -13,7 +13,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "io/file.h"
 #include "io/mutex.h"
+#include "test/support/catch.h"
 
 namespace weave {
 
@@ -43,6 +45,12 @@ class ScratchDirectory {
  private:
   std::string path_;
 };
+
+inline std::string Content(const std::string& path) {
+  const absl::StatusOr<std::string> content = ReadSmallFile(path, 1 << 24);
+  REQUIRE(content.status() == absl::OkStatus());
+  return *content;
+}
 
 class RememberingLogger final : public Logger {
  public:

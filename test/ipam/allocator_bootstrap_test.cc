@@ -12,7 +12,6 @@ namespace {
 
 using Message = Cluster::Message;
 
-ConsensusBootstrap Consensus(std::size_t peers) { return {peers}; }
 SeedBootstrap Seeds(std::vector<std::uint64_t> names) {
   SeedBootstrap seeds;
   for (const std::uint64_t name : names) seeds.seeds.push_back(PeerName(name));

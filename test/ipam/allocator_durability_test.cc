@@ -11,7 +11,6 @@ namespace {
 
 using Message = Cluster::Message;
 
-ConsensusBootstrap Consensus(std::size_t peers) { return {peers}; }
 
 TEST_CASE("No caller is answered before its address is on disk", "[ipam]") {
   Cluster c({.peers = 1});

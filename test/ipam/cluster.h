@@ -32,6 +32,8 @@ struct ClusterOptions {
   Mutant mutant = Mutant::kNone;
 };
 
+inline ConsensusBootstrap Consensus(std::size_t peers) { return {peers}; }
+
 class Cluster {
  public:
   using Index = std::size_t;

@@ -9,12 +9,6 @@
 namespace weave::test {
 namespace {
 
-MeshConfig NoDiscovery() {
-  MeshConfig config;
-  config.discovery = false;
-  return config;
-}
-
 bool Whole(const MeshWorld& world) { return world.Agreed() && world.AllEstablished(); }
 
 TEST_CASE("A silent but live network stays connected, by heartbeats alone", "[mesh]") {

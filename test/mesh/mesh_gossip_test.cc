@@ -11,12 +11,6 @@
 namespace weave::test {
 namespace {
 
-MeshConfig NoDiscovery() {
-  MeshConfig config;
-  config.discovery = false;
-  return config;
-}
-
 // Connects each to some before it, so that all are connected, and waits until they agree.
 void ConnectAtRandom(MeshWorld& world, std::uint64_t seed) {
   Random random(seed);

@@ -8,12 +8,6 @@
 namespace weave::test {
 namespace {
 
-MeshConfig NoDiscovery() {
-  MeshConfig config;
-  config.discovery = false;
-  return config;
-}
-
 TEST_CASE("At rest our own peers send each other no records", "[mesh]") {
   MeshWorld world(6, 1, NoDiscovery());
   world.ConnectChain();

@@ -25,6 +25,12 @@
 
 namespace weave::test {
 
+inline MeshConfig NoDiscovery() {
+  MeshConfig config;
+  config.discovery = false;
+  return config;
+}
+
 class SeededEntropy final : public EntropySource {
  public:
   explicit SeededEntropy(std::uint64_t seed) : random_(seed) {}

@@ -23,8 +23,8 @@ const std::string kEverybody = "ffffffffffff";
 const std::string kSpanningTree = "0180c2000000";
 
 // Peer 2 of the line 1 - 2 - 3, unless a test says otherwise.
-struct World final : FrameSink {
-  explicit World(int self = 2, const std::vector<std::pair<int, int>>& links = {{1, 2}, {2, 3}},
+struct RouterWorld final : FrameSink {
+  explicit RouterWorld(int self = 2, const std::vector<std::pair<int, int>>& links = {{1, 2}, {2, 3}},
                  const std::vector<int>& neighbours = {1, 3}) {
     router.SetForwarding(MakeForwarding(self, links, neighbours));
   }
@@ -56,7 +56,7 @@ struct World final : FrameSink {
 };
 
 TEST_CASE("A captured frame for everybody, or for nobody knows whom, goes to each neighbour", "[overlay]") {
-  World world;
+  RouterWorld world;
   CHECK(world.Capture(kEverybody, kMacA) == Lines{"to 1 2>1 broadcast", "to 3 2>3 broadcast"});
   CHECK(world.Capture(kMacB, kMacA) == Lines{"to 1 2>1 broadcast", "to 3 2>3 broadcast"});
   CHECK(world.router.counters().broadcast == 1);
@@ -64,7 +64,7 @@ TEST_CASE("A captured frame for everybody, or for nobody knows whom, goes to eac
 }
 
 TEST_CASE("A captured frame goes to the peer of its destination, and nowhere when that is on this side", "[overlay]") {
-  World world;
+  RouterWorld world;
   world.Forward(3, 2, kEverybody, kMacC);
   CHECK(world.Capture(kMacC, kMacA) == Lines{"to 3 2>3"});
   CHECK(world.Capture(kMacA, kMacB).empty());
@@ -74,28 +74,28 @@ TEST_CASE("A captured frame goes to the peer of its destination, and nowhere whe
 }
 
 TEST_CASE("A frame for a peer far away takes the unicast route, its names as they are", "[overlay]") {
-  World first(1, {{1, 2}, {2, 3}}, {2});
+  RouterWorld first(1, {{1, 2}, {2, 3}}, {2});
   first.Forward(3, 1, kMacA, kMacC);
   CHECK(first.Capture(kMacC, kMacA) == Lines{"to 2 1>3"});
-  World relay;
+  RouterWorld relay;
   CHECK(relay.Forward(1, 3, kMacC, kMacA) == Lines{"to 3 1>3"});
   CHECK(relay.router.macs().size() == 0);  // a relay learns nothing
 }
 
 TEST_CASE("A broadcast is delivered and goes on with a new destination", "[overlay]") {
-  World relay;
+  RouterWorld relay;
   CHECK(relay.Forward(1, 2, kEverybody, kMacA) == Lines{"deliver ffffffffffff02000000000a", "to 3 1>3 broadcast"});
-  World last(3, {{1, 2}, {2, 3}}, {2});
+  RouterWorld last(3, {{1, 2}, {2, 3}}, {2});
   CHECK(last.Forward(1, 3, kEverybody, kMacA) == Lines{"deliver ffffffffffff02000000000a"});
 }
 
 TEST_CASE("In a full mesh a broadcast reaches everybody from its source alone", "[overlay]") {
-  World world(2, {{1, 2}, {2, 3}, {1, 3}}, {1, 3});
+  RouterWorld world(2, {{1, 2}, {2, 3}, {1, 3}}, {1, 3});
   CHECK(world.Forward(1, 2, kEverybody, kMacA) == Lines{"deliver ffffffffffff02000000000a"});
 }
 
 TEST_CASE("A frame for a MAC known to be here goes no further", "[overlay]") {
-  World world;
+  RouterWorld world;
   world.Capture(kEverybody, kMacB);
   CHECK(world.Forward(1, 2, kMacB, kMacA) == Lines{"deliver 02000000000b02000000000a"});
   CHECK(world.Forward(1, 2, kMacC, kMacA) == Lines{"deliver 02000000000c02000000000a", "to 3 1>3 broadcast"});
@@ -103,7 +103,7 @@ TEST_CASE("A frame for a MAC known to be here goes no further", "[overlay]") {
 
 TEST_CASE("A container that moved here is believed when it was quiet elsewhere, a frame that came back is not",
           "[overlay]") {
-  World world;
+  RouterWorld world;
   world.Forward(1, 2, kEverybody, kMacA);
   CHECK(world.Capture(kEverybody, kMacA).empty());
   CHECK(world.router.counters().foreign_sources == 1);
@@ -113,7 +113,7 @@ TEST_CASE("A container that moved here is believed when it was quiet elsewhere, 
 }
 
 TEST_CASE("What another peer says of a MAC is believed at once", "[overlay]") {
-  World world;
+  RouterWorld world;
   world.Capture(kEverybody, kMacA);
   CHECK(world.Forward(3, 2, kMacB, kMacA) ==
         Lines{"moved 02:00:00:00:00:0a to 3", "deliver 02000000000b02000000000a", "to 1 3>1 broadcast"});
@@ -121,7 +121,7 @@ TEST_CASE("What another peer says of a MAC is believed at once", "[overlay]") {
 }
 
 TEST_CASE("Frames that have nowhere to go are dropped and counted", "[overlay]") {
-  World world(2, {{1, 2}, {2, 3}}, {1});
+  RouterWorld world(2, {{1, 2}, {2, 3}}, {1});
   CHECK(world.Forward(1, 9, kMacB, kMacA).empty());  // an unknown peer
   CHECK(world.Forward(1, 3, kMacB, kMacA).empty());  // no way to the neighbour just now
   CHECK(world.router.counters().unroutable == 2);
@@ -139,14 +139,14 @@ TEST_CASE("Frames that have nowhere to go are dropped and counted", "[overlay]")
 }
 
 TEST_CASE("New routes hold from the next frame on", "[overlay]") {
-  World world;
+  RouterWorld world;
   world.Forward(3, 2, kEverybody, kMacC);
   world.router.SetForwarding(MakeForwarding(2, {{1, 2}, {1, 3}}, {1}));
   CHECK(world.Capture(kMacC, kMacA) == Lines{"to 1 2>3"});
 }
 
 TEST_CASE("MACs that are not seen any more are forgotten", "[overlay]") {
-  World world;
+  RouterWorld world;
   world.Capture(kEverybody, kMacA);
   while (world.router.NextDeadline().has_value()) {
     world.now = *world.router.NextDeadline();

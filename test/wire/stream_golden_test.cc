@@ -76,7 +76,7 @@ void NameAsInPeer(Bytes& stream) {
 }
 
 template <typename T>
-Bytes Rewritten(ByteView stream) {
+Bytes Reencoded(ByteView stream) {
   GobReader reader(stream);
   T value;
   const absl::Status status = reader.Read(value);
@@ -96,9 +96,9 @@ void CheckPayload(const GossipMessage& gossip, const MessageVector& expected) {
     if (expected.topology.has_value()) CHECK(peers == *expected.topology);
     CHECK(EqualButForTypeIds(WriteTopology(peers), gossip.payload));
   } else if (gossip.channel == "nameserver") {
-    CHECK(EqualButForTypeIds(Rewritten<GobNames>(gossip.payload), gossip.payload));
+    CHECK(EqualButForTypeIds(Reencoded<GobNames>(gossip.payload), gossip.payload));
   } else if (expected.tag != static_cast<int>(MessageTag::kGossipUnicast)) {
-    CHECK(EqualButForTypeIds(Rewritten<GobIpamState>(gossip.payload), gossip.payload));
+    CHECK(EqualButForTypeIds(Reencoded<GobIpamState>(gossip.payload), gossip.payload));
   }
 }
 
