@@ -66,6 +66,10 @@ function(weave_library room)
   weave_common_properties(weave_${room})
   list(TRANSFORM ARG_DEPS PREPEND weave::)
   target_link_libraries(weave_${room} PUBLIC ${ARG_DEPS} ${ARG_LINK} weave_deps::absl)
+  # Sanitizers make the optimiser slow. What waits for the kernel most of the time does without it.
+  if(WEAVE_SANITIZE AND NOT ARG_PURE)
+    target_compile_options(weave_${room} PRIVATE -O0)
+  endif()
   # Pure rooms go without: what they include must stand in their files, where test/tidy looks.
   if(NOT ARG_PURE AND NOT room STREQUAL "proto")
     target_precompile_headers(weave_${room} PRIVATE <memory> <optional> <string> <vector> [["absl/status/statusor.h"]]

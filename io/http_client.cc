@@ -146,7 +146,8 @@ absl::StatusOr<HttpClient> HttpClient::Create(absl::string_view address) {
   client.address_ = std::string(address);
   absl::string_view rest = address;
   if (absl::ConsumePrefix(&rest, "unix://")) {
-    if (rest.empty() || rest.front() != '/' || rest.size() >= sizeof(sockaddr_un::sun_path)) return BadServerAddress(address);
+    if (rest.empty() || rest.front() != '/' || rest.size() >= sizeof(sockaddr_un::sun_path))
+      return BadServerAddress(address);
     client.unix_path_ = std::string(rest);
     return client;
   }

@@ -26,7 +26,7 @@ absl::StatusOr<std::vector<AddressWish>> ParseWishes(const Texts& texts) {
   std::vector<AddressWish> wishes;
   for (const std::string& text : texts) {
     ASSIGN_OR_RETURN(AddressWish wish, ParseAddressWish(text));
-    wishes.push_back(std::move(wish));
+    wishes.push_back(wish);
   }
   return wishes;
 }

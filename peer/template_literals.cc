@@ -34,6 +34,7 @@ absl::StatusOr<ReportValue> ParseNumber(absl::string_view text) {
   number.erase(std::remove(number.begin(), number.end(), '_'), number.end());
   const bool negative = number.front() == '-';
   if (negative || number.front() == '+') number.erase(0, 1);
+  if (number.empty()) return absl::InvalidArgumentError(absl::StrCat("illegal number syntax: ", GoQuote(text)));
 
   int base = 10;
   std::string digits = number;

@@ -15,7 +15,7 @@ absl::Span<std::uint8_t> DatagramBatch::Extend(std::size_t size) {
   const std::size_t offset = used_;
   used_ += size;
   datagrams_.back().size += size;
-  return absl::MakeSpan(memory_).subspan(offset, size);
+  return {memory_.get() + offset, size};
 }
 
 void DatagramBatch::Clear() {

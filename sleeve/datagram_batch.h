@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -37,7 +38,7 @@ class DatagramBatch {
     std::size_t size = 0;
   };
 
-  DatagramBatch() : memory_(kCapacity) {}
+  DatagramBatch() : memory_(std::make_unique_for_overwrite<std::uint8_t[]>(kCapacity)) {}
 
   // Room for another datagram of `size` bytes, behind the others.
   bool Fits(std::size_t size) const { return datagrams_.size() < kMaxCount && used_ + size <= kCapacity; }
@@ -48,13 +49,13 @@ class DatagramBatch {
 
   const std::vector<Datagram>& datagrams() const { return datagrams_; }
   absl::Span<std::uint8_t> BytesOf(const Datagram& datagram) {
-    return absl::MakeSpan(memory_).subspan(datagram.offset, datagram.size);
+    return {memory_.get() + datagram.offset, datagram.size};
   }
   bool empty() const { return datagrams_.empty(); }
   void Clear();
 
  private:
-  Bytes memory_;
+  const std::unique_ptr<std::uint8_t[]> memory_;  // untouched until it is needed
   std::size_t used_ = 0;
   std::vector<Datagram> datagrams_;
 };

@@ -16,7 +16,7 @@ void FrameBatch::Add(const Frame& frame) {
   CHECK(Fits(frame.bytes.size())) << frame.bytes.size();
   const std::optional<TcpSegment> segment = frame.offload.none() ? ReadTcpSegment(frame.bytes) : std::nullopt;
   if (segment.has_value() && tail_.has_value() && Join(frame, *segment)) return;
-  std::uint8_t* const at = memory_.data() + used_;
+  std::uint8_t* const at = memory_.get() + used_;
   std::copy_n(frame.bytes.data(), frame.bytes.size(), at);
   frames_.push_back({ByteView(at, frame.bytes.size()), frame.offload});
   tail_.reset();
@@ -37,9 +37,9 @@ bool FrameBatch::Join(const Frame& frame, const TcpSegment& segment) {
   if (!tail.checked && !TcpChecksumIsRight(joined.bytes)) return false;
   tail.checked = true;
 
-  std::copy_n(frame.bytes.data() + segment.headers_size, segment.payload_size, memory_.data() + used_);
+  std::copy_n(frame.bytes.data() + segment.headers_size, segment.payload_size, memory_.get() + used_);
   used_ += segment.payload_size;
-  const MutableBytes bytes = absl::MakeSpan(memory_).subspan(tail.offset, used_ - tail.offset);
+  const MutableBytes bytes = MutableBytes(memory_.get() + tail.offset, used_ - tail.offset);
   bytes[TcpSegment::kTcpOffset + kTcpFlagsOffset] |= frame.bytes[TcpSegment::kTcpOffset + kTcpFlagsOffset];
   WriteJoinedHeaders(bytes);
   joined.bytes = bytes;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -19,7 +20,7 @@ class FrameBatch {
   static constexpr std::size_t kCapacity = 512 * 1024;  // bytes
   static constexpr std::size_t kMaxCount = 1024;
 
-  FrameBatch() : memory_(kCapacity) {}
+  FrameBatch() : memory_(std::make_unique_for_overwrite<std::uint8_t[]>(kCapacity)) {}
 
   bool Fits(std::size_t size) const { return frames_.size() < kMaxCount && used_ + size <= kCapacity; }
   // Copies the frame, for which there must be room.
@@ -41,7 +42,7 @@ class FrameBatch {
 
   bool Join(const Frame& frame, const TcpSegment& segment);
 
-  Bytes memory_;
+  const std::unique_ptr<std::uint8_t[]> memory_;  // untouched until it is needed
   std::size_t used_ = 0;
   std::vector<Frame> frames_;  // views into `memory_`
   std::optional<Tail> tail_;

@@ -10,7 +10,9 @@ constexpr std::size_t kUdpHeadersSize = 28;                 // IPv4 without opti
 
 }  // namespace
 
-std::size_t MtuSearch::max_payload_size() const { return std::min(mtu_ + overhead_, kMaxIpv4PacketSize) - kUdpHeadersSize; }
+std::size_t MtuSearch::max_payload_size() const {
+  return std::min(mtu_ + overhead_, kMaxIpv4PacketSize) - kUdpHeadersSize;
+}
 
 std::optional<std::size_t> MtuSearch::OnMessageTooBig(Now now, std::size_t path_mtu) {
   const std::size_t mtu = std::clamp(path_mtu, overhead_ + kLeast, kMaxIpv4PacketSize) - overhead_;

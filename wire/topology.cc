@@ -45,7 +45,6 @@ struct GobDescription<WireConnection>
 
 namespace {
 
-
 // The ids that a fresh encoder gives; EncodeSummary depends on them.
 constexpr GobTypeId kPeerTypeId = 65;
 constexpr GobTypeId kConnectionsTypeId = 67;

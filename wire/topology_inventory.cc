@@ -23,7 +23,8 @@ struct GobDescription<WireInventory>
 namespace {
 
 constexpr std::size_t kNumberSize = 8;
-constexpr std::size_t kEntrySize = kPeerNameSize + 2 * kNumberSize + 1;  // name, version, uid, whether there is a short id
+constexpr std::size_t kEntrySize =
+    kPeerNameSize + 2 * kNumberSize + 1;  // name, version, uid, whether there is a short id
 
 void Append(std::uint64_t value, std::size_t size, Bytes& out) {
   for (std::size_t i = size; i > 0; --i) out.push_back(static_cast<std::uint8_t>(value >> (8 * (i - 1))));

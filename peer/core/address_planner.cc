@@ -171,7 +171,8 @@ void AddressPlanner::OnFulfilled(Now now, RequestId id, Plan& plan, const Alloca
   if (reply.status.ok()) {
     const Cidr address = reply.addresses.front();
     ++plan.fulfilled;
-    if (!HoldsAddress(plan.addresses, address.address())) plan.addresses.push_back(address);  // two wishes may meet in one
+    if (!HoldsAddress(plan.addresses, address.address()))
+      plan.addresses.push_back(address);  // two wishes may meet in one
     if (!plan.known.contains(address.address())) plan.taken.insert(address.address());
   }
   if (!plan.refusal.ok()) return Fail(now, id, absl::Status(plan.refusal), out);

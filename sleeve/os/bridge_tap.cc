@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kFrameCount = 32;
 constexpr std::size_t kVlanTagSize = 4;
-constexpr std::size_t kMacsSize = 12;         // in front of a tag
+constexpr std::size_t kMacsSize = 12;              // in front of a tag
 constexpr std::size_t kFrameSlotSize = 68 * 1024;  // the largest frame there can be, and a tag in front
 
 // virtio_net_hdr of linux/virtio_net.h, which C++ cannot read, in the machine's byte order.

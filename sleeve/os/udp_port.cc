@@ -19,10 +19,10 @@
 namespace weave {
 namespace {
 
-constexpr int kDatagramCount = 32;               // messages a system call
+constexpr int kDatagramCount = 32;                    // messages a system call
 constexpr std::size_t kDatagramSlotSize = 64 * 1024;  // a datagram, or several in one piece
-constexpr int kBufferSize = 8 * 1024 * 1024;  // bytes, of the socket, each way
-constexpr std::size_t kMaxSegmentCount = 64;  // UDP_MAX_SEGMENTS of every kernel that has any
+constexpr int kBufferSize = 8 * 1024 * 1024;          // bytes, of the socket, each way
+constexpr std::size_t kMaxSegmentCount = 64;          // UDP_MAX_SEGMENTS of every kernel that has any
 
 sockaddr_in ToKernel(const SocketAddress& address) {
   sockaddr_in kernel = {};

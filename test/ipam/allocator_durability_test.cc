@@ -11,7 +11,6 @@ namespace {
 
 using Message = Cluster::Message;
 
-
 TEST_CASE("No caller is answered before its address is on disk", "[ipam]") {
   Cluster c({.peers = 1});
   c.HoldDisk(0, true);

@@ -25,7 +25,7 @@ const std::string kSpanningTree = "0180c2000000";
 // Peer 2 of the line 1 - 2 - 3, unless a test says otherwise.
 struct RouterWorld final : FrameSink {
   explicit RouterWorld(int self = 2, const std::vector<std::pair<int, int>>& links = {{1, 2}, {2, 3}},
-                 const std::vector<int>& neighbours = {1, 3}) {
+                       const std::vector<int>& neighbours = {1, 3}) {
     router.SetForwarding(MakeForwarding(self, links, neighbours));
   }
 

@@ -23,7 +23,8 @@ SocketAddress At(absl::string_view text) { return *SocketAddress::Parse(text); }
 
 using TooBig = std::vector<std::pair<SocketAddress, std::size_t>>;
 
-TEST_CASE("A datagram larger than the link is fragmented or refused, as asked; the limit is told once", "[sleeve][os]") {
+TEST_CASE("A datagram larger than the link is fragmented or refused, as asked; the limit is told once",
+          "[sleeve][os]") {
   const PrivateNetwork network;
   Run("ip link add small mtu 576 type veth peer name end");
   Run("ip addr add 10.9.0.1/24 dev small");

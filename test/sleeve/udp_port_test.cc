@@ -1,13 +1,10 @@
 // Datagrams on loopback. What needs a network of its own is in sleeve_os_root_test.cc.
-#include "sleeve/os/udp_port.h"
-
-#include <poll.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "sleeve/os/udp_port.h"
 #include "test/sleeve/udp_ends.h"
 #include "test/support/catch.h"
 

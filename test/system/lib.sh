@@ -159,13 +159,17 @@ state() {
     for name in "${HOSTS[@]}"; do
         echo "[$name: rules, processes, files]"
         rules "$name"
-        ip netns pids "$TAG-$name" | while read -r pid; do tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || true; echo; done | sort
+        ip netns pids "$TAG-$name" | while read -r pid; do
+            cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' ' ' | sed 's/$/\n/'  # nothing of one that has just ended
+        done | sort
         find "$(run_dir "$name")" "/var/lib/$(instance "$name")" 2>/dev/null | sort || true
     done
 }
-remember_state() { state >"$WORK/state.before"; }
+# Once it stays the same: a process that has been told to end may take a moment.
+state_is_settled() { state >"$WORK/state.before" && sleep 0.2 && state_is_as_before; }
+remember_state() { eventually 5 state_is_settled || fail "the system does not settle: $(diff "$WORK/state.before" "$WORK/state.now")"; }
 state_is_as_before() { state >"$WORK/state.now" && cmp -s "$WORK/state.before" "$WORK/state.now"; }
-expect_state_as_before() { # expect_state_as_before WHAT: a process that has been told to end may take a moment
+expect_state_as_before() { # expect_state_as_before WHAT
     eventually 5 state_is_as_before || fail "$* changed the system: $(diff "$WORK/state.before" "$WORK/state.now")"
 }
 

@@ -11,7 +11,7 @@
 namespace weave {
 namespace {
 
-Bytes Text(absl::string_view text) { return Bytes(text.begin(), text.end()); }
+Bytes Body(absl::string_view text) { return Bytes(text.begin(), text.end()); }
 
 // What Next gives until it wants more or gives up.
 std::vector<std::string> Messages(FrameReader& reader, absl::Status* error = nullptr) {
@@ -54,9 +54,9 @@ const Bytes& Map() {
 TEST_CASE("Messages come out as they went in, however they are cut on the way", "[wire]") {
   for (const int version : {1, 2}) {
     CAPTURE(version);
-    const Bytes first = version == 1 ? Map() : Text("features");
-    const std::vector<Bytes> sent = {Text("a"),       Text(""),           Bytes(127, 'x'),
-                                     Bytes(128, 'y'), Bytes(70'000, 'z'), Text("end")};
+    const Bytes first = version == 1 ? Map() : Body("features");
+    const std::vector<Bytes> sent = {Body("a"),       Body(""),           Bytes(127, 'x'),
+                                     Bytes(128, 'y'), Bytes(70'000, 'z'), Body("end")};
     Bytes stream;
     REQUIRE(AppendFrame(version, true, first, stream).ok());
     std::vector<std::string> expected = {std::string(first.begin(), first.end())};
@@ -80,13 +80,13 @@ TEST_CASE("Messages come out as they went in, however they are cut on the way", 
 
 TEST_CASE("A message of version 2 stands behind its size in four bytes", "[wire]") {
   Bytes out;
-  REQUIRE(AppendFrame(2, false, Text("abc"), out).ok());
+  REQUIRE(AppendFrame(2, false, Body("abc"), out).ok());
   CHECK(ToHex(out) == "00000003616263");
 }
 
 TEST_CASE("A message of version 1 is a byte slice of the gob stream", "[wire]") {
   Bytes out;
-  REQUIRE(AppendFrame(1, false, Text("abc"), out).ok());
+  REQUIRE(AppendFrame(1, false, Body("abc"), out).ok());
   CHECK(ToHex(out) == "060a0003616263");
 }
 
@@ -105,7 +105,7 @@ TEST_CASE("A message that is announced too large ends the connection at once", "
 TEST_CASE("The largest message passes, one byte more does not", "[wire]") {
   for (const int version : {1, 2}) {
     CAPTURE(version);
-    const Bytes first = version == 1 ? Map() : Text("f");
+    const Bytes first = version == 1 ? Map() : Body("f");
     Bytes stream;
     REQUIRE(AppendFrame(version, true, first, stream).ok());
     REQUIRE(AppendFrame(version, false, Bytes(kMaxMessageSize), stream).ok());
