@@ -72,7 +72,7 @@ HttpResponse BadRequest(absl::string_view text) { return HttpError(400, text); }
 
 absl::StatusOr<Cidr> CidrOf(const HttpCall& call) {
   const std::string text = absl::StrCat(call.Param("ip"), "/", call.Param("prefixlen"));
-  const absl::StatusOr<Cidr> cidr = Cidr::Parse(text);
+  absl::StatusOr<Cidr> cidr = Cidr::Parse(text);
   if (cidr.ok() && cidr->address().IsV4()) return cidr;
   return absl::InvalidArgumentError(absl::StrCat("invalid CIDR address: ", text));
 }

@@ -49,7 +49,7 @@ void NetworkPort::Perform(NetworkOutput output) {
   for (const ConnectionId id : output.mesh.admitted) tcp_.Admit(id);
   for (MeshOutput::Send& send : output.mesh.sends) tcp_.Send(send.connection, std::move(send.bytes));
   for (const ConnectionId id : output.mesh.closes) tcp_.Close(id);
-  sleeve_.Perform(std::move(output.forwarding), std::move(output.sleeve));
+  sleeve_.Perform(std::move(output.forwarding), output.sleeve);
 }
 
 void NetworkPort::OnConnected(std::uint64_t id, const SocketAddress& local, const SocketAddress&) {

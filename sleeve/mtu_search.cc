@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sleeve/checksum.h"
+
 namespace weave {
 namespace {
 

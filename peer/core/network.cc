@@ -55,7 +55,7 @@ void Network::Forget(Now now, const std::vector<std::string>& peers, NetworkOutp
 
 absl::Status Network::Unicast(Now now, absl::string_view channel, PeerName destination, ByteView payload,
                               NetworkOutput& out) {
-  const absl::Status sent = mesh_.Unicast(now, channel, destination, payload, out.mesh);
+  absl::Status sent = mesh_.Unicast(now, channel, destination, payload, out.mesh);
   Settle(now, out);
   return sent;
 }

@@ -66,12 +66,12 @@ void SleevePort::WatchFd(int fd) {
 
 // ---- the loop's side ----
 
-void SleevePort::Perform(ForwardingSnapshotPtr forwarding, std::vector<SleeveCommand> commands) {
+void SleevePort::Perform(ForwardingSnapshotPtr forwarding, const std::vector<SleeveCommand>& commands) {
   if (forwarding == nullptr && commands.empty()) return;
   {
     MutexLock lock(&mutex_);
     if (forwarding != nullptr) tasks_.emplace_back(std::move(forwarding));
-    for (SleeveCommand& command : commands) tasks_.emplace_back(std::move(command));
+    for (const SleeveCommand& command : commands) tasks_.emplace_back(command);
   }
   Wake();
 }
@@ -204,13 +204,13 @@ void SleevePort::Publish(MonotonicTime now) {
   published_ = std::move(stats);
 }
 
-void SleevePort::Tell(Notice notice) {
+void SleevePort::Tell(const Notice& notice) {
   MutexLock lock(&mutex_);
   if (notices_.size() >= kMaxNoticeCount) {
     ++lost_notices_;
     return;
   }
-  notices_.push_back(std::move(notice));
+  notices_.push_back(notice);
   if (std::exchange(delivery_posted_, true)) return;
   loop_.Post([this, alive = std::weak_ptr<Alive>(alive_)] {
     if (!alive.expired()) Deliver();

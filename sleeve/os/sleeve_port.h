@@ -71,7 +71,7 @@ class SleevePort final : private SleeveIo {
   absl::Status Open();
 
   // For the thread, in order.
-  void Perform(ForwardingSnapshotPtr forwarding, std::vector<SleeveCommand> commands);
+  void Perform(ForwardingSnapshotPtr forwarding, const std::vector<SleeveCommand>& commands);
   // From now on frames pass between the network and this interface, instead of the one before.
   void Attach(std::unique_ptr<BridgeTap> tap);
 
@@ -87,7 +87,7 @@ class SleevePort final : private SleeveIo {
   void Do(Task task);
   void Receive(MonotonicTime now);
   void Publish(MonotonicTime now);
-  void Tell(Notice notice);
+  void Tell(const Notice& notice);
   void LogFrame(absl::string_view what, ByteView frame);
   void WatchFd(int fd);
 
