@@ -102,12 +102,12 @@ struct NetlinkSocket::Datagram {
   int size = 0;  // 0: there was none
 };
 
-absl::StatusOr<NetlinkSocket> NetlinkSocket::Open() {
+absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol) {
   NetlinkSocket result;
   result.socket_.reset(nl_socket_alloc());
   if (result.socket_ == nullptr) return absl::ResourceExhaustedError("netlink: no memory for a socket");
   nl_socket_disable_auto_ack(result.socket_.get());  // each request says itself what it wants
-  if (int error = nl_connect(result.socket_.get(), NETLINK_ROUTE); error < 0)
+  if (int error = nl_connect(result.socket_.get(), protocol); error < 0)
     return LibraryError(error, "cannot open a socket to the kernel");
   if (int error = nl_socket_set_msg_buf_size(result.socket_.get(), kReceiveSize); error < 0)
     return LibraryError(error, "receive buffer");

@@ -1,5 +1,5 @@
-// One rtnetlink socket and the exchange of a request for its answers. Private to host/: Netlink and LinkMonitor stand
-// on it.
+// One netlink socket and the exchange of a request for its answers. Private to host/: what speaks to the kernel stands on
+// it.
 #pragma once
 
 #include <netlink/msg.h>
@@ -53,8 +53,8 @@ class NetlinkSocket {
   // Sees each message of an answer; a pointer is valid during the call.
   using Visitor = absl::FunctionRef<void(const nlmsghdr&)>;
 
-  // In the calling thread's namespace.
-  static absl::StatusOr<NetlinkSocket> Open();
+  // In the calling thread's namespace. `protocol`: NETLINK_ROUTE and the like.
+  static absl::StatusOr<NetlinkSocket> Open(int protocol = NETLINK_ROUTE);
 
   // Sends and reads until the kernel says the answer is complete. `what` opens the text of an error. The errnos in
   // `fine` count as success. A dump that the kernel could not make consistent is Aborted: ask again.

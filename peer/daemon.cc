@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/version.h"
+#include "host/conntrack.h"
 #include "host/identity.h"
 #include "host/link_monitor.h"
 #include "host/netlink.h"
@@ -439,9 +440,19 @@ class Daemon {
     http_servers_.clear();
     links_.reset();
     network_.reset();
+    if (started_) ForgetFlows();
     watchdog_.reset();
     store_.reset();
     if (api_server_ != nullptr) ::unlink(options_.api_socket.c_str());
+  }
+
+  // So that what a host translated or dropped on the way here does not outlive the peer (contract A2-26).
+  void ForgetFlows() {
+    const absl::StatusOr<std::size_t> count = ForgetUdpFlowsTo(static_cast<std::uint16_t>(options_.port));
+    if (count.ok())
+      logger_.Debug("forgot the tracked flows of the port", {{"port", options_.port}, {"count", *count}});
+    else
+      logger_.Debug("the tracked flows of the port stay", {{"reason", count.status().message()}});
   }
 
   // A start that failed, or that nobody waited for: what it made goes again.

@@ -40,7 +40,10 @@ for password in "" wonderland; do
     expect_ping c1 10.32.2.1
 
     step "   a peer that stops and starts again"
+    flows_of_the_port() { on host2 cat /proc/net/nf_conntrack | grep -c 'udp .*dport=6783 .*sport='; }
+    [ "$(flows_of_the_port)" != 0 ] || fail "host2 tracks no flow of the port while the peers talk"
     on host2 weave stop
+    [ "$(flows_of_the_port)" = 0 ] || fail "flows of the port stay tracked after a stop (contract A2-26)"
     expect_ping c2 10.32.2.1
     launch_peer host2 ${password:+--password "$password"} 10.99.0.1
     expect_mesh 30 host1 host2
