@@ -1,5 +1,5 @@
-// One netlink socket and the exchange of a request for its answers. Private to host/: what speaks to the kernel stands on
-// it.
+// One netlink socket and the exchange of a request for its answers. Private to host/: what speaks to the kernel stands
+// on it.
 #pragma once
 
 #include <netlink/msg.h>
