@@ -101,6 +101,8 @@ class Allocator final : public Gossiper {
   // Addresses of a holder; those inside `subnet` only, where one is given.
   std::vector<Cidr> Lookup(absl::string_view ident, const std::optional<Cidr>& subnet) const;
   const absl::btree_map<std::string, AllocationRecord>& allocations() const { return holdings_.all(); }
+  // None: nobody holds it.
+  std::optional<std::string> HolderOf(const IpAddress& address) const { return holdings_.HolderOf(address); }
   IpamStatus Status() const;
   // What must be on disk when all that was handed out is durable; for checkers.
   absl::btree_map<std::string, IpamRecord> Records() const;

@@ -15,10 +15,25 @@ constexpr std::size_t kUdpHeaderSize = 8;
 constexpr std::size_t kUdpChecksumOffset = 6;
 constexpr std::size_t kIpv6HeaderSize = 40;
 constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
+constexpr std::uint16_t kEtherTypeVlan = 0x8100;         // IEEE 802.1Q
+constexpr std::uint16_t kEtherTypeServiceVlan = 0x88a8;  // 802.1ad
+constexpr std::size_t kVlanTagSize = 4;
+constexpr std::size_t kMaxVlanTagCount = 2;
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kFinAndPush = 0x09;
 constexpr std::uint8_t kCongestionWindowReduced = 0x80;
+
+// Bytes between the MAC addresses and the type of what is inside.
+std::size_t VlanTagsSize(ByteView frame) {
+  std::size_t size = 0;
+  while (size < kMaxVlanTagCount * kVlanTagSize && frame.size() >= kEthernetHeaderSize + size) {
+    const std::uint16_t type = Read16(frame.data() + kEthernetHeaderSize - 2 + size);
+    if (type != kEtherTypeVlan && type != kEtherTypeServiceVlan) break;
+    size += kVlanTagSize;
+  }
+  return size;
+}
 
 bool IsIpv6(ByteView frame) {
   return frame.size() >= kEthernetHeaderSize + kIpv6HeaderSize &&
@@ -28,18 +43,20 @@ bool IsIpv6(ByteView frame) {
 // Where the transport header starts, if the IP header is one whose lengths we can rewrite: no fragment, and the
 // packet fills the frame.
 std::optional<std::size_t> TransportOffset(const Frame& frame) {
+  const std::size_t tags_size = VlanTagsSize(frame.bytes);
+  const ByteView untagged = frame.bytes.subspan(tags_size);  // from the type on; the MAC addresses do not matter
   const std::uint8_t protocol = frame.offload.segments == Segments::kUdp ? kUdp : kTcp;
   const bool v6 =
-      frame.offload.segments == Segments::kTcp6 || (frame.offload.segments == Segments::kUdp && IsIpv6(frame.bytes));
+      frame.offload.segments == Segments::kTcp6 || (frame.offload.segments == Segments::kUdp && IsIpv6(untagged));
   if (v6) {
-    if (!IsIpv6(frame.bytes) || frame.bytes[kEthernetHeaderSize + 6] != protocol) return std::nullopt;
-    return kEthernetHeaderSize + kIpv6HeaderSize;
+    if (!IsIpv6(untagged) || untagged[kEthernetHeaderSize + 6] != protocol) return std::nullopt;
+    return tags_size + kEthernetHeaderSize + kIpv6HeaderSize;
   }
-  const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame.bytes);
+  const std::optional<InnerIpv4> ip = ReadInnerIpv4(untagged);
   if (!ip.has_value() || ip->protocol != protocol || ip->more_fragments || ip->fragment_offset != 0 ||
-      ip->packet_size != frame.bytes.size() - kEthernetHeaderSize)
+      ip->packet_size != untagged.size() - kEthernetHeaderSize)
     return std::nullopt;
-  return kEthernetHeaderSize + ip->header_size;
+  return tags_size + kEthernetHeaderSize + ip->header_size;
 }
 
 std::optional<std::size_t> HeadersSize(const Frame& frame) {
@@ -79,6 +96,7 @@ FrameSegmenter::FrameSegmenter(const Frame& frame) : frame_(frame) {
   const std::optional<std::size_t> headers = HeadersSize(frame);
   CHECK(headers.has_value() && frame.offload.segment_size > 0) << frame.bytes.size();
   headers_size_ = *headers;
+  tags_size_ = VlanTagsSize(frame.bytes);
   payload_size_ = frame.bytes.size() - headers_size_;
 }
 
@@ -96,13 +114,14 @@ void FrameSegmenter::WriteNext(MutableBytes out) {
   std::copy_n(frame_.bytes.data(), headers_size_, out.data());
   std::copy_n(frame_.bytes.data() + headers_size_ + offset_, payload_size, out.data() + headers_size_);
   const std::size_t transport = frame_.offload.checksum_start;
-  std::uint8_t* ip = out.data() + kEthernetHeaderSize;
+  const MutableBytes untagged = out.subspan(tags_size_);
+  std::uint8_t* ip = untagged.data() + kEthernetHeaderSize;
   if (ip[0] >> 4 == 4) {
-    Write16(static_cast<std::uint16_t>(out.size() - kEthernetHeaderSize), ip + 2);
+    Write16(static_cast<std::uint16_t>(untagged.size() - kEthernetHeaderSize), ip + 2);
     Write16(static_cast<std::uint16_t>(Read16(ip + 4) + index_), ip + 4);
-    WriteIpv4Checksum(transport - kEthernetHeaderSize, out);
+    WriteIpv4Checksum(transport - tags_size_ - kEthernetHeaderSize, untagged);
   } else {
-    Write16(static_cast<std::uint16_t>(out.size() - kEthernetHeaderSize - kIpv6HeaderSize), ip + 4);
+    Write16(static_cast<std::uint16_t>(untagged.size() - kEthernetHeaderSize - kIpv6HeaderSize), ip + 4);
   }
   // The pseudo header's sum holds the length of the whole; the rest of it is the same.
   const std::size_t whole_size = frame_.bytes.size() - transport;

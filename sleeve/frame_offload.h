@@ -35,6 +35,7 @@ class FrameSegmenter {
 
   const Frame frame_;
   std::size_t headers_size_ = 0;  // Ethernet to transport
+  std::size_t tags_size_ = 0;     // of VLAN tags among them
   std::size_t payload_size_ = 0;
   std::size_t offset_ = 0;
   std::uint16_t index_ = 0;  // of the next segment

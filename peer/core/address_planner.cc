@@ -47,7 +47,7 @@ void AddressPlanner::Restore(Now now) {
     }
   }
   const auto claim = [&](const std::string& ident, const Cidr& address, bool is_container) {
-    if (OwnerOf(address.address()).has_value()) return;  // perhaps by another name of the same container
+    if (allocator_->HolderOf(address.address()).has_value()) return;  // perhaps by another name of the same container
     const OperationId operation = NextOperation();
     first_claims_.emplace(operation, address);
     allocator_->OnOperation(now, operation, ClaimOperation{ident, address, is_container, true});
@@ -301,7 +301,7 @@ void AddressPlanner::Settle(Now now, PeerOutput& out) {
   // The tables may know a container by another name than the one it got an address by: what counts is the allocator's.
   absl::btree_set<std::string> ended(gone.begin(), gone.end());
   for (const AddressIndex::Released& released : std::exchange(released_, {})) {
-    const std::optional<std::string> owner = OwnerOf(released.address);
+    const std::optional<std::string> owner = allocator_->HolderOf(released.address);
     if (!owner.has_value()) continue;
     if (std::find(gone.begin(), gone.end(), released.name) != gone.end())
       ended.insert(*owner);
@@ -353,12 +353,6 @@ void AddressPlanner::Release(Now now, absl::string_view ident, const IpAddress& 
 }
 
 // Costs a look at all holders.
-std::optional<std::string> AddressPlanner::OwnerOf(const IpAddress& address) const {
-  for (const auto& [ident, allocation] : allocator_->allocations())
-    if (HoldsAddress(allocation.addresses, address)) return ident;
-  return std::nullopt;
-}
-
 bool AddressPlanner::InUse(absl::string_view ident) const {
   const std::vector<Cidr> addresses = allocator_->Lookup(ident, std::nullopt);
   return std::any_of(addresses.begin(), addresses.end(),

@@ -97,8 +97,6 @@ class AddressPlanner {
 
   std::vector<Cidr> Resolve(absl::string_view ident, const std::vector<Cidr>& attached,
                             const std::vector<AddressWish>& wishes) const;
-  // Who has it by the allocator's word.
-  std::optional<std::string> OwnerOf(const IpAddress& address) const;
   // An address of the holder is on an interface, or about to be.
   bool InUse(absl::string_view ident) const;
   absl::Status CheckRelease(const ReleaseOperation& release) const;

@@ -99,6 +99,24 @@ TEST_CASE("Segments of a large TCP frame have complete checksums, their own numb
   CHECK(payload == Counting(3000));
 }
 
+TEST_CASE("Segments of a frame with VLAN tags are those of the frame without, each with the tags", "[sleeve]") {
+  const Bytes plain = MakeTcp(7, 3000);
+  for (const std::string tags : {"81000007", "88a8000581000007"}) {
+    CAPTURE(tags);
+    const auto tagged = [&](const Bytes& frame) {
+      const std::string hex = ToHex(frame);
+      return FromHex(hex.substr(0, 24) + tags + hex.substr(24)).value();
+    };
+    FrameOffload offload = TcpOffload(1386);
+    offload.checksum_start = static_cast<std::uint16_t>(offload.checksum_start + tags.size() / 2);
+    CHECK(IsConsistent({tagged(plain), offload}));
+    CHECK_FALSE(IsConsistent({tagged(plain), TcpOffload(1386)}));
+    std::vector<Bytes> expected;
+    for (const Bytes& segment : Segments(plain, TcpOffload(1386))) expected.push_back(tagged(segment));
+    CHECK(Segments(tagged(plain), offload) == expected);
+  }
+}
+
 TEST_CASE("A frame whose offload makes no sense is told", "[sleeve]") {
   const Bytes frame = MakeTcp(1, 3000);
   CHECK(IsConsistent({frame, TcpOffload(1386)}));
