@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/status.h"
 #include "host/netlink_socket.h"
 
 namespace weave {
@@ -51,11 +52,10 @@ bool IsUdpTo(const nlattr* tuple, std::uint16_t port) {
 }  // namespace
 
 absl::StatusOr<std::size_t> ForgetUdpFlowsTo(std::uint16_t port) {
-  absl::StatusOr<NetlinkSocket> socket = NetlinkSocket::Open(NETLINK_NETFILTER);
-  if (!socket.ok()) return socket.status();
+  ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Open(NETLINK_NETFILTER));
   std::vector<Flow> flows;
-  const absl::Status listed =
-      socket->Exchange(Request(IPCTNL_MSG_CT_GET, NLM_F_DUMP), "list the tracked flows", [&](const nlmsghdr& message) {
+  RETURN_IF_ERROR(
+      socket.Exchange(Request(IPCTNL_MSG_CT_GET, NLM_F_DUMP), "list the tracked flows", [&](const nlmsghdr& message) {
         constexpr int kHeaderSize = sizeof(nfgenmsg);
         const auto attribute = [&](int type) {
           return nlmsg_find_attr(const_cast<nlmsghdr*>(&message), kHeaderSize, type);
@@ -63,14 +63,13 @@ absl::StatusOr<std::size_t> ForgetUdpFlowsTo(std::uint16_t port) {
         const nlattr* const original = attribute(CTA_TUPLE_ORIG);
         if (!IsUdpTo(original, port)) return;
         flows.push_back({Copy(original), Copy(attribute(CTA_ZONE)), Copy(attribute(CTA_ID))});
-      });
-  if (!listed.ok()) return absl::NotFoundError(listed.message());
+      }));
   for (const Flow& flow : flows) {
     NetlinkRequest request = Request(IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
     request.Put(CTA_TUPLE_ORIG | NLA_F_NESTED, flow.original);
     if (!flow.zone.empty()) request.Put(CTA_ZONE, flow.zone);
     if (!flow.id.empty()) request.Put(CTA_ID, flow.id);
-    if (absl::Status gone = socket->Exchange(request, "forget a tracked flow", {ENOENT}); !gone.ok()) return gone;
+    RETURN_IF_ERROR(socket.Exchange(request, "forget a tracked flow", {ENOENT}));
   }
   return flows.size();
 }

@@ -17,7 +17,6 @@ constexpr std::size_t kIpv6HeaderSize = 40;
 constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
 constexpr std::uint16_t kEtherTypeVlan = 0x8100;         // IEEE 802.1Q
 constexpr std::uint16_t kEtherTypeServiceVlan = 0x88a8;  // 802.1ad
-constexpr std::size_t kVlanTagSize = 4;
 constexpr std::size_t kMaxVlanTagCount = 2;
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;

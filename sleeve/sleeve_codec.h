@@ -16,7 +16,8 @@ namespace weave {
 inline constexpr std::size_t kSenderNameSize = 6;
 inline constexpr std::size_t kFrameHeaderSize = 14;     // two names and a length
 inline constexpr std::size_t kEthernetHeaderSize = 14;  // without VLAN tag
-inline constexpr std::size_t kMaxFrameSize = 65535;     // what the length can say
+inline constexpr std::size_t kVlanTagSize = 4;
+inline constexpr std::size_t kMaxFrameSize = 65535;  // what the length can say
 
 // An Ethernet frame on its way between two peers, or a special frame.
 struct SleeveFrame {

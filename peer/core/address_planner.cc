@@ -352,7 +352,6 @@ void AddressPlanner::Release(Now now, absl::string_view ident, const IpAddress& 
   allocator_->OnOperation(now, NextOperation(), ReleaseOperation{std::string(ident), address});
 }
 
-// Costs a look at all holders.
 bool AddressPlanner::InUse(absl::string_view ident) const {
   const std::vector<Cidr> addresses = allocator_->Lookup(ident, std::nullopt);
   return std::any_of(addresses.begin(), addresses.end(),

@@ -4,7 +4,6 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,13 +15,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sleeve/os/await_writable.h"
 #include "sleeve/os/mapped_region.h"
+#include "sleeve/sleeve_codec.h"
 
 namespace weave {
 namespace {
 
 constexpr int kFrameCount = 32;
-constexpr std::size_t kVlanTagSize = 4;
 constexpr std::size_t kMacsSize = 12;              // in front of a tag
 constexpr std::size_t kFrameSlotSize = 68 * 1024;  // the largest frame there can be, and a tag in front
 
@@ -260,10 +260,7 @@ void BridgeTap::Inject(const FrameBatch& batch) {
       continue;
     }
     if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
-      pollfd writable = {fd_.get(), POLLOUT, 0};
-      if (poll(&writable, 1, kWritableTimeout) > 0) continue;
-    }
+    if (errno == EAGAIN && AwaitWritable(fd_.get())) continue;
     ++stats_.injection_failures;
     ++first;
   }

@@ -11,9 +11,6 @@
 
 namespace weave {
 
-// Of a batch to a socket or tap that is full, in milliseconds; what does not fit then is lost, as on a wire.
-inline constexpr int kWritableTimeout = 10;
-
 class MappedRegion {
  public:
   // `size` bytes, zero.

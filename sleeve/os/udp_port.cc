@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "sleeve/os/await_writable.h"
 #include "sleeve/os/mapped_region.h"
 
 namespace weave {
@@ -263,8 +263,8 @@ void UdpPort::SendRange(DatagramBatch& batch, std::size_t first, std::size_t end
     const Outbox::Run refused = outbox_->run(0);
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == ENOBUFS) {
-      pollfd writable = {fd_.get(), POLLOUT, 0};
-      if (poll(&writable, 1, kWritableTimeout) > 0 && errno != ENOBUFS) continue;
+      const bool full_elsewhere = errno == ENOBUFS;  // a device's queue, of which the socket knows nothing
+      if (AwaitWritable(fd_.get()) && !full_elsewhere) continue;
     } else if (refused.end - refused.first > 1) {
       if (errno == EIO || errno == EOPNOTSUPP) segments_ = false;  // a device that cannot complete checksums
       alone_until = refused.end;

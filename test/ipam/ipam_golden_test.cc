@@ -1,7 +1,6 @@
 // What 2.8 peers told each other on the channel "IPallocation" (test/golden/vectors/ipam_*.json): read with the values
 // that the files give, and written again with the same bytes where only one order of the maps is possible.
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "ipam/space.h"
 #include "test/ipam/ipam_values.h"
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 #include "wire/gob_primitives.h"
 #include "wire/messages.h"
 
@@ -20,11 +20,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // objects in the order of the file, which is that of the wire
 
-std::vector<Json> Vectors(const std::string& name) {
-  std::ifstream file(WEAVE_SOURCE_DIR "/test/golden/vectors/" + name + ".json");
-  REQUIRE(file.is_open());
-  return Json::parse(file)["vectors"];
-}
+std::vector<Json> Vectors(const std::string& name) { return ReadGolden<Json>(name)["vectors"]; }
 
 Bytes PayloadOf(const Json& vector) {
   const Bytes bytes = FromHex(vector["message"].get<std::string>()).value();

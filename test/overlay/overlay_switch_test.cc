@@ -1,7 +1,6 @@
 // Which overlay a connection uses, and what its control messages look like (spec/overlay.md section 1).
 #include "overlay/overlay_switch.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 
 namespace weave {
 namespace {
@@ -215,9 +215,7 @@ TEST_CASE("A connection that no overlay can start for is refused with their reas
 }
 
 TEST_CASE("Control messages of captured connections reach their overlay and are written as captured", "[overlay]") {
-  std::ifstream file(WEAVE_SOURCE_DIR "/test/golden/vectors/overlay_control.json");
-  REQUIRE(file.is_open());
-  const nlohmann::json json = nlohmann::json::parse(file);
+  const nlohmann::json json = ReadGolden("overlay_control");
   REQUIRE(json["vectors"].size() == 12);
   for (const nlohmann::json& vector : json["vectors"]) {
     const std::string message = vector["message"];

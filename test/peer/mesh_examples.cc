@@ -1,10 +1,10 @@
 #include "test/peer/mesh_examples.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 
 namespace weave {
 
@@ -38,8 +38,7 @@ MeshStatus::Connection Target(const std::string& address, MeshStatus::Connection
 }
 
 std::string ReferenceBody(absl::string_view path, absl::string_view part, absl::string_view accept) {
-  std::ifstream file(WEAVE_SOURCE_DIR "/test/golden/vectors/http_examples.json");
-  const nlohmann::json document = nlohmann::json::parse(file);
+  const nlohmann::json document = ReadGolden("http_examples");
   const std::string header = absl::StrCat("Accept: ", accept);
   for (const nlohmann::json& example : document.at("examples")) {
     const auto& headers = example.at("request_headers");

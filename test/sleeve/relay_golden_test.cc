@@ -1,5 +1,4 @@
 // Frames that a reference peer in the middle of a line of three relayed: given the same datagrams, ours sends the same.
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -7,6 +6,7 @@
 #include "test/overlay/routes_world.h"
 #include "test/sleeve/datagrams.h"
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 
 namespace weave {
 namespace {
@@ -14,9 +14,7 @@ namespace {
 SocketAddress AddressOf(int peer) { return {IpAddress::V4(0x0a4d0000 + static_cast<std::uint32_t>(peer)), 6783}; }
 
 TEST_CASE("A relay sends on what a reference relay sent on, byte for byte", "[sleeve][golden]") {
-  std::ifstream file(absl::StrCat(WEAVE_SOURCE_DIR, "/test/golden/vectors/relay.json"));
-  REQUIRE(file.is_open());
-  const nlohmann::json datagrams = nlohmann::json::parse(file)["sleeve"];
+  const nlohmann::json datagrams = ReadGolden("relay")["sleeve"];
 
   RecordingIo io;
   SleeveForwarder relay(PeerName(2), io);

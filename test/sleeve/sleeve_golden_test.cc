@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -15,17 +14,14 @@
 #include "sleeve/sleeve_codec.h"
 #include "test/sleeve/datagrams.h"
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 
 namespace weave {
 namespace {
 
 using Json = nlohmann::json;
 
-Json ReadVectors(const std::string& name) {
-  std::ifstream file(absl::StrCat(WEAVE_SOURCE_DIR, "/test/golden/vectors/", name, ".json"));
-  REQUIRE(file.is_open());
-  return Json::parse(file)["vectors"];
-}
+Json ReadVectors(const std::string& name) { return ReadGolden(name)["vectors"]; }
 
 PeerName ReadName(const Json& json) { return PeerName::Parse(json.get<std::string>()).value(); }
 

@@ -1,6 +1,5 @@
 // Every stream of Go's own encoder in gob_types.json: its values are those that the file tells, and writing them again
 // gives the same bytes, definitions included.
-#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 #include "test/wire/gob_types.h"
 #include "wire/gob.h"
 
@@ -150,9 +150,7 @@ std::function<Rewritten(ByteView)> RewriterOf(const std::string& name) {
 }
 
 TEST_CASE("What Go encodes is read with its values and written with its bytes", "[wire][golden]") {
-  std::ifstream file(WEAVE_SOURCE_DIR "/test/golden/vectors/gob_types.json");
-  REQUIRE(file.is_open());
-  const Json vectors = Json::parse(file)["vectors"];
+  const Json vectors = ReadGolden("gob_types")["vectors"];
   REQUIRE(vectors.size() == 37);
   for (const Json& vector : vectors) {
     const auto name = vector["name"].get<std::string>();

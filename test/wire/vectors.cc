@@ -1,22 +1,15 @@
 #include "test/wire/vectors.h"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 
 namespace weave {
 namespace {
 
 using Json = nlohmann::json;
-
-Json ReadJson(const std::string& name) {
-  std::ifstream file(absl::StrCat(WEAVE_SOURCE_DIR, "/test/golden/vectors/", name, ".json"));
-  REQUIRE(file.is_open());
-  return Json::parse(file);
-}
 
 Bytes FromHexText(const Json& json) { return FromHex(json.get<std::string>()).value(); }
 
@@ -77,7 +70,7 @@ HalfStream ReadHalf(const Json& json, const std::string& side, const std::string
 }  // namespace
 
 StreamVector ReadStream(const std::string& name) {
-  const Json json = ReadJson(name);
+  const Json json = ReadGolden(name);
   StreamVector stream;
   stream.version = json["negotiated_version"];
   stream.client = ReadHalf(json, "client", "client_to_server");
@@ -92,7 +85,7 @@ StreamVector ReadStream(const std::string& name) {
 
 std::vector<MessageVector> ReadTopologyMessages() {
   std::vector<MessageVector> messages;
-  const Json json = ReadJson("topology_gossip");
+  const Json json = ReadGolden("topology_gossip");
   for (const Json& vector : json["vectors"]) {
     MessageVector& message = messages.emplace_back();
     message.plaintext = FromHexText(vector["message"]);
@@ -102,7 +95,7 @@ std::vector<MessageVector> ReadTopologyMessages() {
 }
 
 Bytes ReadGobStream(const std::string& name) {
-  const Json json = ReadJson("gob_types");
+  const Json json = ReadGolden("gob_types");
   for (const Json& vector : json["vectors"]) {
     if (vector["name"] == name) return FromHexText(vector["hex"]);
   }
