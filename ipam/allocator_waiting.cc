@@ -107,9 +107,9 @@ void Allocator::AskOwner(Ticket ticket) {
   if (!peers_.IsReachable(*owner)) {
     operation.asked.reset();
     if (++operation.failed_tries <= kClaimTries) return;
-    return Answer(ticket,
-                  absl::FailedPreconditionError(absl::StrCat("address ", address.ToString(), " is owned by other peer ",
-                                                             Describe(*owner), ", which cannot be reached")));
+    return Answer(ticket, absl::FailedPreconditionError(absl::StrCat("address ", claim.address.ToString(),
+                                                                     " is owned by other peer ", Describe(*owner),
+                                                                     ", which cannot be reached")));
   }
   if (operation.asked == owner) return;
   operation.asked = owner;
@@ -119,9 +119,11 @@ void Allocator::AskOwner(Ticket ticket) {
 void Allocator::OnDenied(PeerName source, const AddressRange& range) {
   if (range.size == 1) {
     for (const Ticket ticket : queue_.ClaimsIn(range)) {
-      if (queue_.At(ticket).asked != source) continue;
-      Answer(ticket, absl::FailedPreconditionError(absl::StrCat("address ", range.start.ToString(),
-                                                                " is owned by other peer ", Describe(source))));
+      const WaitingOperation& operation = queue_.At(ticket);
+      if (operation.asked != source) continue;
+      const Cidr address = std::get<ClaimOperation>(operation.what).address;
+      Answer(ticket, absl::FailedPreconditionError(
+                         absl::StrCat("address ", address.ToString(), " is owned by other peer ", Describe(source))));
     }
     return;
   }

@@ -110,7 +110,7 @@ TEST_CASE("An address of another peer is claimed by asking its owner", "[ipam]")
   CHECK(c.Answer(c.Claim(0, "a", "10.0.0.200/24")) == "10.0.0.200/24");
   CHECK(c.at(1).ring().OwnerOf(IpAddress::Parse("10.0.0.200").value()) == Cluster::Name(0));
   CHECK(c.Answer(c.Claim(1, "b", "10.0.0.200/24")) ==
-        "address 10.0.0.200 is owned by other peer 00:00:00:00:00:01 (host0)");
+        "address 10.0.0.200/24 is owned by other peer 00:00:00:00:00:01 (host0)");
   CHECK(c.errors().empty());
   c.CheckAll();
 }
@@ -125,7 +125,7 @@ TEST_CASE("A claim whose owner cannot be reached is given up after more than fiv
   c.RunFor(absl::Seconds(24));
   CHECK(c.Text(claim) == "");
   c.RunFor(absl::Seconds(2));
-  CHECK(absl::StrContains(c.Text(claim), "10.0.0.200 is owned by other peer 00:00:00:00:00:02"));
+  CHECK(absl::StrContains(c.Text(claim), "10.0.0.200/24 is owned by other peer 00:00:00:00:00:02"));
   CHECK(c.at(0).Status().pending_claims.empty());
 }
 
