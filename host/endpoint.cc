@@ -33,6 +33,13 @@ absl::Status Validate(const EndpointSpec& spec) {
     if (!seen.insert(cidr.address()).second)
       return absl::InvalidArgumentError(absl::StrCat("address ", cidr.ToString(), " is given twice"));
   }
+  for (const EndpointRoute& route : spec.routes)
+    if (!route.destination.address().IsV4() || (route.gateway && !route.gateway->IsV4()))
+      return absl::InvalidArgumentError(
+          absl::StrCat("route to ", route.destination.ToString(), ": want IPv4 addresses"));
+  if (spec.alias.size() > kMaxLinkAliasSize)
+    return absl::InvalidArgumentError(
+        absl::StrCat("alias of ", spec.alias.size(), " bytes: want at most ", kMaxLinkAliasSize));
   return absl::OkStatus();
 }
 
@@ -54,11 +61,15 @@ class Attachment {
     RETURN_IF_ERROR(ConfigureContainerEnd());
     RETURN_IF_ERROR(AddAddresses());
     RETURN_IF_ERROR(inside_.SetUp(container_end_.index, true));
+    RETURN_IF_ERROR(AddRoutes());
     // Last: somebody waiting for the network to be ready waits for this route (as 2.8's weavewait does).
     if (spec_.multicast_route) RETURN_IF_ERROR(AddMulticastRoute());
     RETURN_IF_ERROR(Announce());
     undo_.clear();
     return Endpoint{.mac = container_end_.mac.value_or(MacAddress()),
+                    .host_mac = host_end_.mac.value_or(MacAddress()),
+                    .mtu_bytes = container_end_.mtu_bytes,
+                    .routes = std::move(routes_),
                     .host_ifname = host_end_.name,
                     .host_index = host_end_.index,
                     .container_index = container_end_.index,
@@ -96,20 +107,20 @@ class Attachment {
     ASSIGN_OR_RETURN(std::optional<LinkInfo> inner, inside_.FindLink(spec_.interface));
     if (!inner) return Vanished();
     container_end_ = *std::move(inner);
-    return absl::OkStatus();
+    return spec_.alias.empty() ? absl::OkStatus() : host_.SetAlias(host_end_.index, spec_.alias);
   }
 
   absl::Status Adopt(const LinkInfo& existing) {
-    if (existing.kind != "veth" || !existing.peer_nsid) return NotOurs("does not lead to this host");
-    ASSIGN_OR_RETURN(std::optional<LinkInfo> outer, host_.FindLink(existing.peer_index));
-    if (!outer || outer->kind != "veth" || outer->peer_index != existing.index)
-      return NotOurs("does not lead to this host");
-    // Interface indices repeat in every namespace: the host's end must lead back to this one.
-    ASSIGN_OR_RETURN(std::optional<int> nsid, host_.NsIdOf(ns_));
-    if (!nsid || outer->peer_nsid != nsid) return NotOurs("does not lead to this host");
+    ASSIGN_OR_RETURN(std::optional<LinkInfo> outer, FindHostEnd(host_, ns_, existing));
+    if (!outer) return NotOurs("does not lead to this host");
+    if (!outer->alias.empty() && outer->alias != spec_.alias) return NotOurs(absl::StrCat("is that of ", outer->alias));
     const bool orphan = outer->master_index == 0 && IsHostIfname(outer->name);
     if (outer->master_index != bridge_.index && !orphan)
       return NotOurs(absl::StrCat("is not on bridge \"", bridge_.name, "\""));
+    if (outer->alias.empty() && !spec_.alias.empty()) {  // made by a call that was killed before it had said whose
+      RETURN_IF_ERROR(host_.SetAlias(outer->index, spec_.alias));
+      undo_.push_back([this, index = outer->index] { (void)host_.SetAlias(index, ""); });
+    }
     if (orphan) {
       RETURN_IF_ERROR(host_.SetMaster(outer->index, bridge_.index));
       undo_.push_back([this, index = outer->index] { (void)host_.SetMaster(index, 0); });
@@ -153,12 +164,38 @@ class Attachment {
     return absl::OkStatus();
   }
 
+  absl::Status AddRoutes() {
+    for (const EndpointRoute& wanted : spec_.routes) {
+      if (wanted.gateway && !OnLink(*wanted.gateway))
+        RETURN_IF_ERROR(AddRoute({Cidr(*wanted.gateway, BitCount(IpFamily::kV4)), container_end_.index, true, {}}));
+      RETURN_IF_ERROR(AddRoute({wanted.destination.Network(), container_end_.index, !wanted.gateway, wanted.gateway}));
+    }
+    if (spec_.routes.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(std::vector<RouteInfo> present, inside_.Routes());
+    for (const EndpointRoute& wanted : spec_.routes)
+      if (std::any_of(present.begin(), present.end(), [&](const RouteInfo& route) {
+            return route.link_index == container_end_.index && route.destination == wanted.destination.Network() &&
+                   route.gateway == wanted.gateway;
+          }))
+        routes_.push_back(wanted);
+    return absl::OkStatus();
+  }
+
+  bool OnLink(const IpAddress& gateway) const {
+    return std::any_of(spec_.addresses.begin(), spec_.addresses.end(),
+                       [&](const Cidr& address) { return address.Contains(gateway); });
+  }
+
   absl::Status AddMulticastRoute() {
     ASSIGN_OR_RETURN(const Cidr range, MulticastRange());
-    absl::Status status = inside_.AddLinkRoute(container_end_.index, range);
+    return AddRoute({range, container_end_.index, true, {}});
+  }
+
+  absl::Status AddRoute(const RouteInfo& route) {
+    absl::Status status = inside_.AddRoute(route);
     if (absl::IsAlreadyExists(status)) return absl::OkStatus();  // ours, or what the container prefers
-    RETURN_IF_ERROR(status);
-    if (!created_) undo_.push_back([this, range] { (void)inside_.RemoveLinkRoute(container_end_.index, range); });
+    RETURN_IF_ERROR(Annotate(status, spec_.sandbox.display));
+    if (!created_) undo_.push_back([this, route] { (void)inside_.RemoveRoute(route); });
     return absl::OkStatus();
   }
 
@@ -202,6 +239,7 @@ class Attachment {
   LinkInfo host_end_;  // as found, before any change
   LinkInfo container_end_;
   bool created_ = false;
+  std::vector<EndpointRoute> routes_;
   std::vector<absl::AnyInvocable<void()>> undo_;
 };
 

@@ -20,20 +20,34 @@ namespace weave {
 inline constexpr absl::string_view kContainerInterface = "ethwe";
 inline constexpr absl::string_view kHostIfnamePrefix = "vethwepl";
 
+struct EndpointRoute {
+  Cidr destination;                  // 0.0.0.0/0: everything else
+  std::optional<IpAddress> gateway;  // none: the destination is on the link
+
+  friend bool operator==(const EndpointRoute&, const EndpointRoute&) = default;
+};
+
 struct EndpointSpec {
   Sandbox sandbox;
   std::string bridge = "weave";
   std::string interface = std::string(kContainerInterface);  // 1..15 characters, the name inside the sandbox
-  std::vector<Cidr> addresses;       // at least one, IPv4, each the address itself with its network's length
-  std::uint32_t mtu_bytes = 0;       // 0: the bridge's
-  bool multicast_route = true;       // 224.0.0.0/4 through the interface
-  bool hairpin = true;               // frames may leave through the bridge port they came from
-  bool tx_checksum_offload = false;  // on only for the fast datapath
+  std::vector<Cidr> addresses;        // at least one, IPv4, each the address itself with its network's length
+  std::uint32_t mtu_bytes = 0;        // 0: the bridge's
+  std::vector<EndpointRoute> routes;  // IPv4, in this order; a gateway outside `addresses` is made reachable first
+  bool multicast_route = true;        // 224.0.0.0/4 through the interface
+  bool hairpin = true;                // frames may leave through the bridge port they came from
+  bool tx_checksum_offload = false;   // on only for the fast datapath
   std::string proc_path = "/proc";
+  // Noted on the host's end of the interface: whose it is, for as long as it exists. At most
+  // kMaxLinkAliasSize bytes; empty: nothing.
+  std::string alias;
 };
 
 struct Endpoint {
-  MacAddress mac;  // of the interface in the sandbox
+  MacAddress mac;                     // of the interface in the sandbox
+  MacAddress host_mac;                // of its other end
+  std::uint32_t mtu_bytes = 0;        // of the interface in the sandbox
+  std::vector<EndpointRoute> routes;  // those asked for that hold now: the sandbox's own come first
   std::string host_ifname;
   int host_index = 0;
   int container_index = 0;  // in the sandbox's namespace
@@ -41,7 +55,8 @@ struct Endpoint {
 };
 
 // Gives the sandbox an interface on the bridge with these addresses. Idempotent: an interface that already hangs on our
-// bridge (or lost it) is adopted and gets the addresses it lacks. New addresses are announced by gratuitous ARP. Any
+// bridge (or lost it) is adopted and gets the addresses and routes it lacks, unless its alias says that it is
+// another's. A destination the sandbox has a route to keeps it. New addresses are announced by gratuitous ARP. Any
 // failure undoes what this call made. Errors: NotFound (the sandbox is gone, or there is no bridge); AlreadyExists (an
 // interface of that name that is not ours, or an address on another interface of the sandbox); InvalidArgument (the
 // spec). `netlink` is a socket in the host's namespace. Blocks for some milliseconds: not for the loop's thread.
@@ -82,10 +97,24 @@ struct SandboxInspection {
 absl::StatusOr<SandboxInspection> InspectSandbox(absl::string_view netns_path, std::uint64_t netns_inode,
                                                  absl::string_view interface = kContainerInterface);
 
+struct EndpointEnds {
+  LinkInfo container;  // in the sandbox's namespace
+  LinkInfo host;
+};
+
+// The interface of that name in `ns`, and where it ends on this host; nullopt: there is none, or it is not the end of a
+// container interface of this host. `netlink` is a socket in the host's namespace.
+absl::StatusOr<std::optional<EndpointEnds>> FindEndpoint(Netlink& netlink, const NetNs& ns,
+                                                         absl::string_view interface);
+
+// The other end of `interface`, which is in `ns`, when that is a veth of the host that leads back to it.
+absl::StatusOr<std::optional<LinkInfo>> FindHostEnd(Netlink& netlink, const NetNs& ns, const LinkInfo& interface);
+
 struct HostEnd {
   std::string host_ifname;
   int host_index = 0;
   int container_index = 0;  // in the container's namespace
+  std::string alias;        // EndpointSpec::alias
 };
 
 // Our container interfaces in the bridge, by name. No bridge: empty.

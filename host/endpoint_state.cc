@@ -72,6 +72,26 @@ absl::StatusOr<SandboxInspection> InspectSandbox(absl::string_view netns_path, s
   return result;
 }
 
+absl::StatusOr<std::optional<LinkInfo>> FindHostEnd(Netlink& netlink, const NetNs& ns, const LinkInfo& interface) {
+  if (interface.kind != "veth" || !interface.peer_nsid) return std::nullopt;
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> outer, netlink.FindLink(interface.peer_index));
+  if (!outer || outer->kind != "veth" || outer->peer_index != interface.index) return std::nullopt;
+  // Interface indices repeat in every namespace: the host's end must lead back to this one.
+  ASSIGN_OR_RETURN(std::optional<int> nsid, netlink.NsIdOf(ns));
+  if (!nsid || outer->peer_nsid != nsid) return std::nullopt;
+  return outer;
+}
+
+absl::StatusOr<std::optional<EndpointEnds>> FindEndpoint(Netlink& netlink, const NetNs& ns,
+                                                         absl::string_view interface) {
+  ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(ns));
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> inner, inside.FindLink(interface));
+  if (!inner) return std::nullopt;
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> outer, FindHostEnd(netlink, ns, *inner));
+  if (!outer || !IsHostIfname(outer->name)) return std::nullopt;
+  return EndpointEnds{*std::move(inner), *std::move(outer)};
+}
+
 absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::string_view bridge) {
   std::vector<HostEnd> ends;
   ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge_link, netlink.FindLink(bridge));
@@ -79,7 +99,7 @@ absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::strin
   ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
   for (const LinkInfo& link : links) {
     if (link.kind == "veth" && link.master_index == bridge_link->index && IsHostIfname(link.name))
-      ends.push_back({link.name, link.index, link.peer_index});
+      ends.push_back({link.name, link.index, link.peer_index, link.alias});
   }
   std::sort(ends.begin(), ends.end(), [](const HostEnd& a, const HostEnd& b) { return a.host_ifname < b.host_ifname; });
   return ends;

@@ -44,15 +44,24 @@ ifaddrmsg AddressHeader(int link_index, const Cidr& cidr) {
   return header;
 }
 
-rtmsg LinkRouteHeader(const Cidr& destination) {
+NetlinkRequest RouteRequest(int type, int flags, const RouteInfo& route) {
   rtmsg header = {};
   header.rtm_family = AF_INET;
-  header.rtm_dst_len = static_cast<unsigned char>(destination.prefix_length());
+  header.rtm_dst_len = static_cast<unsigned char>(route.destination.prefix_length());
   header.rtm_table = RT_TABLE_MAIN;
-  header.rtm_scope = RT_SCOPE_LINK;
+  header.rtm_scope = route.link_scope ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   header.rtm_protocol = RTPROT_BOOT;
   header.rtm_type = RTN_UNICAST;
-  return header;
+  NetlinkRequest request(type, flags);
+  request.Append(header).Put(RTA_DST, route.destination.address().ToBytes());
+  if (route.gateway) request.Put(RTA_GATEWAY, route.gateway->ToBytes());
+  request.PutU32(RTA_OIF, static_cast<std::uint32_t>(route.link_index));
+  return request;
+}
+
+std::string Describe(const RouteInfo& route) {
+  return absl::StrCat("route ", route.destination.ToString(),
+                      route.gateway ? absl::StrCat(" via ", route.gateway->ToString()) : "");
 }
 
 std::string Index(int link_index) { return absl::StrCat("link ", link_index); }
@@ -248,6 +257,13 @@ absl::Status Netlink::SetHairpin(int link_index, bool on) {
   return socket_->Change(request, absl::StrCat("set hairpin mode on ", Index(link_index)));
 }
 
+absl::Status Netlink::SetAlias(int link_index, absl::string_view alias) {
+  CHECK(alias.size() <= kMaxLinkAliasSize) << alias;
+  NetlinkRequest request(RTM_NEWLINK, 0);
+  request.Append(LinkHeader(link_index)).Put(IFLA_IFALIAS, alias);
+  return socket_->Change(request, absl::StrCat("set alias ", alias, " on ", Index(link_index)));
+}
+
 absl::Status Netlink::DeleteLink(int link_index) {
   CHECK(link_index > 0) << link_index;  // 0 would mean "any" to the kernel
   NetlinkRequest request(RTM_DELLINK, 0);
@@ -279,18 +295,14 @@ absl::Status Netlink::RemoveAddress(int link_index, const Cidr& cidr) {
   return absl::OkStatus();
 }
 
-absl::Status Netlink::AddLinkRoute(int link_index, const Cidr& destination) {
-  NetlinkRequest request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
-  request.Append(LinkRouteHeader(destination)).Put(RTA_DST, destination.address().ToBytes());
-  request.PutU32(RTA_OIF, static_cast<std::uint32_t>(link_index));
-  return socket_->Change(request, absl::StrCat("add route ", destination.ToString(), " to ", Index(link_index)));
+absl::Status Netlink::AddRoute(const RouteInfo& route) {
+  return socket_->Change(RouteRequest(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route),
+                         absl::StrCat("add ", Describe(route), " to ", Index(route.link_index)));
 }
 
-absl::Status Netlink::RemoveLinkRoute(int link_index, const Cidr& destination) {
-  NetlinkRequest request(RTM_DELROUTE, 0);
-  request.Append(LinkRouteHeader(destination)).Put(RTA_DST, destination.address().ToBytes());
-  request.PutU32(RTA_OIF, static_cast<std::uint32_t>(link_index));
-  return socket_->Change(request, absl::StrCat("remove route ", destination.ToString()), {ESRCH, ENODEV});
+absl::Status Netlink::RemoveRoute(const RouteInfo& route) {
+  return socket_->Change(RouteRequest(RTM_DELROUTE, 0, route), absl::StrCat("remove ", Describe(route)),
+                         {ESRCH, ENODEV});
 }
 
 }  // namespace weave

@@ -2,6 +2,7 @@
 // rtnetlink requests; the rest of host/ is written in these words.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -29,7 +30,11 @@ struct LinkInfo {
   int peer_index = 0;            // veth: index of the other end, in the namespace `peer_nsid`
   std::optional<int> peer_nsid;  // absent: the other end is in the same namespace
   bool hairpin = false;          // bridge port in hairpin mode
+  std::string alias;             // what somebody noted on it, for people and programs
 };
+
+// Of an alias, in bytes.
+inline constexpr std::size_t kMaxLinkAliasSize = 255;
 
 // Can a link be called that? 1..15 characters, no blank, slash or colon, not "." or "..".
 bool IsLinkName(absl::string_view name);
@@ -45,6 +50,7 @@ struct RouteInfo {
   Cidr destination;    // 0.0.0.0/0: the default route
   int link_index = 0;  // 0: none (blackhole and the like)
   bool link_scope = false;
+  std::optional<IpAddress> gateway;
 };
 
 // What CreateVeth makes: one end here, the other in `peer_ns`, both in one step, so that a crash leaves both or none.
@@ -93,6 +99,7 @@ class Netlink {
   absl::Status SetMac(int link_index, const MacAddress& mac);
   absl::Status SetMaster(int link_index, int master_index);  // 0: none
   absl::Status SetHairpin(int link_index, bool on);          // of a bridge port
+  absl::Status SetAlias(int link_index, absl::string_view alias);
 
   // Nothing there is success. Deleting one end of a veth pair deletes the other.
   absl::Status DeleteLink(int link_index);
@@ -103,10 +110,10 @@ class Netlink {
   // put back.
   absl::Status RemoveAddress(int link_index, const Cidr& cidr);
 
-  // A route to a directly connected prefix, scope link, main table. There already: AlreadyExists.
-  absl::Status AddLinkRoute(int link_index, const Cidr& destination);
+  // A route of the main table. One to the same destination, however it leads there: AlreadyExists.
+  absl::Status AddRoute(const RouteInfo& route);
   // Nothing there is success.
-  absl::Status RemoveLinkRoute(int link_index, const Cidr& destination);
+  absl::Status RemoveRoute(const RouteInfo& route);
 
  private:
   class Socket;

@@ -79,6 +79,7 @@ std::optional<LinkInfo> DecodeLink(const nlmsghdr& header) {
   link.index = fixed->ifi_index;
   link.up = (fixed->ifi_flags & IFF_UP) != 0;
   link.name = Text(attributes[IFLA_IFNAME]);
+  link.alias = Text(attributes[IFLA_IFALIAS]);
   if (const nlattr* mac = attributes[IFLA_ADDRESS]; mac != nullptr && nla_len(mac) == 6) {
     std::array<std::uint8_t, 6> bytes;
     std::memcpy(bytes.data(), nla_data(mac), bytes.size());
@@ -119,6 +120,7 @@ std::optional<RouteInfo> DecodeRoute(const nlmsghdr& header) {
   RouteInfo route;
   route.destination = Cidr(Address(attributes[RTA_DST]).value_or(IpAddress()), fixed->rtm_dst_len);
   route.link_scope = fixed->rtm_scope == RT_SCOPE_LINK;
+  route.gateway = Address(attributes[RTA_GATEWAY]);
   route.link_index = Number<int>(attributes[RTA_OIF]).value_or(0);
   if (const nlattr* hops = attributes[RTA_MULTIPATH];
       route.link_index == 0 && hops != nullptr && nla_len(hops) >= static_cast<int>(sizeof(rtnexthop)))
