@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/attachment.h"
 #include "base/status.h"
 #include "peer/report_value.h"
 
@@ -47,6 +49,33 @@ class Ipam : public std::enable_shared_from_this<Ipam> {
       if (!alive) return reply.Send(Text(kCancelled));
       self->Ask(std::move(question), std::move(reply));
     });
+  }
+
+  // What `id` may be short for: the holder of that name, and the CNI attachments of that container (base/attachment.h).
+  // Loop thread only.
+  std::vector<std::string> HoldersOf(const std::string& id) const {
+    const auto& allocations = allocator().allocations();
+    std::vector<std::string> holders;
+    if (allocations.contains(id)) holders.push_back(id);
+    const std::string prefix = id + kAttachmentMark;
+    for (auto it = allocations.lower_bound(prefix); it != allocations.end() && absl::StartsWith(it->first, prefix);
+         ++it)
+      if (ContainerOf(it->first) == id) holders.push_back(it->first);
+    return holders;
+  }
+
+  // Frees all that these holders have; `done` once, with the first error.
+  void ReleaseAll(const std::vector<std::string>& holders, std::function<void(const absl::Status&)> done) const {
+    struct Progress {
+      std::size_t left;
+      absl::Status first_error;
+    };
+    const auto progress = std::make_shared<Progress>(Progress{holders.size(), absl::OkStatus()});
+    for (const std::string& holder : holders)
+      driver_.Submit(IpamRequest{ReleaseOperation{holder, std::nullopt}}, [progress, done](const Reply& reply) {
+        progress->first_error.Update(reply.status);
+        if (--progress->left == 0) done(progress->first_error);
+      });
   }
 
  private:
@@ -104,8 +133,10 @@ void Claim(const IpamPtr& ipam, HttpCall call) {
 
 void Lookup(const IpamPtr& ipam, HttpCall call, const Cidr& subnet) {
   ipam->loop().Post([ipam, subnet, ident = call.Param("id"), reply = std::move(call.reply)]() mutable {
-    reply.Send(Text(absl::StrJoin(ipam->allocator().Lookup(ident, subnet), " ",
-                                  [](std::string* out, const Cidr& c) { absl::StrAppend(out, c.ToString()); })));
+    std::vector<std::string> addresses;
+    for (const std::string& holder : ipam->HoldersOf(ident))
+      for (const Cidr& address : ipam->allocator().Lookup(holder, subnet)) addresses.push_back(address.ToString());
+    reply.Send(Text(absl::StrJoin(addresses, " ")));
   });
 }
 
@@ -125,15 +156,20 @@ void Free(const IpamPtr& ipam, HttpCall call) {
             std::move(call.reply));
 }
 
+HttpResponse AnswerDelete(const std::string& ident, const absl::Status& status) {
+  if (status.ok()) return Done();
+  if (absl::IsNotFound(status)) return BadRequest(absl::StrCat("Delete: no addresses for ", ident));
+  return BadRequest(status.message());
+}
+
 void Delete(const IpamPtr& ipam, HttpCall call) {
-  const std::string ident = call.Param("id");
-  ipam->Ask({ReleaseOperation{ident, std::nullopt},
-             [ident](const Reply& reply) {
-               if (reply.status.ok()) return Done();
-               if (absl::IsNotFound(reply.status)) return BadRequest(absl::StrCat("Delete: no addresses for ", ident));
-               return BadRequest(reply.status.message());
-             }},
-            std::move(call.reply));
+  ipam->loop().Post([ipam, ident = call.Param("id"), reply = std::move(call.reply)]() mutable {
+    std::vector<std::string> holders = ipam->HoldersOf(ident);
+    if (holders.empty()) holders.push_back(ident);
+    const auto shared = std::make_shared<HttpReply>(std::move(reply));
+    ipam->ReleaseAll(holders,
+                     [ident, shared](const absl::Status& status) { shared->Send(AnswerDelete(ident, status)); });
+  });
 }
 
 // {"owned":[{"containerid":"c1","addrs":["10.32.0.1/12"]}]}
@@ -142,8 +178,9 @@ std::string AllocationsJson(const Allocator& allocator) {
   for (const auto& [key, allocation] : allocator.allocations()) {
     ReportValue::List addresses;
     for (const Cidr& address : allocation.addresses) addresses.push_back(ReportValue::String(address.ToString()));
-    owned.push_back(ReportValue::MakeStruct({{"containerid", ReportValue::String(allocation.ident)},
-                                             {"addrs", ReportValue::MakeList(std::move(addresses))}}));
+    owned.push_back(
+        ReportValue::MakeStruct({{"containerid", ReportValue::String(std::string(ContainerOf(allocation.ident)))},
+                                 {"addrs", ReportValue::MakeList(std::move(addresses))}}));
   }
   return absl::StrCat(ReportValue::MakeStruct({{"owned", ReportValue::ListOrNull(std::move(owned))}}).ToJson(), "\n");
 }
