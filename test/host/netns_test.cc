@@ -32,7 +32,7 @@ TEST_CASE("A netlink socket stays in the namespace it was opened in", "[host][ne
   CHECK(inside.DeleteLink(index).ok());
   CHECK(inside.DeleteLink(index).ok());
   CHECK(inside.RemoveAddress(1, C("10.9.9.9/24")).ok());
-  CHECK(inside.RemoveRoute({.destination = C("10.9.9.0/24"), .link_index = 1, .link_scope = true}).ok());
+  CHECK(inside.RemoveRoute({C("10.9.9.0/24"), 1, true, {}}).ok());
 }
 
 TEST_CASE("What is no network namespace is told from what is not there", "[host][netns]") {
