@@ -1,0 +1,33 @@
+// One call of a CNI plugin: what the runtime asked, and the peer of this host.
+#pragma once
+
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/attachment.h"
+#include "client/peer_client.h"
+#include "plugin/cni/cni_call.h"
+#include "plugin/cni/cni_config.h"
+
+namespace weave {
+
+struct CniContext {
+  const CniCall& call;
+  const CniConfig& config;
+  absl::string_view input;  // the configuration as it came, for delegated plugins
+  const CniEnvironment& environment;
+  std::ostream& err;  // for lines that no result or error has room for
+  std::optional<PeerClient> peer = std::nullopt;
+
+  NetworkAttachment attachment() const { return {call.container_id, config.name, call.interface}; }
+  // By which the peer knows who has an address.
+  std::string holder() const { return attachment().ToString(); }
+};
+
+// Connects at the first call. No peer that answers is code 11: the runtime shall try again.
+absl::StatusOr<PeerClient*> PeerOf(CniContext& context);
+
+}  // namespace weave
