@@ -40,6 +40,7 @@ constexpr Command kCommands[] = {
 
     {"bridge-type", CommandKind::kHidden, RunBridgeType},
     {"docker-bridge-ip", CommandKind::kHidden, RunDockerBridgeIp},
+    {"setup-cni", CommandKind::kHidden, RunSetupCni},
 
     {"run", CommandKind::kRemoved},
     {"start", CommandKind::kRemoved},
@@ -52,7 +53,6 @@ constexpr Command kCommands[] = {
     {"stop-router", CommandKind::kRemoved},
 
     {"setup", CommandKind::kLater},
-    {"setup-cni", CommandKind::kLater},
     {"env", CommandKind::kLater},
     {"config", CommandKind::kLater},
     {"dns-args", CommandKind::kLater},

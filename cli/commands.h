@@ -45,7 +45,8 @@ int RunVersion(CommandContext& context);
 int RunPs(CommandContext& context);
 int RunBridgeType(CommandContext& context);
 int RunDockerBridgeIp(CommandContext& context);
-int RunConnect(CommandContext& context);  // peering_commands.cc
+int RunSetupCni(CommandContext& context);  // setup_cni.cc
+int RunConnect(CommandContext& context);   // peering_commands.cc
 int RunForget(CommandContext& context);
 int RunAttach(CommandContext& context);  // address_commands.cc
 int RunDetach(CommandContext& context);

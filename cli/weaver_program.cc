@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -20,14 +21,20 @@ bool IsProgram(const std::filesystem::path& path) {
   return std::filesystem::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
 }
 
+// The program that an environment variable names, if it is set.
+absl::StatusOr<std::optional<std::string>> FindGiven(const Environment& environment, const char* variable) {
+  const std::string given = ValueOf(environment, variable);
+  if (given.empty()) return std::nullopt;
+  std::error_code error;
+  if (!IsProgram(given)) return absl::NotFoundError(absl::StrCat(variable, ": \"", given, "\" is not a program"));
+  return std::filesystem::absolute(given, error).string();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> FindWeaver(const Environment& environment) {
-  if (const std::string given = ValueOf(environment, "WEAVE_WEAVER"); !given.empty()) {
-    std::error_code error;
-    if (!IsProgram(given)) return absl::NotFoundError(absl::StrCat("WEAVE_WEAVER: \"", given, "\" is not a program"));
-    return std::filesystem::absolute(given, error).string();
-  }
+  ASSIGN_OR_RETURN(const std::optional<std::string> given, FindGiven(environment, "WEAVE_WEAVER"));
+  if (given) return *given;
   std::vector<std::filesystem::path> candidates;
   std::error_code error;
   if (const auto self = std::filesystem::read_symlink("/proc/self/exe", error); !error) {
@@ -39,6 +46,14 @@ absl::StatusOr<std::string> FindWeaver(const Environment& environment) {
   for (const std::filesystem::path& candidate : candidates)
     if (IsProgram(candidate)) return std::filesystem::absolute(candidate, error).string();
   return absl::NotFoundError("the program 'weaver' is neither beside 'weave', nor in ../sbin, nor in PATH");
+}
+
+absl::StatusOr<std::string> FindPlugin(const Environment& environment, absl::string_view weaver) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> given, FindGiven(environment, "WEAVE_PLUGIN"));
+  if (given) return *given;
+  const std::filesystem::path beside = std::filesystem::path(std::string(weaver)).parent_path() / "weave-plugin";
+  if (IsProgram(beside)) return beside.string();
+  return absl::NotFoundError(absl::StrCat("the program 'weave-plugin' is not beside ", weaver));
 }
 
 absl::StatusOr<std::string> VersionOfWeaver(const Environment& environment) {

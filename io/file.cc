@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -81,6 +83,21 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::string_view conte
     return status;
   }
   return SyncDirectory(DirectoryOf(target));
+}
+
+absl::Status ReplaceLinkAtomically(absl::string_view path, absl::string_view target) {
+  const std::string name(path), leads_to(target);
+  std::error_code none;
+  if (std::filesystem::read_symlink(name, none) == leads_to) return absl::OkStatus();
+  const std::string temporary = absl::StrCat(name, ".", ::getpid());
+  ::unlink(temporary.c_str());  // left by a process of that number that was killed
+  if (::symlink(leads_to.c_str(), temporary.c_str()) != 0) return ErrnoError(errno, absl::StrCat("link ", temporary));
+  if (::rename(temporary.c_str(), name.c_str()) != 0) {
+    const absl::Status status = ErrnoError(errno, absl::StrCat("replace ", name));
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  return SyncDirectory(DirectoryOf(name));
 }
 
 absl::Status EnsureDirectory(absl::string_view path, mode_t mode) {

@@ -20,6 +20,10 @@ absl::StatusOr<std::string> ReadSmallFile(absl::string_view path, std::size_t ma
 // `path` is as it was and the temporary file is gone.
 absl::Status WriteFileAtomically(absl::string_view path, absl::string_view content, mode_t mode = 0600);
 
+// A symbolic link at `path` that leads to `target`, in the place of a file or another link; the same one stays as it
+// is. Whoever looks sees the old one or the new one.
+absl::Status ReplaceLinkAtomically(absl::string_view path, absl::string_view target);
+
 // Makes the directory and its missing parents with `mode`; existing ones keep theirs. Something else in the way is
 // FailedPrecondition.
 absl::Status EnsureDirectory(absl::string_view path, mode_t mode = 0755);
