@@ -1,8 +1,9 @@
 # `cpack` makes weave-net_VERSION_ARCH.deb: programs, manual, completion, unit, settings (deploy/, cni-conf/, docs/man/).
 include(GNUInstallDirs)
+file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/package")
 
 set(weave_packaged)
-foreach(program IN ITEMS weave weaver)
+foreach(program IN ITEMS weave weaver weave-plugin)
   if(TARGET ${program})
     list(APPEND weave_packaged ${program})
     # The loader resolves everything at start and then makes the tables read-only.
@@ -14,6 +15,14 @@ if(TARGET weave)
 endif()
 if(TARGET weaver)
   install(TARGETS weaver RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+endif()
+if(TARGET weave-plugin)
+  install(TARGETS weave-plugin RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+  # Where Debian's container runtimes look for CNI plugins.
+  foreach(name IN ITEMS weave-net weave-ipam)
+    file(CREATE_LINK ../../sbin/weave-plugin "${PROJECT_BINARY_DIR}/package/${name}" SYMBOLIC)
+    install(FILES "${PROJECT_BINARY_DIR}/package/${name}" DESTINATION lib/cni)
+  endforeach()
 endif()
 
 # Debian wants manual and changelog compressed, without a date inside.
@@ -32,6 +41,7 @@ endfunction()
 
 weave_install_compressed("${PROJECT_SOURCE_DIR}/docs/man/weave.8" "${CMAKE_INSTALL_MANDIR}/man8")
 weave_install_compressed("${PROJECT_SOURCE_DIR}/docs/man/weaver.8" "${CMAKE_INSTALL_MANDIR}/man8")
+weave_install_compressed("${PROJECT_SOURCE_DIR}/docs/man/weave-net.8" "${CMAKE_INSTALL_MANDIR}/man8")
 weave_install_compressed("${PROJECT_SOURCE_DIR}/deploy/debian/changelog" "${CMAKE_INSTALL_DATADIR}/doc/weave-net")
 get_property(weave_compressed GLOBAL PROPERTY WEAVE_COMPRESSED)
 add_custom_target(weave_package_files ALL DEPENDS ${weave_compressed})
@@ -55,7 +65,8 @@ set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
   "Weave Net connects the containers of one or many hosts as if they were
 plugged into one switch, without a central store.
 
-This package brings the peer (weaver) and the command to run it (weave).")
+This package brings the peer (weaver), the command to run it (weave) and the
+CNI plugins for container runtimes (weave-net, weave-ipam).")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
