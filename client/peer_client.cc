@@ -158,13 +158,16 @@ absl::StatusOr<Reply> PeerClient::CallAndWait(std::unique_ptr<grpc::ClientAsyncR
   call->Finish(&reply, &status, nullptr);
   void* tag = nullptr;
   bool ok = false;
-  absl::Status dead;
+  Duration waited;
   while (queue.AsyncNext(&tag, &ok, DeadlineIn(deadlines_.pulse)) == grpc::CompletionQueue::TIMEOUT) {
-    dead = GetInfo().status();
-    if (dead.ok()) continue;
+    waited += deadlines_.pulse;
+    absl::Status give_up = GetInfo().status();
+    if (give_up.ok() && waited < deadlines_.wait) continue;
     context.TryCancel();
     queue.Next(&tag, &ok);
-    return dead;
+    if (!give_up.ok()) return give_up;
+    return absl::DeadlineExceededError(absl::StrCat("still waiting for other peers after ",
+                                                    absl::FormatDuration(waited), "; 'weave status' says for what"));
   }
   RETURN_IF_ERROR(ToStatus(status, deadlines_.pulse));
   return reply;

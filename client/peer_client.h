@@ -23,11 +23,13 @@ struct PeerDeadlines {
   Duration query = absl::Seconds(3);  // contract A1-07
   Duration change = absl::Seconds(30);
   Duration stop = absl::Seconds(2);
-  Duration pulse = absl::Seconds(3);  // how often a peer that lets us wait is asked whether it lives
+  Duration pulse = absl::Seconds(3);         // how often a peer that lets us wait is asked whether it lives
+  Duration wait = absl::InfiniteDuration();  // for what other peers must give
 };
 
-// Calls that may wait for other peers (an address, the ring) have no deadline: they end when the peer answers, or no
-// longer lives. One thread at a time. Nothing is retried and a broken connection is not made anew: connect again.
+// Calls that may wait for other peers (an address, the ring) have no deadline unless `wait` is set: they end when the
+// peer answers, or no longer lives. One thread at a time. Nothing is retried and a broken connection is not made anew:
+// connect again.
 //
 // A status of the peer comes back as it is: the gRPC codes are absl's. Beside those:
 //   DeadlineExceeded  no answer in time: "the peer (pid N) does not answer: ..."

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -32,6 +33,14 @@ class HttpClient {
   absl::StatusOr<HttpResponse> Post(absl::string_view target, absl::string_view content_type, absl::string_view body,
                                     Duration timeout) const;
   absl::StatusOr<HttpResponse> Call(const HttpRequest& request, Duration timeout) const;
+
+  // Takes the pieces of a body; false ends the stream.
+  using StreamSink = std::function<bool(absl::string_view piece)>;
+
+  // GET for an answer without end, such as Docker's events: `sink` gets the body as it comes, on this thread. Blocks:
+  // until `stop_fd` is readable or the sink has enough, which is OK, or the stream ends, which is Unavailable.
+  // `patience` is for connecting and the answer's head; after that silence has no limit.
+  absl::Status Stream(absl::string_view target, Duration patience, int stop_fd, const StreamSink& sink) const;
 
   const std::string& address() const { return address_; }
 

@@ -1,0 +1,85 @@
+// What the plugin asks a Docker daemon: its API's version, networks by name, a started container's networks, the
+// swarm's managers. Bodies are read by WalkJson; each call is a connection of its own and blocks for at most the
+// options' time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "host/docker_api.h"
+
+namespace weave {
+
+// The newest version of Docker's API that we were written for; that of Docker 20.10.
+inline constexpr int kDockerApiMinor = 41;
+
+// A daemon with the version of its API that both sides know.
+struct DockerDaemon {
+  DockerApiOptions options;
+  int api_minor = kDockerApiMinor;  // of 1.x
+
+  // "/v1.41/networks".
+  std::string Target(absl::string_view path) const;
+};
+
+// Asks which versions there are and chooses: ours, else the nearest. Unavailable and DeadlineExceeded: no daemon.
+absl::StatusOr<DockerDaemon> NegotiateDocker(const DockerApiOptions& options);
+
+// The body of GET /version. Unavailable: no version of ours and of it.
+absl::StatusOr<int> ChooseDockerApi(absl::string_view version_json);
+
+struct DockerNetwork {
+  std::string id;
+  std::string driver;
+  std::map<std::string, std::string> options;
+};
+
+// nullopt: there is none of that name or id.
+absl::StatusOr<std::optional<DockerNetwork>> FindDockerNetwork(const DockerDaemon& daemon,
+                                                               absl::string_view name_or_id);
+absl::StatusOr<DockerNetwork> ParseDockerNetwork(absl::string_view json);
+
+struct DockerNetworkSpec {
+  std::string name;
+  std::string driver;
+  std::string ipam_driver;
+  std::string subnet;  // "10.32.0.0/12"
+  std::map<std::string, std::string> options;
+};
+
+// AlreadyExists: a network of that name is there.
+absl::Status CreateDockerNetwork(const DockerDaemon& daemon, const DockerNetworkSpec& spec);
+
+// OK too when there is none. FailedPrecondition: containers are on it.
+absl::Status RemoveDockerNetwork(const DockerDaemon& daemon, absl::string_view name);
+
+struct DockerContainerNetworks {
+  pid_t pid = 0;  // 0: not running
+  std::string hostname;
+  std::string domainname;
+  std::map<std::string, std::string> addresses;  // by the network's id; without a prefix length
+};
+
+absl::StatusOr<DockerContainerNetworks> InspectContainerNetworks(const DockerDaemon& daemon,
+                                                                 absl::string_view container_id);
+absl::StatusOr<DockerContainerNetworks> ParseContainerNetworks(absl::string_view json);
+
+// IPv4 addresses of containers that run, in whatever network.
+absl::StatusOr<std::set<std::string>> ListContainerAddresses(const DockerDaemon& daemon);
+
+// Ids of the containers that run.
+absl::StatusOr<std::vector<std::string>> ListRunningContainers(const DockerDaemon& daemon);
+
+// Addresses of the managers of the swarm that the daemon is in, without ports; none when it is in none.
+absl::StatusOr<std::vector<std::string>> ListSwarmManagers(const DockerDaemon& daemon);
+absl::StatusOr<std::vector<std::string>> ParseSwarmManagers(absl::string_view json);
+
+}  // namespace weave
