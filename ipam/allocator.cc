@@ -59,8 +59,8 @@ void Allocator::Begin(OperationId id, AllocateOperation operation) {
   if (operation.ident == kUnknownIdent) operation.ident.clear();
   if (const std::optional<Cidr> address = TryAllocate(operation)) return Reply(id, absl::OkStatus(), {*address});
   if (!subnet.Overlaps(config_.range))
-    return Reply(id, absl::InvalidArgumentError(absl::StrCat("subnet ", subnet.ToString(), " is outside the range ",
-                                                             config_.range.ToString(), " of addresses to allocate")));
+    return Reply(id, absl::InvalidArgumentError(
+                         absl::StrCat("range ", subnet.ToString(), " out of bounds: ", config_.range.ToString())));
   if (!Wait({.id = id, .what = operation})) return;
   if (ring_.empty())
     Establish();
