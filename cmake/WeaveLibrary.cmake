@@ -22,6 +22,7 @@ set(WEAVE_MAY_USE_peer_core base wire mesh ipam overlay sleeve)
 set(WEAVE_MAY_USE_peer base proto io host wire mesh ipam overlay sleeve sleeve_os peer_core)
 set(WEAVE_MAY_USE_client base proto)
 set(WEAVE_MAY_USE_plugin_cni base proto client io host)
+set(WEAVE_MAY_USE_plugin_docker base proto client io host)
 set(WEAVE_MAY_USE_cli base client io)
 set(WEAVE_MAY_USE_sim base wire mesh ipam overlay sleeve peer_core)
 

@@ -1,16 +1,22 @@
-// The plugins for container runtimes, one program under several names: plugin/cni/cni_plugin.h.
+// The plugins for container runtimes, one program under several names. This file is the map: what it is called as says
+// what it is.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "plugin/cni/cni_plugin.h"
+#include "plugin/docker/docker_program.h"
 
 namespace {
+
+constexpr char kDockerProgram[] = "weave-plugin";
 
 std::string NameOf(const char* path) {
   const std::string text = path == nullptr ? "" : path;
@@ -28,19 +34,26 @@ void OpenStandardDescriptors() {
   }
 }
 
+int Run(const std::string& name, const std::vector<std::string>& args) {
+  if (const std::optional<weave::CniPlugin> plugin = weave::FindCniPlugin(name)) {
+    const int status = weave::RunCni(*plugin, ::getenv, std::cin, std::cout, std::cerr);
+    return std::cout.flush() ? status : 1;
+  }
+  if (name == kDockerProgram) return weave::RunDockerProgram(args);
+  std::cerr << name << ": this program is the CNI plugin when called weave-net or weave-ipam, and Docker's when called "
+            << kDockerProgram << "\n";
+  return 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   OpenStandardDescriptors();
   ::signal(SIGPIPE, SIG_IGN);
-  const std::string name = NameOf(argc > 0 ? argv[0] : nullptr);
-  const std::optional<weave::CniPlugin> plugin = weave::FindCniPlugin(name);
-  if (!plugin) {
-    std::cerr << name << ": this program is the CNI plugin weave-net or weave-ipam when called by that name\n";
-    return 1;
-  }
-  int exit_status = weave::RunCni(*plugin, ::getenv, std::cin, std::cout, std::cerr);
-  if (!std::cout.flush()) exit_status = 1;
-  // gRPC's threads have nothing left to do, and joining them takes longer than all the rest.
-  ::_exit(exit_status);
+  const int status =
+      Run(NameOf(argc > 0 ? argv[0] : nullptr), std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+  std::fflush(stderr);
+  // Not exit(): threads may still run and must not see destroyed objects, and joining gRPC's takes longer than all
+  // else.
+  ::_exit(status);
 }

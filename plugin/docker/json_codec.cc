@@ -1,0 +1,26 @@
+#include "plugin/docker/json_codec.h"
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace weave {
+
+absl::Status ParseJson(absl::string_view text, google::protobuf::Message& message) {
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  const auto status = google::protobuf::util::JsonStringToMessage(
+      google::protobuf::StringPiece(text.data(), text.size()), &message, options);
+  if (status.ok()) return absl::OkStatus();
+  const auto why = status.message();
+  return absl::InvalidArgumentError(absl::string_view(why.data(), why.size()));
+}
+
+std::string ToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  return status.ok() ? absl::StrCat(text, "\n") : "{\"Err\":\"the answer cannot be written as JSON\"}\n";
+}
+
+}  // namespace weave

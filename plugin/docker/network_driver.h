@@ -1,0 +1,56 @@
+// libnetwork's network driver (`weave`, `weavemesh`, or a managed plugin): networks are all the same Ethernet,
+// endpoints are veth pairs on the bridge.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/log.h"
+#include "plugin/docker/network_options.h"
+#include "weave/v1/libnetwork.pb.h"
+
+namespace weave {
+
+inline constexpr char kMulticastOption[] = "works.weave.multicast";
+
+// The value of kMulticastOption: blank is true, else as strconv.ParseBool. InvalidArgument names it.
+absl::StatusOr<bool> ParseMulticastOption(absl::string_view value);
+
+struct NetworkDriverConfig {
+  std::string bridge = "weave";
+  std::string proc_path = "/proc";
+  bool multicast_for_all = false;  // whatever a network says
+
+  // The multicast option of a network that was made before we knew; nullopt: it is not ours or has none. Any thread.
+  std::function<absl::StatusOr<bool>(absl::string_view network_id)> ask_multicast;
+};
+
+// Any thread; blocks for some milliseconds. Calls about one endpoint may be repeated: what is there is taken over, what
+// is gone is gone. A failed CreateEndpoint leaves nothing.
+class NetworkDriver {
+ public:
+  // `options` and `logger` outlive this.
+  NetworkDriver(NetworkDriverConfig config, NetworkOptions& options, Logger& logger);
+
+  absl::Status CreateNetwork(const v1::libnetwork::NetworkRequest& request);
+  absl::Status DeleteNetwork(const v1::libnetwork::NetworkRequest& request);
+  absl::StatusOr<v1::libnetwork::CreateEndpointReply> CreateEndpoint(const v1::libnetwork::EndpointRequest& request);
+  absl::Status DeleteEndpoint(const v1::libnetwork::EndpointRequest& request);
+
+  // Which interface is the endpoint's, and its routes.
+  using Join = std::variant<v1::libnetwork::JoinReply, v1::libnetwork::JoinReplyWithRoutes>;
+  absl::StatusOr<Join> JoinEndpoint(const v1::libnetwork::EndpointRequest& request);
+
+ private:
+  bool WantsMulticast(absl::string_view network_id);
+
+  const NetworkDriverConfig config_;
+  NetworkOptions& options_;
+  Logger& logger_;
+};
+
+}  // namespace weave

@@ -1,0 +1,87 @@
+#include "plugin/docker/peer_access.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace weave {
+namespace {
+
+// Who holds the address is Docker's to know: the peer keeps it under its own text (spec/ipam.md section 7).
+constexpr char kUnknownHolder[] = "_";
+
+constexpr PeerDeadlines PluginDeadlines() {
+  return {.query = absl::Milliseconds(1500),
+          .change = absl::Seconds(10),
+          .pulse = absl::Milliseconds(1500),
+          .wait = absl::Seconds(30)};
+}
+
+bool IsAway(const absl::Status& status) { return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status); }
+
+absl::Status AsHttp(const absl::Status& status, absl::string_view context = "") {
+  if (status.ok() || IsAway(status)) return status;
+  return absl::Status(status.code(), absl::StrCat("400 Bad Request: ", context, status.message(), "\n"));
+}
+
+}  // namespace
+
+absl::StatusOr<PeerClient> PeerAccess::Reach() const {
+  absl::StatusOr<PeerClient> client = PeerClient::Connect(api_socket_, PluginDeadlines());
+  if (!client.ok()) return Annotate(client.status(), "the weave peer does not run");
+  // A peer that hangs would let the call itself wait for longer than Docker should.
+  RETURN_IF_ERROR(client->GetInfo().status());
+  return client;
+}
+
+absl::StatusOr<Cidr> PeerAccess::Allocate(const Cidr& range) const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  v1::AllocateRequest request;
+  request.set_holder(kUnknownHolder);
+  request.set_subnet(range.ToString());
+  const absl::StatusOr<v1::AddressList> list = client.Allocate(request);
+  if (!list.ok()) return AsHttp(list.status());
+  if (list->addresses_size() != 1)
+    return absl::InternalError(absl::StrCat("the peer gave ", list->addresses_size(), " addresses, want one"));
+  return Cidr::Parse(list->addresses(0));
+}
+
+absl::Status PeerAccess::Claim(const Cidr& address) const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  v1::ClaimRequest request;
+  request.set_holder(kUnknownHolder);
+  request.set_address(address.ToString());
+  return AsHttp(client.Claim(request).status(), "Unable to claim: ");
+}
+
+absl::Status PeerAccess::Release(const IpAddress& address) const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  v1::ReleaseRequest request;
+  request.set_holder(address.ToString());
+  const absl::Status status = client.Release(request).status();
+  if (!absl::IsNotFound(status)) return AsHttp(status);
+  return AsHttp(absl::NotFoundError(absl::StrCat("Delete: no addresses for ", address.ToString())));
+}
+
+absl::StatusOr<bool> PeerAccess::IsHeld(const IpAddress& address) const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  const absl::StatusOr<v1::AllocationList> list = client.ListAllocations();
+  if (!list.ok()) return AsHttp(list.status());
+  const std::string prefix = absl::StrCat(address.ToString(), "/");
+  for (const v1::AllocationList::Allocation& allocation : list->allocations())
+    for (const std::string& held : allocation.addresses())
+      if (absl::StartsWith(held, prefix)) return true;
+  return false;
+}
+
+absl::StatusOr<Cidr> PeerAccess::DefaultSubnet() const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  const absl::StatusOr<std::string> text = client.GetReport("{{.IPAM.DefaultSubnet}}");
+  if (!text.ok() && IsAway(text.status())) return text.status();
+  absl::StatusOr<Cidr> subnet = Cidr::Parse(text.value_or(""));
+  if (!subnet.ok())
+    return absl::FailedPreconditionError("this peer allocates no addresses: it was started without --ipalloc-range");
+  return subnet;
+}
+
+}  // namespace weave

@@ -1,0 +1,43 @@
+// The peer as the plugin's drivers see it: addresses, in the words of the plugin protocol. Every call is a connection
+// of its own, so that a peer that was started again needs no care.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/ip.h"
+#include "client/peer_client.h"
+
+namespace weave {
+
+// Any thread; blocks. A peer that is absent or hangs is an error within two seconds: Unavailable, NotFound or
+// DeadlineExceeded. What the peer itself refuses comes as `400 Bad Request: why` and a newline, the text that 2.8 had
+// from its HTTP interface, with the peer's code.
+class PeerAccess {
+ public:
+  explicit PeerAccess(std::string api_socket) : api_socket_(std::move(api_socket)) {}
+
+  // Waits for other peers for up to half a minute.
+  absl::StatusOr<Cidr> Allocate(const Cidr& range) const;
+  absl::Status Claim(const Cidr& address) const;
+
+  // NotFound: nobody has it.
+  absl::Status Release(const IpAddress& address) const;
+
+  // Whether somebody on this host has it.
+  absl::StatusOr<bool> IsHeld(const IpAddress& address) const;
+
+  // FailedPrecondition: the peer allocates no addresses.
+  absl::StatusOr<Cidr> DefaultSubnet() const;
+
+ private:
+  absl::StatusOr<PeerClient> Reach() const;
+
+  const std::string api_socket_;
+};
+
+}  // namespace weave
