@@ -19,7 +19,7 @@ constexpr Command kCommands[] = {
      "[--ipalloc-range <cidr> [--ipalloc-default-subnet <cidr>]]\n"
      "[--ipalloc-init consensus[=<count>] | seed=<peer>,... | observer]\n"
      "[--no-fastdp] [--mtu <bytes>] [--weave-bridge <name>]\n"
-     "[--log-level=debug|info|warning|error]\n"
+     "[--log-level=debug|info|warning|error] [--plugin=false]\n"
      "[<any other flag of weaver>] <peer> ..."},
     {"stop", CommandKind::kShown, RunStop},
     {"reset", CommandKind::kShown, RunReset, "[--force]"},

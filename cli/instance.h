@@ -21,11 +21,12 @@ struct Instance {
   std::string run_directory;  // the socket's directory
   std::string name;           // that directory's own name
 
-  // What runs `weave launch`, `weave reset` hold while at work, and what the supervisor and the peer hold while they
-  // live.
+  // What runs `weave launch`, `weave reset` hold while at work, and what the supervisor, the peer and the Docker plugin
+  // hold while they live.
   std::string launch_lock() const { return run_directory + "/launch.lock"; }
   std::string supervisor_lock() const { return run_directory + "/supervisor.lock"; }
   std::string weaver_lock() const { return run_directory + "/weaver.lock"; }
+  std::string plugin_lock() const { return run_directory + "/plugin.lock"; }
 
   // How the peer was launched (cli/launch_state.h).
   std::string launch_state() const { return run_directory + "/launch.state"; }

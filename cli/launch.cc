@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <map>
@@ -34,6 +35,7 @@ namespace weave {
 namespace {
 
 constexpr int kDefaultPatienceSeconds = 60;
+constexpr Duration kPluginPatience = absl::Seconds(10);
 
 // How the start of the peer turned out.
 struct Outcome {
@@ -46,8 +48,13 @@ struct Outcome {
 // One launch under way: everything it made, to be taken back if the peer does not become ready.
 class Launch {
  public:
-  Launch(CommandContext& context, LaunchPlan plan, std::string weaver, Duration patience)
-      : context_(context), plan_(std::move(plan)), weaver_(std::move(weaver)), patience_(patience) {}
+  // `plugin`: the program; empty: none.
+  Launch(CommandContext& context, LaunchPlan plan, std::string weaver, std::string plugin, Duration patience)
+      : context_(context),
+        plan_(std::move(plan)),
+        weaver_(std::move(weaver)),
+        plugin_(std::move(plugin)),
+        patience_(patience) {}
 
   // InvalidArgument etc. when it could not even start something; all is as it was then.
   absl::StatusOr<Outcome> Run();
@@ -59,12 +66,14 @@ class Launch {
   bool OnSupervisor(Outcome& outcome);
   void OnPeerEnded(int exit_status, Outcome& outcome);
   bool Keep(Outcome& outcome);
+  void AwaitPlugin(Outcome& outcome);
   void Undo();
   std::string LastLogLine() const;
 
   CommandContext& context_;
   const LaunchPlan plan_;
   const std::string weaver_;
+  const std::string plugin_;
   const Duration patience_;
 
   std::optional<std::string> previous_state_;  // content of the launch state's file
@@ -86,6 +95,8 @@ absl::StatusOr<Outcome> Launch::Run() {
   if (outcome.pid == 0) {
     supervisor_.Close();
     Undo();
+  } else if (!plugin_.empty()) {
+    AwaitPlugin(outcome);
   }
   return outcome;
 }
@@ -104,7 +115,9 @@ absl::Status Launch::Prepare() {
   ASSIGN_OR_RETURN(supervisor_, StartSupervisor({.weaver = weaver_,
                                                  .args = plan_.weaver_args,
                                                  .launch_socket = notifications_->path(),
-                                                 .lock_path = plan_.supervised ? instance.supervisor_lock() : ""},
+                                                 .lock_path = plan_.supervised ? instance.supervisor_lock() : "",
+                                                 .plugin = plugin_,
+                                                 .plugin_args = plan_.plugin_args},
                                                 log_.get()));
   return absl::OkStatus();
 }
@@ -191,6 +204,21 @@ bool Launch::Keep(Outcome& outcome) {
   return false;
 }
 
+// Until the plugin serves Docker and has made its network, if Docker is there. A peer without it is better than none.
+void Launch::AwaitPlugin(Outcome& outcome) {
+  const MonotonicTime start = SampleClocks().monotonic;
+  while (true) {
+    const Duration left = kPluginPatience - (SampleClocks().monotonic - start);
+    auto message = notifications_->Receive(std::max(left, absl::ZeroDuration()));
+    if (!message.ok()) {
+      outcome.warnings.push_back(absl::StrCat("the Docker plugin is not ready yet; see ", plan_.state.log_path));
+      return;
+    }
+    if (message->count("WEAVE_ERROR") > 0) outcome.warnings.push_back((*message)["WEAVE_ERROR"]);
+    if ((*message)["READY"] == "1" || message->count("WEAVE_ERROR") > 0) return;
+  }
+}
+
 void Launch::Undo() {
   const std::string path = context_.instance.launch_state();
   if (previous_state_) {
@@ -266,6 +294,16 @@ absl::StatusOr<Duration> Patience(const Environment& environment) {
   return absl::Seconds(seconds);
 }
 
+// The plugin's program, empty if there is to be none. One that is not installed is missed only by those who asked for
+// it; then the peer does not count on it.
+absl::StatusOr<std::string> ChoosePlugin(const Environment& environment, absl::string_view weaver, LaunchPlan& plan) {
+  if (plan.plugin_args.empty()) return std::string();
+  absl::StatusOr<std::string> plugin = FindPlugin(environment, weaver);
+  if (plugin.ok() || plan.plugin_asked || !absl::IsNotFound(plugin.status())) return plugin;
+  std::erase(plan.weaver_args, kDefaultPluginFlag);
+  return std::string();
+}
+
 bool LinkExistsHere(absl::string_view name) { return ::if_nametoindex(std::string(name).c_str()) != 0; }
 
 }  // namespace
@@ -279,6 +317,9 @@ int RunLaunch(CommandContext& context) {
   absl::StatusOr<std::string> weaver = FindWeaver(context.environment);
   if (!weaver.ok()) return Fail(context, weaver.status());
 
+  absl::StatusOr<std::string> plugin = ChoosePlugin(context.environment, *weaver, *plan);
+  if (!plugin.ok()) return Fail(context, plugin.status());
+
   RunDirectory run_directory(context.instance.run_directory);
   if (const absl::Status status = run_directory.Make(); !status.ok()) return Fail(context, status);
   absl::StatusOr<LockFile> lock = LockLaunch(context.instance);
@@ -290,7 +331,8 @@ int RunLaunch(CommandContext& context) {
     return *exit_status;
   }
 
-  const absl::StatusOr<Outcome> outcome = Launch(context, *std::move(plan), *std::move(weaver), *patience).Run();
+  const absl::StatusOr<Outcome> outcome =
+      Launch(context, *std::move(plan), *std::move(weaver), *std::move(plugin), *patience).Run();
   (void)lock->ReleaseAndRemove();
   if (!outcome.ok()) return Fail(context, outcome.status());
   if (outcome->pid == 0) {

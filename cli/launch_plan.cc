@@ -34,6 +34,19 @@ class FlagReader {
     return values;
   }
 
+  // A switch: its value stands behind `=` or not at all. Nothing when it is not given; what is no boolean is weaver's
+  // to refuse.
+  std::optional<bool> Switch(absl::string_view flag) const {
+    std::optional<bool> on;
+    for (std::size_t i = 0; i < args_.size() && args_[i] != "--"; ++i) {
+      absl::string_view rest = args_[i];
+      if (!absl::ConsumePrefix(&rest, flag)) continue;
+      if (rest.empty()) on = true;
+      if (absl::ConsumePrefix(&rest, "=")) on = !IsFalse(Unquoted(rest));
+    }
+    return on;
+  }
+
   // The last counts.
   std::string Value(absl::string_view flag, absl::string_view otherwise) const {
     const std::vector<std::string> values = All(flag);
@@ -41,6 +54,10 @@ class FlagReader {
   }
 
  private:
+  static bool IsFalse(absl::string_view text) {
+    return text == "0" || absl::EqualsIgnoreCase(text, "f") || absl::EqualsIgnoreCase(text, "false");
+  }
+
   static absl::string_view Unquoted(absl::string_view text) {
     if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.front() == text.back())
       return text.substr(1, text.size() - 2);
@@ -85,6 +102,23 @@ absl::Status CheckProxyAddresses(const std::vector<std::string>& addresses) {
   return absl::OkStatus();
 }
 
+// The plugin's flags are the peer's by the same names. Empty: there is nothing for a plugin to do.
+std::vector<std::string> PluginArgs(const FlagReader& flags, const Instance& instance, const LaunchState& state) {
+  const bool managed = flags.Switch("--plugin-v2").value_or(false);
+  if (!managed && !flags.Switch("--plugin").value_or(false)) return {};
+  const std::string socket = flags.Value("--plugin-socket", "/run/docker/plugins/weave.sock");
+  const std::string mesh_socket = flags.Value("--plugin-mesh-socket", "/run/docker/plugins/weavemesh.sock");
+  if (socket.empty() && mesh_socket.empty()) return {};
+  std::vector<std::string> args = {"--api-socket=" + instance.api_socket, "--plugin-socket=" + socket,
+                                   "--plugin-mesh-socket=" + mesh_socket, "--weave-bridge=" + state.bridge,
+                                   "--state-file=" + state.plugin_state_path()};
+  if (managed) args.emplace_back("--plugin-v2");
+  if (flags.Switch("--plugin-v2-multicast").value_or(false)) args.emplace_back("--plugin-v2-multicast");
+  for (const char* flag : {"--docker-api", "--proc-path", "--log-level"})
+    for (const std::string& value : flags.All(flag)) args.push_back(absl::StrCat(flag, "=", value));
+  return args;
+}
+
 }  // namespace
 
 absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const Instance& instance,
@@ -94,6 +128,8 @@ absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const 
   plan.weaver_args.push_back(absl::StrCat("--ipalloc-range=", kDefaultIpallocRange));
   plan.weaver_args.push_back("--db-prefix=" + instance.default_db_prefix());
   plan.weaver_args.push_back("--api-socket=" + instance.api_socket);
+  plan.plugin_asked = FlagReader(args).Switch("--plugin").value_or(false);
+  if (!IsSet(environment, "WEAVE_NO_PLUGIN")) plan.weaver_args.emplace_back(kDefaultPluginFlag);
   bool flags_ended = false;
   for (const std::string& arg : args) {
     flags_ended = flags_ended || arg == "--";
@@ -118,6 +154,7 @@ absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const 
                 .port = flags.Value("--port", ""),
                 .http_addr = flags.Value("--http-addr", "")};
   RETURN_IF_ERROR(CheckPath("--db-prefix", plan.state.db_prefix));
+  plan.plugin_args = PluginArgs(flags, instance, plan.state);
   return plan;
 }
 

@@ -16,11 +16,16 @@ namespace weave {
 struct LaunchPlan {
   bool supervised = true;                // not --no-restart
   std::vector<std::string> weaver_args;  // without the program's name
+  std::vector<std::string> plugin_args;  // the same of weave-plugin; empty: there is to be none
+  bool plugin_asked = false;             // by a flag, and not by default
   LaunchState state;
 };
 
 // Whether this host has a network interface of that name.
 using LinkExists = std::function<bool(absl::string_view name)>;
+
+// What stands in weaver_args for the plugin that is there by default.
+inline constexpr char kDefaultPluginFlag[] = "--plugin";
 
 // Flags that weaver knows are its to check; what the environment gives comes before them, so that a flag wins. An empty
 // or newline-bearing path, and a relative unix socket for -H (contract A2-04), are InvalidArgument.

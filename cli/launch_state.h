@@ -22,6 +22,7 @@ struct LaunchState {
   std::string http_addr;      // empty: no listener
 
   std::string store_path() const { return db_prefix + "data.db"; }  // contract A3-26
+  std::string plugin_state_path() const { return db_prefix + "plugin.networks"; }
 
   friend bool operator==(const LaunchState&, const LaunchState&) = default;
 };

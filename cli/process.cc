@@ -47,7 +47,9 @@ bool Process::EndsWithin(Duration timeout) const {
 void Process::Signal(int signal) const { ::syscall(SYS_pidfd_send_signal, fd_.get(), signal, nullptr, 0); }
 
 Presence LookAt(const Instance& instance) {
-  return {.supervisor = LockHolder(instance.supervisor_lock()), .weaver = LockHolder(instance.weaver_lock())};
+  return {.supervisor = LockHolder(instance.supervisor_lock()),
+          .weaver = LockHolder(instance.weaver_lock()),
+          .plugin = LockHolder(instance.plugin_lock())};
 }
 
 absl::Status RemoveApiSocket(const Instance& instance) {

@@ -40,8 +40,9 @@ class Process {
 struct Presence {
   std::optional<pid_t> supervisor;
   std::optional<pid_t> weaver;
+  std::optional<pid_t> plugin;
 
-  bool any() const { return supervisor || weaver; }
+  bool any() const { return supervisor || weaver || plugin; }
 };
 
 // Locks that cannot be looked at (not root) count as free.

@@ -1,5 +1,7 @@
 #include "cli/stop.h"
 
+#include <signal.h>
+
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,11 @@ namespace {
 
 constexpr Duration kKillPatience = absl::Seconds(2);
 
+// To the Docker plugin: end, and remove the Docker network first (plugin/docker/plugin_daemon.h), for which it waits
+// for Docker.
+constexpr int kRemoveNetworkSignal = SIGUSR1;
+constexpr Duration kPluginPatience = absl::Seconds(20);
+
 // Whether the peer said that it will end. Sets `weaver`, if nobody is known to hold its lock, to whoever listens. The
 // connection is not kept: a server may wait for its clients to go.
 bool AskToEnd(const Instance& instance, std::optional<Process>& weaver) {
@@ -22,10 +29,11 @@ bool AskToEnd(const Instance& instance, std::optional<Process>& weaver) {
 }
 
 // Waits, then kills. False when even that did not help.
-bool EndsOrIsKilled(const Process& process, absl::string_view what, std::ostream& warnings) {
-  if (process.EndsWithin(kStopPatience)) return true;
+bool EndsOrIsKilled(const Process& process, absl::string_view what, std::ostream& warnings,
+                    Duration patience = kStopPatience) {
+  if (process.EndsWithin(patience)) return true;
   warnings << "weave: " << what << " (pid " << process.pid() << ") did not end within "
-           << absl::FormatDuration(kStopPatience) << "; killing it\n";
+           << absl::FormatDuration(patience) << "; killing it\n";
   process.Signal(SIGKILL);
   return process.EndsWithin(kKillPatience);
 }
@@ -40,6 +48,13 @@ absl::Status EndPeer(const Instance& instance, std::ostream& warnings) {
   // First of all: whatever ends the peer, nobody starts it again.
   const std::optional<Process> supervisor = Process::HolderOf(instance.supervisor_lock());
   if (supervisor) supervisor->Signal(kLetEndSignal);
+
+  // While the peer still answers it: Docker asks for addresses back when its network goes.
+  if (const std::optional<Process> plugin = Process::HolderOf(instance.plugin_lock())) {
+    plugin->Signal(kRemoveNetworkSignal);
+    if (!EndsOrIsKilled(*plugin, "the Docker plugin", warnings, kPluginPatience))
+      return StillRuns("the Docker plugin", *plugin);
+  }
 
   std::optional<Process> weaver = Process::HolderOf(instance.weaver_lock());
   if (!AskToEnd(instance, weaver) && weaver) weaver->Signal(SIGTERM);

@@ -54,13 +54,35 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return result;
 }
 
+// A program that is kept running: its process, and when it is to be started or killed.
+struct Child {
+  pid_t pid = 0;  // 0: none runs
+  MonotonicTime started;
+  RestartBackoff backoff;
+  std::optional<MonotonicTime> deadline;  // of the next start, or of the process that is to end
+
+  void End(int signal) {
+    ::kill(pid, signal);
+    if (!deadline) deadline = SampleClocks().monotonic + kStopPatience;
+  }
+};
+
+// How a process ended: 128 and the signal that killed it, or its exit status. Logs it.
+int ExitStatusOf(int wait_status, absl::string_view what, pid_t pid) {
+  const bool killed = WIFSIGNALED(wait_status);
+  const int exit_status = killed ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+  LogLine(exit_status == 0 ? LogLevel::kInfo : LogLevel::kWarning, absl::StrCat(what, " ended"),
+          {{"pid", pid}, {killed ? "signal" : "exit_status", killed ? WTERMSIG(wait_status) : exit_status}});
+  return exit_status;
+}
+
 // Runs in the forked process, alone on its thread.
 class Supervisor {
  public:
   Supervisor(const SupervisorOptions& options, LaunchChannel launch, Fd signals)
       : options_(options), launch_(std::move(launch)), signals_(std::move(signals)) {}
 
-  // Until the peer has ended for good, or may go on alone.
+  // Until the peer has ended for good, or may go on alone; and the plugin, if there is one.
   void Run() {
     Start();
     while (!finished_) Turn();
@@ -72,34 +94,40 @@ class Supervisor {
   void Turn();
   void OnSignals();
   void OnLaunch();
+  void OnKeep();
   void OnDeadline();
   void OnEnd(int wait_status);
+  void OnPluginEnd(int wait_status);
   void Start();
+  void StartPlugin();
   void End(int signal);
-  absl::StatusOr<pid_t> Spawn() const;
+  void Finish();
+  absl::StatusOr<pid_t> Spawn(const std::string& program, const std::vector<std::string>& args,
+                              const std::string& variable) const;
 
   const SupervisorOptions& options_;
   LaunchChannel launch_;
   const Fd signals_;
-  RestartBackoff backoff_;
 
-  pid_t weaver_ = 0;  // 0: none runs
-  MonotonicTime started_;
-  bool ready_ = false;      // launch has said "keep"
-  bool abandoned_ = false;  // launch has gone without
-  bool let_end_ = false;    // do not start it again
+  Child weaver_;
+  Child plugin_;
+  bool ready_ = false;           // launch has said "keep"
+  bool abandoned_ = false;       // launch has gone without
+  bool let_end_ = false;         // do not start them again
+  bool plugin_started_ = false;  // once
+  bool finishing_ = false;       // only the plugin is to end yet
   bool finished_ = false;
-  std::optional<MonotonicTime> deadline_;  // of the next start, or of the peer that is to end
 };
 
 void Supervisor::Turn() {
-  const Duration left = deadline_ ? *deadline_ - SampleClocks().monotonic : absl::InfiniteDuration();
+  const std::optional<MonotonicTime> deadline = Earliest({weaver_.deadline, plugin_.deadline});
+  const Duration left = deadline ? *deadline - SampleClocks().monotonic : absl::InfiniteDuration();
   const bool listening = !ready_ && !abandoned_;
   std::array<pollfd, 2> ready = {pollfd{signals_.get(), POLLIN, 0}, pollfd{listening ? launch_.fd() : -1, POLLIN, 0}};
-  ::poll(ready.data(), ready.size(), deadline_ ? PollTimeout(left) : -1);
+  ::poll(ready.data(), ready.size(), deadline ? PollTimeout(left) : -1);
   if (ready[1].revents != 0) OnLaunch();
   if (ready[0].revents != 0) OnSignals();
-  if (!finished_ && deadline_ && SampleClocks().monotonic >= *deadline_) OnDeadline();
+  if (!finished_) OnDeadline();
 }
 
 void Supervisor::OnSignals() {
@@ -107,22 +135,24 @@ void Supervisor::OnSignals() {
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == kLetEndSignal) {
       let_end_ = true;
-      finished_ = finished_ || weaver_ == 0;
+      if (plugin_.pid == 0) plugin_.deadline.reset();
+      if (weaver_.pid == 0) Finish();
     } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
       End(SIGTERM);
     }
   }
   int wait_status = 0;
-  if (weaver_ != 0 && ::waitpid(weaver_, &wait_status, WNOHANG) == weaver_) OnEnd(wait_status);
+  if (weaver_.pid != 0 && ::waitpid(weaver_.pid, &wait_status, WNOHANG) == weaver_.pid) OnEnd(wait_status);
+  if (plugin_.pid != 0 && ::waitpid(plugin_.pid, &wait_status, WNOHANG) == plugin_.pid) OnPluginEnd(wait_status);
 }
 
 void Supervisor::OnLaunch() {
   const std::optional<LaunchChannel::Message> message = launch_.Receive();
   if (message && message->word == "keep") {
     ready_ = true;
-    finished_ = finished_ || !supervised();
     launch_.Send("kept");
     launch_.Close();
+    OnKeep();
   } else {
     // The channel stays open: that it closes tells a launch which gave up that all is cleared away.
     abandoned_ = true;
@@ -132,66 +162,114 @@ void Supervisor::OnLaunch() {
   }
 }
 
-void Supervisor::OnDeadline() {
-  deadline_.reset();
-  if (weaver_ == 0) return Start();
-  LogLine(LogLevel::kWarning, "the peer did not end in time; killing it", {{"pid", weaver_}});
-  ::kill(weaver_, SIGKILL);
-}
-
-void Supervisor::OnEnd(int wait_status) {
-  const bool killed = WIFSIGNALED(wait_status);
-  const int exit_status = killed ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-  const Duration lifetime = SampleClocks().monotonic - started_;
-  LogLine(exit_status == 0 ? LogLevel::kInfo : LogLevel::kWarning, "the peer ended",
-          {{"pid", weaver_}, {killed ? "signal" : "exit_status", killed ? WTERMSIG(wait_status) : exit_status}});
-  weaver_ = 0;
-  deadline_.reset();
-  if (!ready_) launch_.Send("ended", absl::StrCat(exit_status));
-  if (!ready_ || let_end_ || exit_status == 0) {
+void Supervisor::OnKeep() {
+  const bool plugin = !options_.plugin.empty();
+  // The peer goes to whoever supervises it by being an orphan, so somebody else must stay with the plugin.
+  if (!supervised() && (!plugin || ::fork() != 0)) {
     finished_ = true;
     return;
   }
-  const Duration wait = backoff_.Next(lifetime);
+  if (!supervised()) weaver_ = Child();
+  if (plugin) StartPlugin();
+}
+
+void Supervisor::OnDeadline() {
+  const MonotonicTime now = SampleClocks().monotonic;
+  if (weaver_.deadline && now >= *weaver_.deadline) {
+    weaver_.deadline.reset();
+    if (weaver_.pid == 0) return Start();
+    LogLine(LogLevel::kWarning, "the peer did not end in time; killing it", {{"pid", weaver_.pid}});
+    ::kill(weaver_.pid, SIGKILL);
+  }
+  if (plugin_.deadline && now >= *plugin_.deadline) {
+    plugin_.deadline.reset();
+    if (plugin_.pid == 0) return StartPlugin();
+    LogLine(LogLevel::kWarning, "the plugin did not end in time; killing it", {{"pid", plugin_.pid}});
+    ::kill(plugin_.pid, SIGKILL);
+  }
+}
+
+void Supervisor::OnEnd(int wait_status) {
+  const Duration lifetime = SampleClocks().monotonic - weaver_.started;
+  const int exit_status = ExitStatusOf(wait_status, "the peer", weaver_.pid);
+  weaver_.pid = 0;
+  weaver_.deadline.reset();
+  if (!ready_) launch_.Send("ended", absl::StrCat(exit_status));
+  if (!ready_ || let_end_ || exit_status == 0) return Finish();
+  const Duration wait = weaver_.backoff.Next(lifetime);
   LogLine(LogLevel::kInfo, "starting the peer again", {{"in", absl::FormatDuration(wait)}});
-  deadline_ = SampleClocks().monotonic + wait;
+  weaver_.deadline = SampleClocks().monotonic + wait;
+}
+
+void Supervisor::OnPluginEnd(int wait_status) {
+  const Duration lifetime = SampleClocks().monotonic - plugin_.started;
+  const int exit_status = ExitStatusOf(wait_status, "the plugin", plugin_.pid);
+  plugin_.pid = 0;
+  plugin_.deadline.reset();
+  if (finishing_ || !supervised()) finished_ = finishing_ || let_end_ || exit_status == 0;
+  if (finished_ || let_end_ || exit_status == 0) return;
+  plugin_.deadline = SampleClocks().monotonic + plugin_.backoff.Next(lifetime);
 }
 
 void Supervisor::Start() {
-  started_ = SampleClocks().monotonic;
-  const absl::StatusOr<pid_t> pid = Spawn();
+  weaver_.started = SampleClocks().monotonic;
+  const absl::StatusOr<pid_t> pid = Spawn(
+      options_.weaver, options_.args,
+      ready_ ? absl::StrCat(kRestartVariable, "=1") : absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
   if (pid.ok()) {
-    weaver_ = *pid;
-    launch_.Send("started", absl::StrCat(weaver_));
+    weaver_.pid = *pid;
+    launch_.Send("started", absl::StrCat(weaver_.pid));
     return;
   }
   LogLine(LogLevel::kWarning, pid.status().message());
   if (ready_) {
-    deadline_ = started_ + backoff_.Next(absl::ZeroDuration());  // an upgrade may be replacing the program just now
+    // An upgrade may be replacing the program just now.
+    weaver_.deadline = weaver_.started + weaver_.backoff.Next(absl::ZeroDuration());
   } else {
     launch_.Send("failed", pid.status().message());
     finished_ = true;
   }
 }
 
-void Supervisor::End(int signal) {
-  let_end_ = true;
-  if (weaver_ == 0) {
-    finished_ = true;
+void Supervisor::StartPlugin() {
+  plugin_.started = SampleClocks().monotonic;
+  const absl::StatusOr<pid_t> pid =
+      Spawn(options_.plugin, options_.plugin_args,
+            plugin_started_ ? absl::StrCat(kRestartVariable, "=1")
+                            : absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
+  plugin_started_ = true;
+  if (pid.ok()) {
+    plugin_.pid = *pid;
     return;
   }
-  ::kill(weaver_, signal);
-  if (!deadline_) deadline_ = SampleClocks().monotonic + kStopPatience;
+  LogLine(LogLevel::kWarning, pid.status().message());
+  plugin_.deadline = plugin_.started + plugin_.backoff.Next(absl::ZeroDuration());
 }
 
-absl::StatusOr<pid_t> Supervisor::Spawn() const {
-  std::vector<std::string> arguments = {options_.weaver};
-  arguments.insert(arguments.end(), options_.args.begin(), options_.args.end());
+void Supervisor::End(int signal) {
+  let_end_ = true;
+  if (weaver_.pid == 0) return Finish();
+  weaver_.End(signal);
+}
+
+// There is no peer any more: nor a plugin.
+void Supervisor::Finish() {
+  finishing_ = true;
+  weaver_.deadline.reset();
+  if (plugin_.pid == 0)
+    finished_ = true;
+  else
+    plugin_.End(SIGTERM);
+}
+
+absl::StatusOr<pid_t> Supervisor::Spawn(const std::string& program, const std::vector<std::string>& args,
+                                        const std::string& variable) const {
+  std::vector<std::string> arguments = {program};
+  arguments.insert(arguments.end(), args.begin(), args.end());
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry)
-    if (IsForPeer(*entry, supervised())) environment.emplace_back(*entry);
-  environment.push_back(ready_ ? absl::StrCat(kRestartVariable, "=1")
-                               : absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
+    if (IsForPeer(*entry, supervised() || &program == &options_.plugin)) environment.emplace_back(*entry);
+  environment.push_back(variable);
 
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -202,10 +280,10 @@ absl::StatusOr<pid_t> Supervisor::Spawn() const {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  const int err = ::posix_spawn(&pid, options_.weaver.c_str(), nullptr, &attributes, Pointers(arguments).data(),
+  const int err = ::posix_spawn(&pid, program.c_str(), nullptr, &attributes, Pointers(arguments).data(),
                                 Pointers(environment).data());
   posix_spawnattr_destroy(&attributes);
-  if (err != 0) return ErrnoError(err, absl::StrCat("run ", options_.weaver));
+  if (err != 0) return ErrnoError(err, absl::StrCat("run ", program));
   return pid;
 }
 

@@ -26,6 +26,8 @@ struct SupervisorOptions {
   std::vector<std::string> args;  // without the program's name
   std::string launch_socket;      // for the first start: where the peer tells that it is ready
   std::string lock_path;          // held for the supervisor's life; empty: only see the first start through
+  std::string plugin = {};        // path of the program that runs beside the peer once that is ready; empty: none
+  std::vector<std::string> plugin_args = {};
 };
 
 // Forks the supervisor off: a session of its own, no terminal, working directory /, output to `log_fd`, no descriptor
@@ -35,6 +37,9 @@ struct SupervisorOptions {
 // RestartBackoff says, with kRestartVariable (io/service_notify.h): it dials the peers it dialled last, as `weave
 // connect` and `weave forget` left them (contract A2-10). Without a lock path the supervisor leaves the peer alone once
 // it is ready, and goes.
+//
+// The plugin is started again likewise, and ends with a supervised peer. Where the peer is left alone another process
+// of the supervisor's kind stays with the plugin, until somebody asks that to end.
 absl::StatusOr<LaunchChannel> StartSupervisor(const SupervisorOptions& options, int log_fd);
 
 }  // namespace weave

@@ -397,7 +397,8 @@ class Daemon {
   }
 
   absl::StatusOr<std::string> Page(const std::string& page) const {
-    const StatusView view = MakeStatusView(core_->Snapshot(), core_->mesh().Status(loop_.now()), kVersion);
+    StatusView view = MakeStatusView(core_->Snapshot(), core_->mesh().Status(loop_.now()), kVersion);
+    view.plugin = MakePluginView(options_);
     if (page.empty()) return StatusPage(view);
     if (page == "targets") return TargetsPage(view);
     if (page == "connections") return ConnectionsPage(view);
@@ -409,6 +410,7 @@ class Daemon {
   ReportView Report() const {
     ReportView view{kVersion, core_->ready(), core_->mesh().Status(loop_.now()), core_->Snapshot().ipam};
     view.data_path = MakeDataPathView(network_->sleeve_stats(), core_->mesh().topology(), loop_.now());
+    view.plugin = MakePluginView(options_);
     return view;
   }
 

@@ -29,12 +29,6 @@ bool Differs(const WeaverOptions& options, const WeaverOptions& defaults) {
   return options.*kField != defaults.*kField;
 }
 
-// For sockets whose default exists and which a blank turns off: off asks for nothing.
-template <auto kField>
-bool DiffersUnlessBlank(const WeaverOptions& options, const WeaverOptions& defaults) {
-  return !(options.*kField).empty() && Differs<kField>(options, defaults);
-}
-
 // With --no-dns the name server's settings ask for nothing, as in 2.8.
 template <auto kField>
 bool DiffersWithDns(const WeaverOptions& options, const WeaverOptions& defaults) {
@@ -56,19 +50,6 @@ template <auto kField, auto kParse>
 constexpr FlagSpec DnsValue(const char* name, const char* hint, const char* default_text, const char* help) {
   return {
       "Names", name, hint, default_text, help, Feature::kDns, nullptr, &Set<kField, kParse>, &DiffersWithDns<kField>};
-}
-
-template <auto kField>
-constexpr FlagSpec PluginSocket(const char* name, const char* default_text, const char* help) {
-  return {"Docker plugin",
-          name,
-          "PATH",
-          default_text,
-          help,
-          Feature::kPlugin,
-          nullptr,
-          &Set<kField, &ParseOptionalSocketPath>,
-          &DiffersUnlessBlank<kField>};
 }
 
 template <auto kAction>
@@ -192,14 +173,16 @@ constexpr FlagSpec kFlags[] = {
                                                                      "how long to wait for other name servers"),
     DnsValue<&Options::resolv_conf, &ParseOptionalPath>("resolv-conf", "FILE", "", "lists the other name servers"),
 
-    Switch<&Options::plugin>("Docker plugin", "plugin", "run the Docker plugin (v1)", Feature::kPlugin),
-    Switch<&Options::plugin_v2>("Docker plugin", "plugin-v2", "run as a managed Docker plugin", Feature::kPlugin),
-    Switch<&Options::plugin_v2_multicast>("Docker plugin", "plugin-v2-multicast", "multicast route in all its networks",
-                                          Feature::kPlugin),
-    PluginSocket<&Options::plugin_socket>("plugin-socket", "/run/docker/plugins/weave.sock",
-                                          "socket of driver weave; blank: off"),
-    PluginSocket<&Options::plugin_mesh_socket>("plugin-mesh-socket", "/run/docker/plugins/weavemesh.sock",
-                                               "socket of driver weavemesh; blank: off"),
+    Switch<&Options::plugin>("Docker plugin", "plugin", "the Docker plugin (v1) runs; weave launch starts it"),
+    Switch<&Options::plugin_v2>("Docker plugin", "plugin-v2", "this is a managed Docker plugin"),
+    Switch<&Options::plugin_v2_multicast>("Docker plugin", "plugin-v2-multicast",
+                                          "multicast route in all its networks"),
+    Value<&Options::plugin_socket, &ParseOptionalSocketPath>("Docker plugin", "plugin-socket", "PATH",
+                                                             "/run/docker/plugins/weave.sock",
+                                                             "socket of driver weave; blank: off"),
+    Value<&Options::plugin_mesh_socket, &ParseOptionalSocketPath>("Docker plugin", "plugin-mesh-socket", "PATH",
+                                                                  "/run/docker/plugins/weavemesh.sock",
+                                                                  "socket of driver weavemesh; blank: off"),
 
     Switch<&Options::proxy>("Docker API proxy", "proxy", "run the Docker API proxy", Feature::kProxy),
     {"Docker API proxy", "H", "ADDRESS", "", "where it listens: unix:///path, tcp://host:port; may be repeated",
@@ -242,8 +225,6 @@ absl::string_view FeatureName(Feature feature) {
       return "local address ranges";
     case Feature::kDns:
       return "weaveDNS";
-    case Feature::kPlugin:
-      return "Docker plugin";
     case Feature::kProxy:
       return "Docker API proxy";
     case Feature::kFastdp:

@@ -14,7 +14,6 @@ enum class Feature {
   kDiscoveryService,
   kIpam,
   kDns,
-  kPlugin,
   kProxy,
   kFastdp,
   kPolicy,

@@ -151,7 +151,7 @@ ReportValue MakeReport(const ReportView& view) {
       {"IPAM", view.ipam.has_value() ? IpamValue(*view.ipam) : Value::Absent()},
       {"DNS", Value::Absent()},
       {"Proxy", Value::Absent()},
-      {"Plugin", Value::Absent()},
+      {"Plugin", view.plugin.has_value() ? PluginValue(*view.plugin) : Value::Absent()},
   });
 }
 

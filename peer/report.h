@@ -14,6 +14,7 @@
 #include "base/peer_name.h"
 #include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
+#include "peer/plugin_page.h"
 #include "peer/report_value.h"
 
 namespace weave {
@@ -40,9 +41,10 @@ struct ReportView {
   std::optional<MeshStatus> mesh;
   std::optional<IpamStatus> ipam = {};
   DataPathView data_path = {};
+  std::optional<PluginView> plugin = {};
 };
 
-// What templates see, and JSON in the order of its fields. Later features add their section here: DNS, Proxy, Plugin
+// What templates see, and JSON in the order of its fields. Later features add their section here: DNS and Proxy
 // stand in it as absent until then.
 ReportValue MakeReport(const ReportView& view);
 

@@ -98,6 +98,11 @@ void AppendIpam(const IpamStatus& ipam, std::string& text) {
   AppendLine(text, "DefaultSubnet", ipam.default_subnet.ToString());
 }
 
+void AppendPlugin(const PluginView& plugin, std::string& text) {
+  AppendLine(text, "Service", plugin.managed ? "plugin (v2)" : "plugin (legacy)");
+  if (!plugin.managed) AppendLine(text, "DriverName", PluginDriverName(plugin.socket));
+}
+
 }  // namespace
 
 std::string NameAndNickname(PeerName name, absl::string_view nickname) {
@@ -169,6 +174,10 @@ std::string StatusPage(const StatusView& view) {
   if (view.ipam.has_value()) {
     text += '\n';
     AppendIpam(*view.ipam, text);
+  }
+  if (view.plugin.has_value()) {
+    text += '\n';
+    AppendPlugin(*view.plugin, text);
   }
   if (!view.host_error.empty()) {
     text += '\n';

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "test/support/catch.h"
 
@@ -27,7 +28,7 @@ std::string ArgsOf(const absl::StatusOr<LaunchPlan>& plan) {
 }
 
 constexpr char kStore[] =
-    " --ipalloc-range=10.32.0.0/12 --db-prefix=/var/lib/weave/weave --api-socket=/run/weave/peer.sock";
+    " --ipalloc-range=10.32.0.0/12 --db-prefix=/var/lib/weave/weave --api-socket=/run/weave/peer.sock --plugin";
 
 }  // namespace
 
@@ -72,6 +73,30 @@ TEST_CASE("Flags of launch itself do not reach the peer, after -- all are peers"
   CHECK_FALSE(plan->supervised);
   CHECK(absl::EndsWith(ArgsOf(plan), " --ipalloc-range=10.0.0.0/8 --ipalloc-range 10.1.0.0/16 -- --no-restart"));
   CHECK(Plan({"--", "--no-restart"})->supervised);
+}
+
+TEST_CASE("The plugin runs unless it is switched off, with the peer's flags of the same names", "[cli]") {
+  const auto args = [](std::vector<std::string> flags, Variables variables = {}) {
+    const auto plan = Plan(std::move(flags), std::move(variables));
+    REQUIRE(plan.ok());
+    return absl::StrJoin(plan->plugin_args, " ");
+  };
+  constexpr char kSockets[] =
+      "--api-socket=/run/weave/peer.sock --plugin-socket=/run/docker/plugins/weave.sock "
+      "--plugin-mesh-socket=/run/docker/plugins/weavemesh.sock";
+  CHECK(args({}) == absl::StrCat(kSockets, " --weave-bridge=weave --state-file=/var/lib/weave/weaveplugin.networks"));
+  CHECK(args({"--plugin=false"}).empty());
+  CHECK(args({"--plugin-socket=", "--plugin-mesh-socket", ""}).empty());
+  CHECK(args({"--", "--plugin=false"}) == args({}));
+  CHECK(args({"--plugin=false", "--plugin"}) == args({}));
+  CHECK(args({}, {{"WEAVE_NO_PLUGIN", "1"}}).empty());
+  CHECK(args({"--plugin"}, {{"WEAVE_NO_PLUGIN", "1"}}) == args({}));
+  const std::string managed =
+      args({"--plugin=false", "--plugin-v2", "--plugin-v2-multicast",
+            "--plugin-mesh-socket=", "--docker-api=tcp://127.0.0.1:2375", "--log-level", "debug"});
+  CHECK(absl::StrContains(managed, "--plugin-mesh-socket= "));
+  CHECK(absl::EndsWith(managed,
+                       " --plugin-v2 --plugin-v2-multicast --docker-api=tcp://127.0.0.1:2375 --log-level=debug"));
 }
 
 TEST_CASE("A relative unix socket for -H and a relative store are refused by name", "[cli]") {

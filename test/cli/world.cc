@@ -41,12 +41,12 @@ World::World() {
   for (const char* directory : {"/run", "/var/log", "/var/lib"})
     REQUIRE(::mount("weave-test", directory, "tmpfs", 0, nullptr) == 0);
   REQUIRE(std::system("ip link set lo up") == 0);
-  environment = {{"WEAVE_WEAVER", FAKE_WEAVER_PROGRAM}, {"FAKE_JOURNAL", kJournal}};
+  environment = {{"WEAVE_WEAVER", FAKE_WEAVER_PROGRAM}, {"FAKE_JOURNAL", kJournal}, {"WEAVE_NO_PLUGIN", "1"}};
 }
 
 World::~World() {
-  for (const char* lock :
-       {"/run/weave/supervisor.lock", "/run/weave/weaver.lock", "/run/other/supervisor.lock", "/run/other/weaver.lock"})
+  for (const char* lock : {"/run/weave/supervisor.lock", "/run/weave/weaver.lock", "/run/weave/plugin.lock",
+                           "/run/other/supervisor.lock", "/run/other/weaver.lock"})
     if (const auto pid = HolderOf(lock); pid.ok() && pid->value_or(0) > 0) ::kill(**pid, SIGKILL);
 }
 

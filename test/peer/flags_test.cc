@@ -179,6 +179,7 @@ TEST_CASE("Booleans need no value and take Go's spellings", "[peer][flags]") {
 TEST_CASE("Of a repeated flag the last one counts", "[peer][flags]") {
   CHECK(Accepted({"--port=7000", "--port=7001"}).port == 7001);
   CHECK(Accepted({"--plugin", "--proxy", "--plugin=false", "--proxy=false"}) == WeaverOptions());
+  CHECK(Accepted({"--plugin"}).plugin);
 }
 
 TEST_CASE("Supported flags reach their options", "[peer][flags]") {
@@ -341,11 +342,6 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
       {{"--no-bridged-fastdp"}, "--no-bridged-fastdp: not supported in this build (fast datapath)"},
       {{"--expect-npc"}, "--expect-npc: not supported in this build (network policy)"},
       {{"--profile=/tmp"}, "--profile: not supported in this build (profiling)"},
-      {{"--plugin"}, "--plugin: not supported in this build (Docker plugin)"},
-      {{"--plugin-v2"}, "--plugin-v2: not supported in this build (Docker plugin)"},
-      {{"--plugin-v2-multicast"}, "--plugin-v2-multicast: not supported in this build (Docker plugin)"},
-      {{"--plugin-socket=/tmp/w.sock"}, "--plugin-socket: not supported in this build (Docker plugin)"},
-      {{"--plugin-mesh-socket=/tmp/w.sock"}, "--plugin-mesh-socket: not supported in this build (Docker plugin)"},
       {{"--proxy"}, "--proxy: not supported in this build (Docker API proxy)"},
       {{"-H", "unix:///var/run/weave/weave.sock", "-H=tcp://0.0.0.0:12375"},
        "-H: not supported in this build (Docker API proxy)"},
@@ -367,10 +363,10 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
 TEST_CASE("Every flag of a missing part can be refused", "[peer][flags]") {
   WeaverOptions all;
   all.no_bridged_fastdp = all.expect_npc = all.awsvpc = true;
-  all.no_masq_local = all.plugin = all.plugin_v2 = all.plugin_v2_multicast = all.proxy = all.tls = all.tlsverify = true;
+  all.no_masq_local = all.proxy = all.tls = all.tlsverify = true;
   all.rewrite_inspect = all.no_default_ipalloc = all.no_rewrite_hosts = all.without_dns = all.no_multicast_route = true;
   all.profile = all.datapath = all.token = all.peer_discovery_url = all.dns_domain = "x";
-  all.dns_listen_address = all.resolv_conf = all.plugin_socket = all.plugin_mesh_socket = "x";
+  all.dns_listen_address = all.resolv_conf = "x";
   all.tlscacert = all.tlscert = all.tlskey = all.hostname_from_label = all.hostname_match = all.hostname_replacement =
       "x";
   all.dns_ttl = 7;
@@ -405,10 +401,10 @@ TEST_CASE("Values that ask for nothing are accepted", "[peer][flags]") {
 }
 
 TEST_CASE("A malformed value is reported before a missing part", "[peer][flags]") {
-  CHECK(absl::StartsWith(Bad({"--plugin", "--port=x"}), "--port: "));
+  CHECK(absl::StartsWith(Bad({"--proxy", "--port=x"}), "--port: "));
   CHECK(absl::StartsWith(Bad({"host2", "--ipalloc-range=10.32.0.0"}), "--ipalloc-range: "));
-  CHECK(absl::StartsWith(Bad({"--plugin", "--ipalloc-init=observer"}), "--ipalloc-init: "));
-  CHECK(absl::StartsWith(Bad({"--plugin"}, {{"WEAVE_MTU", "x"}}), "WEAVE_MTU: "));
+  CHECK(absl::StartsWith(Bad({"--proxy", "--ipalloc-init=observer"}), "--ipalloc-init: "));
+  CHECK(absl::StartsWith(Bad({"--proxy"}, {{"WEAVE_MTU", "x"}}), "WEAVE_MTU: "));
 }
 
 TEST_CASE("Peers are positional and checked", "[peer][flags]") {

@@ -83,12 +83,11 @@ W_ENV="WEAVE_MTU=many" launch_refuses 'WEAVE_MTU: "many" '
 W_ENV="DOCKER_HOST=nowhere" launch_refuses 'DOCKER_HOST: "nowhere" '
 
 step "launch asks for what this build lacks"
-launch_refuses '--plugin: not supported in this build (Docker plugin)' --password secret --plugin
+launch_refuses '--proxy: not supported in this build (Docker API proxy)' --password secret --proxy
 [[ $OUT != *secret* ]] || fail "the password is shown: $OUT"
 
 step "launch names a peer that does not exist"
 refuses 1 'resolve "no-such-host.invalid"' on host1 weave launch no-such-host.invalid
-launch_refuses '--plugin: not supported in this build' --plugin
 launch_refuses '--proxy: not supported in this build' --proxy
 launch_refuses '--awsvpc: ' --awsvpc
 

@@ -31,12 +31,13 @@ run_dir() { echo "/run/$(instance "$1")"; }
 store_of() { echo "/var/lib/$(instance "$1")/weavedata.db"; }
 log_of() { echo "/var/log/weave/$(instance "$1").log"; }
 
-# on HOST COMMAND...: runs a command on a host. W_ENV may hold further VAR=value words.
+# on HOST COMMAND...: runs a command on a host. W_ENV may hold further VAR=value words. The Docker plugin's sockets are the
+# machine's: only a test with an empty W_NO_PLUGIN and a /run of its own starts that.
 on() {
     local host=$1
     shift
     # shellcheck disable=SC2086
-    ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" ${W_ENV:-} "$@"
+    ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" "WEAVE_NO_PLUGIN=${W_NO_PLUGIN-1}" ${W_ENV:-} "$@"
 }
 
 # start HOST COMMAND...: in the background; $! is the command's own process, which `on ... &` would hide behind a shell.
@@ -44,7 +45,7 @@ start() {
     local host=$1
     shift
     # shellcheck disable=SC2086
-    ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" ${W_ENV:-} "$@" &
+    ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" "WEAVE_NO_PLUGIN=${W_NO_PLUGIN-1}" ${W_ENV:-} "$@" &
 }
 
 # hung_docker SOCKET: a Docker that accepts and says nothing; for each who asks, a line in SOCKET.asked. Its pid: $HUNG_DOCKER.
@@ -195,7 +196,8 @@ clean_up() {
     set +e
     for name in "${HOSTS[@]}"; do
         on "$name" weave reset --force >/dev/null 2>&1
-        for pid in "$(fuser_lock "$(run_dir "$name")/supervisor.lock")" "$(fuser_lock "$(run_dir "$name")/weaver.lock")"; do
+        for pid in "$(fuser_lock "$(run_dir "$name")/supervisor.lock")" "$(fuser_lock "$(run_dir "$name")/weaver.lock")" \
+            "$(fuser_lock "$(run_dir "$name")/plugin.lock")"; do
             [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null
         done
     done
