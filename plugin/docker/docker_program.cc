@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -58,7 +57,7 @@ int RunDockerProgram(const std::vector<std::string>& args) {
   }
   if (::geteuid() != 0) return Fail(absl::PermissionDeniedError("weave-plugin must be run as 'root'"));
   ::umask(0077);
-  const std::unique_ptr<Logger> logger = MakeStderrLogger(options->log_level);
+  Logger* const logger = MakeStderrLogger(options->log_level).release();  // threads that outlive this call write to it
   ServiceNotifier notifier = ServiceNotifier::FromEnvironment();
   const absl::Status ran = RunPluginDaemon(*options, *logger, notifier);
   return ran.ok() ? 0 : Fail(ran);
