@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/attachment.h"
 #include "base/status.h"
 #include "host/endpoint.h"
 #include "host/netns.h"
@@ -240,9 +241,11 @@ absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view 
                ends.end());
     inventory.endpoints.push_back({sandbox.netns_inode, {inspection->mac, host_ifname}, inspection->addresses});
   }
-  for (const HostEnd& end : ends)
+  for (const HostEnd& end : ends) {
+    if (NetworkAttachment::Parse(end.alias)) continue;  // a CNI runtime remembers it
     logger.Warning("a container interface that this peer does not remember is in the bridge",
                    {{"interface", end.host_ifname}});
+  }
   return inventory;
 }
 
