@@ -208,6 +208,14 @@ class Attachment {
       if (port->operational) break;
       absl::SleepFor(absl::Milliseconds(1));
     }
+    absl::Status by_kernel = RunIn(ns_, [&] { return AnnounceMacChanges(spec_.proc_path, spec_.interface); });
+    // The same MAC again is a change to the kernel, which then announces all addresses of the interface. Closing a
+    // packet socket of our own would wait for an RCU grace period: longer than all the rest takes.
+    if (by_kernel.ok()) by_kernel = inside_.SetMac(container_end_.index, *container_end_.mac);
+    return by_kernel.ok() ? absl::OkStatus() : AnnounceByHand();
+  }
+
+  absl::Status AnnounceByHand() {
     return RunIn(ns_, [&]() -> absl::Status {
       for (const Cidr& cidr : spec_.addresses)
         RETURN_IF_ERROR(AnnounceAddress(container_end_.index, *container_end_.mac, cidr.address()));

@@ -41,6 +41,10 @@ absl::Status TuneArpCache(absl::string_view proc_path, absl::string_view interfa
   return WriteSysctl(proc_path, base + "ucast_solicit", "1");                     // probes
 }
 
+absl::Status AnnounceMacChanges(absl::string_view proc_path, absl::string_view interface) {
+  return WriteSysctl(proc_path, absl::StrCat("net/ipv4/conf/", interface, "/arp_notify"), "1");
+}
+
 absl::Status IgnoreRouterAdvertisements(absl::string_view proc_path, absl::string_view interface) {
   absl::Status status = WriteSysctl(proc_path, absl::StrCat("net/ipv6/conf/", interface, "/accept_ra"), "0");
   return absl::IsNotFound(status) ? absl::OkStatus() : status;

@@ -20,6 +20,9 @@ absl::StatusOr<std::string> ReadSysctl(absl::string_view proc_path, absl::string
 // (spec/overlay.md section 6).
 absl::Status TuneArpCache(absl::string_view proc_path, absl::string_view interface);
 
+// The kernel announces the interface's addresses by gratuitous ARP when it comes up or gets a MAC.
+absl::Status AnnounceMacChanges(absl::string_view proc_path, absl::string_view interface);
+
 // No router advertisement from the overlay changes this interface (contract A7-17). A kernel without IPv6 is fine.
 absl::Status IgnoreRouterAdvertisements(absl::string_view proc_path, absl::string_view interface);
 
