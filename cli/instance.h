@@ -27,6 +27,8 @@ struct Instance {
   std::string supervisor_lock() const { return run_directory + "/supervisor.lock"; }
   std::string weaver_lock() const { return run_directory + "/weaver.lock"; }
   std::string plugin_lock() const { return run_directory + "/plugin.lock"; }
+  // Held by whoever stays with the plugin of a peer that is left alone (cli/supervisor.h).
+  std::string plugin_supervisor_lock() const { return run_directory + "/plugin-supervisor.lock"; }
 
   // How the peer was launched (cli/launch_state.h).
   std::string launch_state() const { return run_directory + "/launch.state"; }

@@ -117,7 +117,8 @@ absl::Status Launch::Prepare() {
                                                  .launch_socket = notifications_->path(),
                                                  .lock_path = plan_.supervised ? instance.supervisor_lock() : "",
                                                  .plugin = plugin_,
-                                                 .plugin_args = plan_.plugin_args},
+                                                 .plugin_args = plan_.plugin_args,
+                                                 .plugin_lock_path = instance.plugin_supervisor_lock()},
                                                 log_.get()));
   return absl::OkStatus();
 }
@@ -296,9 +297,10 @@ absl::StatusOr<Duration> Patience(const Environment& environment) {
 
 // The plugin's program, empty if there is to be none. One that is not installed is missed only by those who asked for
 // it; then the peer does not count on it.
-absl::StatusOr<std::string> ChoosePlugin(const Environment& environment, absl::string_view weaver, LaunchPlan& plan) {
+absl::StatusOr<std::string> ChoosePlugin(const CommandContext& context, absl::string_view weaver, LaunchPlan& plan) {
   if (plan.plugin_args.empty()) return std::string();
-  absl::StatusOr<std::string> plugin = FindPlugin(environment, weaver);
+  if (LookAt(context.instance).plugin) return std::string();  // of a peer that crashed and was left alone
+  absl::StatusOr<std::string> plugin = FindPlugin(context.environment, weaver);
   if (plugin.ok() || plan.plugin_asked || !absl::IsNotFound(plugin.status())) return plugin;
   std::erase(plan.weaver_args, kDefaultPluginFlag);
   return std::string();
@@ -317,7 +319,7 @@ int RunLaunch(CommandContext& context) {
   absl::StatusOr<std::string> weaver = FindWeaver(context.environment);
   if (!weaver.ok()) return Fail(context, weaver.status());
 
-  absl::StatusOr<std::string> plugin = ChoosePlugin(context.environment, *weaver, *plan);
+  absl::StatusOr<std::string> plugin = ChoosePlugin(context, *weaver, *plan);
   if (!plugin.ok()) return Fail(context, plugin.status());
 
   RunDirectory run_directory(context.instance.run_directory);

@@ -68,8 +68,9 @@ absl::Status RemoveStore(const LaunchState& state) {
 // Files and the directories they leave empty, but for the lock that is held.
 absl::Status RemoveFiles(const Instance& instance, const LaunchState& state) {
   RETURN_IF_ERROR(RemoveStore(state));
-  for (const std::string& path : {state.log_path, state.plugin_state_path(), instance.weaver_lock(),
-                                  instance.plugin_lock(), instance.supervisor_lock(), instance.launch_state()})
+  for (const std::string& path :
+       {state.log_path, state.plugin_state_path(), instance.weaver_lock(), instance.plugin_lock(),
+        instance.plugin_supervisor_lock(), instance.supervisor_lock(), instance.launch_state()})
     RETURN_IF_ERROR(RemoveIfExists(path));
   RETURN_IF_ERROR(RemoveApiSocket(instance));
   for (const std::string& directory : {DirectoryOf(state.store_path()), DirectoryOf(state.log_path)})

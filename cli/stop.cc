@@ -49,6 +49,9 @@ absl::Status EndPeer(const Instance& instance, std::ostream& warnings) {
   const std::optional<Process> supervisor = Process::HolderOf(instance.supervisor_lock());
   if (supervisor) supervisor->Signal(kLetEndSignal);
 
+  if (const std::optional<Process> keeper = Process::HolderOf(instance.plugin_supervisor_lock()))
+    keeper->Signal(kLetEndSignal);
+
   // While the peer still answers it: Docker asks for addresses back when its network goes.
   if (const std::optional<Process> plugin = Process::HolderOf(instance.plugin_lock())) {
     plugin->Signal(kRemoveNetworkSignal);

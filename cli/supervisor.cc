@@ -86,6 +86,7 @@ class Supervisor {
   void Run() {
     Start();
     while (!finished_) Turn();
+    if (plugin_lock_) (void)plugin_lock_->ReleaseAndRemove();
   }
 
  private:
@@ -111,6 +112,7 @@ class Supervisor {
 
   Child weaver_;
   Child plugin_;
+  std::optional<LockFile> plugin_lock_;
   bool ready_ = false;           // launch has said "keep"
   bool abandoned_ = false;       // launch has gone without
   bool let_end_ = false;         // do not start them again
@@ -136,7 +138,8 @@ void Supervisor::OnSignals() {
     if (info.ssi_signo == kLetEndSignal) {
       let_end_ = true;
       if (plugin_.pid == 0) plugin_.deadline.reset();
-      if (weaver_.pid == 0) Finish();
+      // The plugin of a peer that was left alone is asked to end by itself: it has a network to remove.
+      if (weaver_.pid == 0 && (supervised() || plugin_.pid == 0)) Finish();
     } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
       End(SIGTERM);
     }
@@ -169,7 +172,16 @@ void Supervisor::OnKeep() {
     finished_ = true;
     return;
   }
-  if (!supervised()) weaver_ = Child();
+  if (!supervised()) {
+    weaver_ = Child();
+    absl::StatusOr<LockFile> lock = LockFile::Acquire(options_.plugin_lock_path);
+    if (!lock.ok()) {
+      LogLine(LogLevel::kWarning, lock.status().message());
+      finished_ = true;
+      return;
+    }
+    plugin_lock_ = *std::move(lock);
+  }
   if (plugin) StartPlugin();
 }
 

@@ -28,6 +28,7 @@ struct SupervisorOptions {
   std::string lock_path;          // held for the supervisor's life; empty: only see the first start through
   std::string plugin = {};        // path of the program that runs beside the peer once that is ready; empty: none
   std::vector<std::string> plugin_args = {};
+  std::string plugin_lock_path = {};  // held by the process that stays with the plugin of a peer that is left alone
 };
 
 // Forks the supervisor off: a session of its own, no terminal, working directory /, output to `log_fd`, no descriptor

@@ -96,15 +96,17 @@ bool DockerEventWatch::WatchOnce() {
   }
   const absl::StatusOr<HttpClient> client = HttpClient::Create(options_.address);
   if (!client.ok()) return false;
+  // What happens while the listener looks for itself is told, too; some of it twice.
+  const std::string target =
+      daemon->Target(absl::StrCat(kEventsTarget, "&since=", absl::ToUnixSeconds(SampleClocks().wall)));
   logger_.Info("watching Docker", {{"address", options_.address}, {"api", absl::StrCat("1.", daemon->api_minor)}});
   listener_.on_connected(*daemon);
   DockerEventParser parser;
   absl::Status broken;
-  const absl::Status ended =
-      client->Stream(daemon->Target(kEventsTarget), options_.timeout, stop_.get(), [&](absl::string_view piece) {
-        broken = parser.Feed(piece, [&](const DockerEvent& event) { listener_.on_event(*daemon, event); });
-        return broken.ok();
-      });
+  const absl::Status ended = client->Stream(target, options_.timeout, stop_.get(), [&](absl::string_view piece) {
+    broken = parser.Feed(piece, [&](const DockerEvent& event) { listener_.on_event(*daemon, event); });
+    return broken.ok();
+  });
   const absl::Status& reason = broken.ok() ? ended : broken;
   if (!reason.ok()) logger_.Info("Docker's events ended", {{"reason", reason.message()}});
   return broken.ok();

@@ -94,8 +94,10 @@ absl::StatusOr<std::optional<std::string>> FindRangeOverlap(const WeaverOptions&
 }
 
 absl::Status CheckRangeOverlap(const WeaverOptions& options) {
-  if (!options.ipalloc_range.has_value() || options.ipalloc_range->ToString() != kDefaultIpallocRange)
-    return absl::OkStatus();
+  // A managed plugin has nobody who reads a warning.
+  const bool refused = options.plugin_v2 ||
+                       (options.ipalloc_range.has_value() && options.ipalloc_range->ToString() == kDefaultIpallocRange);
+  if (!options.ipalloc_range.has_value() || !refused) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::optional<std::string> overlap, FindRangeOverlap(options));
   if (!overlap.has_value()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(*overlap, ": pick another range and set it on all hosts"));

@@ -31,7 +31,8 @@ absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, 
 // A line about --ipalloc-range colliding with a route of this host; none when it does not (contract A1-12).
 absl::StatusOr<std::optional<std::string>> FindRangeOverlap(const WeaverOptions& options);
 
-// FailedPrecondition when the default range collides. Whoever named another one is only warned (contract A2-04).
+// FailedPrecondition when the default range collides. Whoever named another one is only warned
+// (contract A2-04), but for a managed plugin (contract A4-15f).
 absl::Status CheckRangeOverlap(const WeaverOptions& options);
 
 }  // namespace weave

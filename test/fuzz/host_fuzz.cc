@@ -1,12 +1,23 @@
-// What foreign programs tell about this host: Docker's answers, and the packet filter as iptables-save prints it.
+// What foreign programs tell about this host: Docker's answers and events, and the packet filter as iptables-save
+// prints it.
 #include <cstdint>
 
 #include "host/docker_api.h"
+#include "host/docker_events.h"
+#include "host/docker_network.h"
 #include "host/firewall_dump.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   (void)weave::ParseContainerJson(text);
   (void)weave::ParseFirewallDump(text);
+  (void)weave::ChooseDockerApi(text);
+  (void)weave::ParseDockerNetwork(text);
+  (void)weave::ParseContainerNetworks(text);
+  (void)weave::ParseSwarmManagers(text);
+  weave::DockerEventParser events;
+  const std::size_t half = size / 2;
+  if (events.Feed(text.substr(0, half), [](const weave::DockerEvent&) {}).ok())
+    (void)events.Feed(text.substr(half), [](const weave::DockerEvent&) {});
   return 0;
 }

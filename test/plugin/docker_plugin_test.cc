@@ -1,0 +1,95 @@
+// Parts of the Docker plugin that need no Docker and no peer; test/system/plugin_golden.sh has the whole of it.
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "plugin/docker/ipam_driver.h"
+#include "plugin/docker/network_driver.h"
+#include "plugin/docker/network_options.h"
+#include "plugin/docker/plugin_flags.h"
+#include "test/support/catch.h"
+
+namespace weave {
+namespace {
+
+absl::StatusOr<PluginOptions> ParseFlags(std::vector<std::string> args, const char* docker_host = nullptr) {
+  return ParsePluginOptions(args, [&](const char* name) -> const char* {
+    return std::string(name) == "DOCKER_HOST" ? docker_host : nullptr;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("A pool's id says all of the pool, and nothing else is one", "[plugin]") {
+  const AddressPool pool = ParsePoolId("weave-10.32.0.0/16-10.32.4.0/24").value();
+  CHECK(pool.subnet.ToString() == "10.32.0.0/16");
+  CHECK(pool.range.ToString() == "10.32.4.0/24");
+  CHECK(FormatPoolId(pool) == "weave-10.32.0.0/16-10.32.4.0/24");
+  CHECK(ParsePoolId("bad").status().message() == "Unrecognized pool ID: bad");
+  for (const char* bad : {"", "weave", "weave--", "weave-10.32.0.0/16", "weave-10.32.0.0/16-10.32.4.0/24-",
+                          "Weave-10.32.0.0/16-10.32.4.0/24", "weave-10.32.0.0/33-10.32.0.0/24",
+                          "weave-fd00::/64-fd00::/64", "weave-10.32.0.0/24-10.32.0.0/16",
+                          "weave-10.32.0.0/16-10.33.0.0/24", "GlobalDefault/10.0.0.0/8", "weave-10.32.0.0-10.32.0.0"})
+    CHECK(absl::IsInvalidArgument(ParsePoolId(bad).status()));
+}
+
+TEST_CASE("The multicast option is what Go takes for a boolean", "[plugin]") {
+  for (const char* yes : {"", "1", "t", "true", "True", "TRUE"}) CHECK(ParseMulticastOption(yes).value());
+  for (const char* no : {"0", "f", "false", "F"}) CHECK_FALSE(ParseMulticastOption(no).value());
+  CHECK(ParseMulticastOption("yes").status().message() ==
+        "unrecognized value \"yes\" for option works.weave.multicast");
+}
+
+TEST_CASE("Networks' options outlive the plugin, and a damaged file costs only itself", "[plugin]") {
+  std::string directory = (std::filesystem::temp_directory_path() / "weave-plugin-XXXXXX").string();
+  REQUIRE(::mkdtemp(directory.data()) != nullptr);
+  const std::string path = directory + "/sub/networks";
+  {
+    NetworkOptions options(path);
+    CHECK_FALSE(options.MulticastOf("n1").has_value());
+    REQUIRE(options.Set("n1", true).ok());
+    REQUIRE(options.Set("n2", false).ok());
+    REQUIRE(options.Set("n3", true).ok());
+    REQUIRE(options.Remove("n3").ok());
+    REQUIRE(options.Remove("n4").ok());
+  }
+  CHECK(NetworkOptions(path).MulticastOf("n1") == true);
+  CHECK(NetworkOptions(path).MulticastOf("n2") == false);
+  CHECK_FALSE(NetworkOptions(path).MulticastOf("n3").has_value());
+  REQUIRE(::system(("printf 'n1 multi' >" + path).c_str()) == 0);
+  CHECK_FALSE(NetworkOptions(path).MulticastOf("n1").has_value());
+  std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("The plugin's flags are checked by name", "[plugin]") {
+  const PluginOptions options = ParseFlags({"--plugin-socket=", "--plugin-mesh-socket", "/run/w.sock", "--plugin-v2",
+                                            "--plugin-v2-multicast=true", "--log-level", "debug", "--docker-api="})
+                                    .value();
+  CHECK(options.plugin_socket.empty());
+  CHECK(options.plugin_mesh_socket == "/run/w.sock");
+  CHECK((options.plugin_v2 && options.plugin_v2_multicast));
+  CHECK(options.docker_api.empty());
+  CHECK(ParseFlags({}, "tcp://10.0.0.1:2375").value().docker_api == "tcp://10.0.0.1:2375");
+  CHECK(ParseFlags({"--docker-api=unix:///d.sock"}, "tcp://10.0.0.1:2375").value().docker_api == "unix:///d.sock");
+  const std::vector<std::pair<std::vector<std::string>, const char*>> bad = {
+      {{"--plugin-socket=weave.sock"}, "--plugin-socket: \"weave.sock\": want an absolute path"},
+      {{"--plugin-v2=perhaps"}, "--plugin-v2: \"perhaps\": want true or false"},
+      {{"--log-level"}, "--log-level: wants a value, LEVEL"},
+      {{"--log-level=loud"}, "--log-level: \"loud\": want debug, info, warning or error"},
+      {{"--weave-bridge=a/b"}, "--weave-bridge: \"a/b\": want"},
+      {{"--docker-api=ftp://x"}, "--docker-api: "},
+      {{"--nope"}, "unknown argument \"--nope\""},
+      {{"peer"}, "unknown argument \"peer\""},
+      {{"--plugin-mesh-socket=/" + std::string(200, 'x')}, "--plugin-mesh-socket: "},
+  };
+  for (const auto& [args, text] : bad) {
+    INFO(text);
+    CHECK(absl::StartsWith(ParseFlags(args).status().message(), text));
+  }
+  CHECK(absl::StartsWith(ParseFlags({}, "nowhere").status().message(), "DOCKER_HOST: "));
+  for (const char* flag : {"--api-socket", "--plugin-mesh-socket", "--state-file", "[DOCKER_HOST]"})
+    CHECK(absl::StrContains(PluginHelp(), flag));
+}
+
+}  // namespace weave
