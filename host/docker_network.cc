@@ -206,14 +206,17 @@ absl::StatusOr<std::set<std::string>> ListContainerAddresses(const DockerDaemon&
 
 absl::StatusOr<std::vector<std::string>> ParseSwarmManagers(absl::string_view json) {
   std::vector<std::string> managers;
+  std::string own;
   RETURN_IF_ERROR(WalkJson(json, [&](const JsonPath& path, const JsonScalar& value) {
     const std::string* text = TextOf(value);
+    if (text != nullptr && PathIs(path, {"Swarm", "NodeAddr"})) own = *text;
     if (text == nullptr || !PathIs(path, {"Swarm", "RemoteManagers", "", "Addr"})) return;
     // "10.0.0.1:2377", "[fd00::1]:2377"
     absl::string_view host = absl::string_view(*text).substr(0, text->rfind(':'));
     if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
     if (!host.empty()) managers.emplace_back(host);
   }));
+  std::erase(managers, own);
   return managers;
 }
 

@@ -78,7 +78,7 @@ absl::StatusOr<std::set<std::string>> ListContainerAddresses(const DockerDaemon&
 // Ids of the containers that run.
 absl::StatusOr<std::vector<std::string>> ListRunningContainers(const DockerDaemon& daemon);
 
-// Addresses of the managers of the swarm that the daemon is in, without ports; none when it is in none.
+// Addresses of the other managers of the swarm that the daemon is in, without ports; none when it is in none.
 absl::StatusOr<std::vector<std::string>> ListSwarmManagers(const DockerDaemon& daemon);
 absl::StatusOr<std::vector<std::string>> ParseSwarmManagers(absl::string_view json);
 

@@ -61,7 +61,8 @@ TEST_CASE("A started container's networks and a swarm's managers are read", "[ho
   CHECK(container.hostname == "web");
   CHECK(container.domainname == "weave.local");
   CHECK(container.addresses == std::map<std::string, std::string>{{"n1", "10.32.0.1"}});
-  CHECK(ParseSwarmManagers("{\"Swarm\":{\"RemoteManagers\":[{\"NodeID\":\"a\",\"Addr\":\"10.0.0.1:2377\"},"
+  CHECK(ParseSwarmManagers("{\"Swarm\":{\"NodeAddr\":\"10.0.0.3\",\"RemoteManagers\":[{\"Addr\":\"10.0.0.3:2377\"},{"
+                           "\"NodeID\":\"a\",\"Addr\":\"10.0.0.1:2377\"},"
                            "{\"Addr\":\"[fd00::1]:2377\"}]}}")
             .value() == std::vector<std::string>{"10.0.0.1", "fd00::1"});
   CHECK(ParseSwarmManagers("{\"Swarm\":{\"RemoteManagers\":null}}").value().empty());

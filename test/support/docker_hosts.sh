@@ -43,12 +43,14 @@ make_docker_host() {
     ip -n "$TAG-underlay" link set "$host" master ul0 up
     ip -n "$TAG-$host" addr add "192.0.2.${host#host}/24" dev eth0
     ip -n "$TAG-$host" link set eth0 up
-    mkdir -p "$dir"/{run,log,lib,etc,data,lower,upper,work,merged}
+    mkdir -p "$dir"/{log,lib,etc,data,lower,upper,work,merged}
+    echo "$host" | md5sum | cut -c 1-32 >"$dir/machine-id" # a peer is called after it
     # shellcheck disable=SC2016  # for that shell
     nsenter --net="/run/netns/$TAG-$host" unshare --mount --propagation private sh -c '
         mount -t tmpfs run /run && mkdir -p /run/lock /run/docker-config
         mount --bind "$1/log" /var/log && mount --bind "$1/lib" /var/lib
         [ ! -d /etc/docker ] || mount --bind "$1/etc" /etc/docker
+        [ ! -f /etc/machine-id ] || mount --bind "$1/machine-id" /etc/machine-id
         exec sleep infinity' sh "$dir" </dev/null >/dev/null 2>&1 &
     HOST_MOUNTS[$host]=$!
     eventually 10 eval "on $host test -d /run/docker-config" || fail "no mounts for $host"

@@ -1,0 +1,86 @@
+#!/bin/bash
+# The managed Docker plugin (v2) in a swarm of two real daemons: made, set, enabled, used across hosts, through a restart of
+# a daemon, upgraded by being made again, and removed.
+# shellcheck source-path=SCRIPTDIR source=../support/dockerd.sh
+. "$(dirname "$0")/../support/dockerd.sh"
+# shellcheck source-path=SCRIPTDIR source=../system/lib.sh
+. "$(dirname "$0")/../system/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../support/docker_hosts.sh
+. "$(dirname "$0")/../support/docker_hosts.sh"
+
+IMAGE=weave-test
+PLUGIN=weave-test/net-plugin:latest
+CREATE=$(readlink -f "$(dirname "$0")/../../deploy/docker-plugin")/create
+import_image() {
+    local root=$WORK/image applet
+    mkdir -p "$root"/{bin,proc,sys,dev,etc,tmp}
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    for applet in sh sleep ping ip; do ln -sf busybox "$root/bin/$applet"; done
+    tar -C "$root" -c . | docker_on "$1" import - "$IMAGE" >/dev/null || fail "docker import"
+}
+make_plugin() { # make_plugin HOST
+    W_ENV="WEAVE_BIN=$(readlink -f "$BIN")" on "$1" "$CREATE" "$PLUGIN" >/dev/null || fail "the plugin is not made"
+    docker_on "$1" plugin set "$PLUGIN" LOG_LEVEL=debug WEAVE_PASSWORD=secret WEAVE_MULTICAST=1 WEAVE_MTU=1300 \
+        EXTRA_ARGS="--no-fastdp" docker.sock.source=/run/docker.sock
+}
+status_of() { on "$1" curl -s -m 3 http://127.0.0.1:6782/status; }
+joined() { has "Connections: 1 (1 established)" status_of "$1"; }
+replica_of() { docker_on "$1" ps -q --filter label=com.docker.swarm.service.name=web | head -1; }
+both_run() { [ -n "$(replica_of host1)" ] && [ -n "$(replica_of host2)" ]; }
+address_in() { docker_on "$1" exec "$2" ip -o -4 addr show | sed -nE 's/.* ethwe[0-9]+ +inet ([0-9.]+).*/\1/p'; }
+reaches() { docker_on "$1" exec "$(replica_of "$1")" ping -c 1 -W 2 "$2" >/dev/null 2>&1; }
+
+step "two hosts, one swarm"
+for host in host1 host2; do
+    make_docker_host $host
+    start_docker $host
+    import_image $host
+done
+docker_on host1 swarm init --advertise-addr 192.0.2.1 >/dev/null || skip "no swarm here: $(tail -1 "$DOCKER_ROOT/host1/dockerd.log")"
+docker_on host2 swarm join --token "$(docker_on host1 swarm join-token -q worker)" 192.0.2.1:2377 >/dev/null || fail "host2 does not join"
+
+step "the plugin is made, set and enabled; the peers find each other by the swarm's managers"
+for host in host1 host2; do
+    make_plugin $host
+    docker_on $host plugin enable "$PLUGIN" >"$WORK/enabled" 2>&1 || fail "the plugin is not enabled: $(cat "$WORK/enabled")"
+done
+eventually 20 joined host1 || fail "the peers do not connect: $(status_of host1)"
+has "Service: plugin (v2)" status_of host1 || fail "status: $(status_of host1)"
+has "Encryption: enabled" status_of host1 || fail "the password is not used"
+expect 1 "cannot set on an active plugin" docker_on host1 plugin set "$PLUGIN" LOG_LEVEL=info
+
+step "a service with a replica on each host: they reach each other; the multicast route is there"
+docker_on host1 network create --driver "$PLUGIN" --subnet 10.50.0.0/24 swarmnet >/dev/null || fail "no network"
+docker_on host1 service create -d --name web --network swarmnet --endpoint-mode dnsrr --replicas 2 \
+    --no-resolve-image --cap-add NET_RAW "$IMAGE" /bin/sleep 3600 >/dev/null || fail "no service"
+eventually 40 both_run || fail "no replicas: $(docker_on host1 service ps --no-trunc web)"
+one=$(address_in host1 "$(replica_of host1)") two=$(address_in host2 "$(replica_of host2)")
+[[ $one = 10.50.0.* && $two = 10.50.0.* ]] || fail "addresses \"$one\" and \"$two\""
+eventually 15 reaches host1 "$two" || fail "the replicas do not reach each other"
+eventually 15 reaches host2 "$one" || fail "the replicas do not reach each other"
+has 224.0.0.0/4 docker_on host2 exec "$(replica_of host2)" ip route || fail "no multicast route"
+has "mtu 1300" docker_on host2 exec "$(replica_of host2)" ip link || fail "the MTU is another: $(docker_on host2 exec "$(replica_of host2)" ip link)"
+
+step "a node that starts again rejoins by the peers it knew"
+stop_docker host2
+start_docker host2
+eventually 30 joined host2 || fail "host2 does not rejoin: $(status_of host2)"
+eventually 40 both_run || fail "no replica on host2: $(docker_on host1 service ps --no-trunc web)"
+eventually 15 reaches host2 "$one" || fail "the replica on host2 does not reach the other"
+
+step "disabled, removed, made anew: nothing of it stays"
+docker_on host1 service rm web >/dev/null
+no_replicas() { [ -z "$(replica_of host1)$(replica_of host2)" ]; }
+eventually 20 no_replicas || fail "the replicas stay"
+eventually 10 docker_on host1 network rm swarmnet >/dev/null 2>&1 || fail "the network stays"
+for host in host1 host2; do
+    docker_on $host plugin disable -f "$PLUGIN" >/dev/null || fail "the plugin is not disabled on $host"
+    docker_on $host plugin rm "$PLUGIN" >/dev/null || fail "the plugin is not removed from $host"
+    [ "$(links $host | grep -c '^vethw[lg]')" = 0 ] || fail "endpoints stay on $host: $(links $host)"
+done
+make_plugin host1
+docker_on host1 plugin enable "$PLUGIN" >/dev/null || fail "the new plugin is not enabled"
+has "Service: plugin (v2)" status_of host1 || fail "the new plugin does not run"
+docker_on host1 plugin disable -f "$PLUGIN" >/dev/null
+docker_on host1 plugin rm "$PLUGIN" >/dev/null
+pass
