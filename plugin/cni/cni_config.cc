@@ -10,6 +10,7 @@
 #include "host/netlink.h"
 #include "plugin/cni/cni_error.h"
 #include "plugin/cni/cni_json.h"
+#include "proto/json.h"
 
 namespace weave {
 namespace {

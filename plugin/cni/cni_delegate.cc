@@ -13,6 +13,7 @@
 #include "io/subprocess.h"
 #include "plugin/cni/cni_error.h"
 #include "plugin/cni/cni_json.h"
+#include "proto/json.h"
 
 namespace weave {
 namespace {

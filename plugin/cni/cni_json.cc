@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/check.h"
+#include "proto/json.h"
 
 namespace weave {
 namespace {
@@ -15,16 +16,6 @@ namespace {
 constexpr std::size_t kIndent = 4;
 
 }  // namespace
-
-absl::Status ParseJson(absl::string_view json, google::protobuf::Message& message) {
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;
-  const auto status = google::protobuf::util::JsonStringToMessage({json.data(), json.size()}, &message, options);
-  if (status.ok()) return absl::OkStatus();
-  // The parser shows the place with the text above a caret; one line is enough for an error's message.
-  const std::string text = status.message().ToString();
-  return absl::InvalidArgumentError(absl::StripAsciiWhitespace(text.substr(0, text.find('\n'))));
-}
 
 absl::Status FromStruct(const google::protobuf::Struct& object, google::protobuf::Message& message) {
   return ParseJson(PrintJsonLine(object), message);

@@ -7,14 +7,10 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 
 namespace weave {
 
-// Members that the message has not are passed over. InvalidArgument says where it stops making sense.
-absl::Status ParseJson(absl::string_view json, google::protobuf::Message& message);
-
-// The same for an object that came in another message.
+// As ParseJson does, for an object that came in another message.
 absl::Status FromStruct(const google::protobuf::Struct& object, google::protobuf::Message& message);
 
 // Each member on a line of its own, indented by four (spec/control.md section 8.4), no newline at the end.

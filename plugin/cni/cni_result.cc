@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "plugin/cni/cni_error.h"
 #include "plugin/cni/cni_json.h"
+#include "proto/json.h"
 
 namespace weave {
 namespace {

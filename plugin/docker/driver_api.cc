@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "plugin/docker/json_codec.h"
+#include "proto/json.h"
 #include "weave/v1/libnetwork.pb.h"
 
 namespace weave {

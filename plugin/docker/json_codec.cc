@@ -5,16 +5,6 @@
 
 namespace weave {
 
-absl::Status ParseJson(absl::string_view text, google::protobuf::Message& message) {
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;
-  const auto status = google::protobuf::util::JsonStringToMessage(
-      google::protobuf::StringPiece(text.data(), text.size()), &message, options);
-  if (status.ok()) return absl::OkStatus();
-  const auto why = status.message();
-  return absl::InvalidArgumentError(absl::string_view(why.data(), why.size()));
-}
-
 std::string ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;

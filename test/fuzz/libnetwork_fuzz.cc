@@ -6,6 +6,7 @@
 #include "plugin/docker/ipam_driver.h"
 #include "plugin/docker/json_codec.h"
 #include "plugin/docker/network_driver.h"
+#include "proto/json.h"
 
 namespace weave {
 namespace {
