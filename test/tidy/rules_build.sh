@@ -75,3 +75,9 @@ rule_markdown_links() {
     done < <(perl -ne 'while (/\]\(([^)\s]+)[^)]*\)/g) { print "$.:$1\n" unless $fence } $fence = !$fence if /^\s*```/' "$file")
   done < <(select_files '\.md$')
 }
+
+# What docs/contract-coverage.md says of tests is what tests there are.
+rule_contract_coverage() {
+  # shellcheck disable=SC2154  # here: the driver's directory
+  perl "$here/contract_coverage.pl"
+}
