@@ -128,10 +128,11 @@ int RunPrime(CommandContext& context) {
 }
 
 int RunRmpeer(CommandContext& context) {
+  const bool force = TakeFlag(context, "--force");
   if (context.args.empty() || HasFlag(context)) return FailUsage(context);
   return WithPeer(context, [&](PeerClient& peer) {
     for (const std::string& gone : context.args) {
-      const absl::StatusOr<std::uint64_t> count = peer.TakeOver(gone);
+      const absl::StatusOr<std::uint64_t> count = peer.TakeOver(gone, force);
       if (!count.ok()) return Fail(context, count.status());
       context.out << *count << " IPs taken over from " << gone << "\n";
     }

@@ -32,7 +32,7 @@ constexpr Command kCommands[] = {
     {"expose", CommandKind::kShown, RunExpose, "[--without-masquerade] [<addr> ...]"},
     {"hide", CommandKind::kShown, RunHide, "[<addr> ...]"},
     {"prime", CommandKind::kShown, RunPrime},
-    {"rmpeer", CommandKind::kShown, RunRmpeer, "<peer_name_or_nickname> ..."},
+    {"rmpeer", CommandKind::kShown, RunRmpeer, "[--force] <peer_name_or_nickname> ..."},
     {"ps", CommandKind::kShown, RunPs, "[<container> ...]"},
     {"status", CommandKind::kShown, RunStatus, "[targets | connections | peers | dns | ipam]"},
     {"report", CommandKind::kShown, RunReport, "[-f <template>]"},

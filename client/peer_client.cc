@@ -248,9 +248,10 @@ absl::Status PeerClient::AwaitRing() {
   return CallAndWait(&v1::Peer::Stub::AsyncAwaitRing, v1::AwaitRingRequest()).status();
 }
 
-absl::StatusOr<std::uint64_t> PeerClient::TakeOver(absl::string_view peer) {
+absl::StatusOr<std::uint64_t> PeerClient::TakeOver(absl::string_view peer, bool force) {
   v1::TakeOverRequest request;
   request.set_peer(std::string(peer));
+  request.set_force(force);
   ASSIGN_OR_RETURN(const v1::TakeOverReply reply, Call(&v1::Peer::Stub::TakeOver, request, deadlines_.change));
   return reply.address_count();
 }

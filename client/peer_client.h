@@ -80,7 +80,7 @@ class PeerClient {
   absl::StatusOr<v1::AllocationList> ListAllocations();
   absl::Status AwaitRing();
   // How many addresses were taken over.
-  absl::StatusOr<std::uint64_t> TakeOver(absl::string_view peer);
+  absl::StatusOr<std::uint64_t> TakeOver(absl::string_view peer, bool force);
   absl::Status GiveAway();
 
   absl::Status Reset();

@@ -1,7 +1,6 @@
 // Allocator: what callers ask for, and the turn of an event. Its other parts stand in allocator_*.cc.
 #include "ipam/allocator.h"
 
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,12 +12,6 @@ namespace {
 // Who holds an address is not known: its text stands for the holder (spec/ipam.md section 7).
 constexpr absl::string_view kUnknownIdent = "_";
 
-std::string CountText(AddressCount count) {
-  std::ostringstream text;
-  text << count;
-  return text.str();
-}
-
 }  // namespace
 
 Allocator::Allocator(AllocatorConfig config, const PeerDirectory& peers, Random random, Logger& logger)
@@ -27,7 +20,9 @@ Allocator::Allocator(AllocatorConfig config, const PeerDirectory& peers, Random 
       peers_(peers),
       random_(random),
       logger_(logger),
-      ring_(universe_) {
+      ring_(universe_),
+      council_(config_.self, peers, ring_, random_.Split("council"), logger),
+      council_channel_(*this) {
   CHECK(config_.self.known());
   CHECK(config_.range.IsNetwork() && universe_.size >= kMinSubnetSize) << config_.range;
   CHECK(config_.default_subnet.Overlaps(config_.range)) << config_.default_subnet;
@@ -108,29 +103,12 @@ void Allocator::Begin(OperationId id, const ReleaseOperation& operation) {
   Reply(id, absl::OkStatus(), std::move(released));
 }
 
-void Allocator::Begin(OperationId id, const TakeOverOperation& operation) {
-  AllocatorReply reply{id, absl::OkStatus(), {}, 0};
-  const std::optional<PeerName> peer = FindPeer(operation.peer);
-  if (peer.has_value() && *peer != config_.self && ring_.Owns(*peer)) {
-    if (peers_.IsReachable(*peer)) {
-      reply.status = absl::FailedPreconditionError(absl::StrCat(
-          "peer ", Describe(*peer), " is connected and uses its addresses: `weave reset` there gives them ", "away"));
-    } else {
-      for (const AddressRange& range : ring_.RangesOf(*peer)) resting_.Add(range);
-      rest_until_ = now_.monotonic + kTakeoverRest;
-      reply.taken_over = ring_.Transfer(*peer, config_.self);
-      broadcast_ = true;
-      logger_.Info("ranges taken over", {{"peer", Describe(*peer)}, {"count", CountText(reply.taken_over)}});
-      OnRingChanged(/*was_empty=*/false);
-    }
-  }
-  output_.replies.push_back(std::move(reply));
-}
-
 void Allocator::Begin(OperationId id, const ShutdownOperation&) {
   shut_down_ = true;
   for (const auto& [ticket, operation] : absl::btree_map(queue_.operations()))
     Answer(ticket, absl::CancelledError("this peer has given away its addresses"));
+  for (const auto& [waiting, takeover] : std::exchange(takeovers_, {}))
+    Reply(waiting, absl::CancelledError("this peer has given away its addresses"));
   GiveAway();
   Reply(id, absl::OkStatus());
 }
@@ -152,6 +130,7 @@ void Allocator::GiveAway() {
   if (!heir.has_value()) return logger_.Warning("nobody is there to be given this peer's addresses");
   ring_.Transfer(config_.self, *heir);
   logger_.Info("ranges given away", {{"peer", Describe(*heir)}});
+  council_.Leave(*heir);
   broadcast_ = true;
   OnRingChanged(/*was_empty=*/false);
 }
@@ -191,12 +170,15 @@ void Allocator::OnCancel(Now now, OperationId id) {
   now_ = now;
   if (const std::optional<Ticket> ticket = queue_.Find(id))
     Answer(*ticket, absl::CancelledError("the caller has gone"));
+  else if (takeovers_.erase(id) > 0)
+    Reply(id, absl::CancelledError("the caller has gone"));
   Settle();
 }
 
 void Allocator::OnTopologyChange(Now now) {
   now_ = now;
   ForgetNicknames();
+  council_.OnTopologyChange(now);
   RetryWaiting({});
   Settle();
 }
@@ -212,6 +194,7 @@ void Allocator::OnTimer(Now now) {
     RetryWaiting(claims);
   }
   if (tick_at_.has_value() && now.monotonic >= *tick_at_) OnTick();
+  if (council_.started()) council_.OnTimer(now);
   Settle();
 }
 
@@ -237,6 +220,7 @@ void Allocator::OnTick() {
 bool Allocator::NeedsTick() const { return !queue_.empty() || proposing_ || (report_is_stale_ && !ring_.empty()); }
 
 void Allocator::Settle() {
+  SettleCouncil();
   if (!NeedsTick())
     tick_at_.reset();
   else if (!tick_at_.has_value())
@@ -244,7 +228,8 @@ void Allocator::Settle() {
 }
 
 std::optional<MonotonicTime> Allocator::NextDeadline() const {
-  std::optional<MonotonicTime> deadline = Earliest({tick_at_, rest_until_});
+  std::optional<MonotonicTime> deadline = Earliest({tick_at_, rest_until_, council_.NextDeadline()});
+  for (const auto& [id, takeover] : takeovers_) BringForward(deadline, takeover.deadline);
   if (!dead_deadlines_.empty()) BringForward(deadline, dead_deadlines_.begin()->first);
   if (!freed_.empty()) BringForward(deadline, now_.monotonic);
   return deadline;

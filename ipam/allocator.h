@@ -30,6 +30,7 @@
 #include "base/time.h"
 #include "ipam/address_set.h"
 #include "ipam/allocator_types.h"
+#include "ipam/council.h"
 #include "ipam/holdings.h"
 #include "ipam/ipam_messages.h"
 #include "ipam/ipam_records.h"
@@ -45,8 +46,10 @@ class Allocator final : public Gossiper {
  public:
   static constexpr Duration kTick = absl::Seconds(5);  // retries, proposals, pleas, reports of free space
   static constexpr Duration kDeadContainerDelay = absl::Seconds(30);
-  // Ranges taken over rest so long: two peers that take over the same dead one at once hear of each other before either
-  // gives away an address.
+  // How long a takeover waits for the council.
+  static constexpr Duration kTakeoverTime = absl::Seconds(10);
+  // Ranges taken over by force rest so long: connected peers that do so at once hear of each other before either gives
+  // away an address.
   static constexpr Duration kTakeoverRest = absl::Seconds(2);
   static constexpr int kClaimTries = 5;
   static constexpr std::size_t kMinSubnetSize = 4;
@@ -95,9 +98,14 @@ class Allocator final : public Gossiper {
   absl::StatusOr<std::unique_ptr<GossipData>> OnGossip(Now now, PeerName sender, ByteView payload) override;
   std::unique_ptr<GossipData> FullState(Now now) override;
 
+  // The consumer of kCouncilChannel, and what a CouncilSend to everyone is on it.
+  Gossiper& council_channel() { return council_channel_; }
+  std::unique_ptr<GossipData> CouncilBroadcast(const Bytes& payload);
+
   // ---- reading ----
   const AllocatorConfig& config() const { return config_; }
   const Ring& ring() const { return ring_; }
+  const Council& council() const { return council_; }
   // Addresses of a holder; those inside `subnet` only, where one is given.
   std::vector<Cidr> Lookup(absl::string_view ident, const std::optional<Cidr>& subnet) const;
   const absl::btree_map<std::string, AllocationRecord>& allocations() const { return holdings_.all(); }
@@ -112,6 +120,12 @@ class Allocator final : public Gossiper {
  private:
   using Ticket = OperationQueue::Ticket;
   enum class Way { kGossip, kBroadcast, kUnicast };
+
+  // A caller that waits for the council.
+  struct Takeover {
+    PeerName peer;
+    MonotonicTime deadline;
+  };
 
   // What became of a claim, at once or at last.
   struct Outcome {
@@ -137,6 +151,17 @@ class Allocator final : public Gossiper {
   void GiveAway();
   std::optional<PeerName> ChooseHeir() const;
   std::optional<PeerName> FindPeer(absl::string_view text) const;
+
+  // ---- takeovers (allocator_council.cc) ----
+  absl::Status OnCouncilMessage(Now now, PeerName source, ByteView payload, bool proposal);
+  void SettleCouncil();
+  void CarryOut(const CouncilTakeover& takeover);
+  void AnswerTakeovers();
+  std::optional<AllocatorReply> TakeoverReply(OperationId id, const Takeover& takeover) const;
+  absl::Status PromisedError(PeerName peer, const CouncilTakeover& promise) const;
+  absl::Status NoQuorumError(PeerName peer) const;
+  std::vector<std::string> DescribeAll(const std::vector<PeerName>& peers) const;
+  std::vector<IpamStatus::Removal> Removals() const;
 
   // ---- addresses (allocator_addresses.cc) ----
   // None: has to wait.
@@ -193,6 +218,7 @@ class Allocator final : public Gossiper {
   bool StateIsDurable() const { return writes_.IsDurable(ring_.empty() ? PaxosKey() : RingKey()); }
   absl::btree_map<PeerName, std::string> OwnersNicknames() const;
   std::shared_ptr<const IpamState> ComposeState() const;
+  std::shared_ptr<const Bytes> ComposeDigest() const;
   RingRecord ComposeRingRecord() const;
 
   const AllocatorConfig config_;
@@ -204,12 +230,29 @@ class Allocator final : public Gossiper {
   bool started_ = false;
   bool shut_down_ = false;
 
+  // On its way into and out of the mesh.
+  class CouncilChannel final : public Gossiper {
+   public:
+    explicit CouncilChannel(Allocator& allocator) : allocator_(allocator) {}
+    absl::Status OnUnicast(Now now, PeerName source, ByteView payload) override;
+    absl::StatusOr<std::unique_ptr<GossipData>> OnBroadcast(Now now, PeerName source, ByteView payload) override;
+    absl::StatusOr<std::unique_ptr<GossipData>> OnGossip(Now now, PeerName sender, ByteView payload) override;
+    std::unique_ptr<GossipData> FullState(Now now) override;
+
+   private:
+    Allocator& allocator_;
+  };
+
   Ring ring_;
   Space space_;
   absl::btree_set<std::pair<IpAddress, AddressCount>> owned_ranges_;  // those `space_` was made from
   std::optional<PaxosNode> paxos_;                                    // while there is no ring; also a former elector's
   AddressSet resting_;  // taken over a moment ago; not in `space_`, though ours by the ring
   std::optional<MonotonicTime> rest_until_;
+  Council council_;
+  CouncilChannel council_channel_;
+  absl::btree_map<OperationId, Takeover> takeovers_;
+  absl::btree_map<PeerName, AddressCount> carried_out_;  // just now, by first victim
   bool proposing_ = false;
   bool pleading_ = false;                             // an observer that has asked for a ring
   absl::btree_map<PeerName, std::string> nicknames_;  // ourselves included
@@ -244,7 +287,8 @@ class Allocator final : public Gossiper {
   bool owed_broadcast_ = false;  // of tellings that failed
   absl::btree_set<PeerName> owed_ring_updates_;
 
-  std::shared_ptr<const IpamState> told_;  // all that is durable; null before the start
+  std::shared_ptr<const IpamState> told_;     // all that is durable; null before the start
+  std::shared_ptr<const Bytes> told_digest_;  // of the council; null while there is none
   std::uint64_t gossip_count_ = 0;
 };
 

@@ -31,6 +31,7 @@ void Allocator::OnStart(Now now, const std::vector<IpamRecord>& records) {
   const auto* seeds = std::get_if<SeedBootstrap>(&config_.bootstrap);
   if (seeds == nullptr || !ring_.empty()) {
     told_ = ComposeState();  // from the disk, so everybody may know
+    if (council_.started()) told_digest_ = ComposeDigest();
   } else {
     CHECK(!seeds->seeds.empty());
     ring_.DivideAmong(seeds->seeds);
@@ -59,6 +60,7 @@ bool Allocator::RestoreRing(const RingRecord& record) {
   for (const auto& [peer, nickname] : record.nicknames)
     if (peer != config_.self) nicknames_[peer] = nickname;
   written_ring_ = record;
+  council_.Start(now_, config_.uid, record.council);
   UpdateSpace();
   ownership_is_durable_ = true;
   report_is_stale_ = true;
@@ -133,6 +135,10 @@ void Allocator::OnRingChanged(bool was_empty) {
   state_changed_ = true;
   proposing_ = pleading_ = false;
   paxos_.reset();
+  if (council_.started())
+    council_.OnRing(now_);
+  else
+    council_.Start(now_, config_.uid, std::nullopt);
   std::vector<Ticket> claims;
   for (const AddressRange& gained : UpdateSpace())
     for (const Ticket claim : queue_.ClaimsIn(gained)) claims.push_back(claim);

@@ -11,6 +11,8 @@ AllocatorOutput Allocator::TakeOutput() {
   // there, it goes along once more.
   const bool told_no_ring = told_ == nullptr || !told_->ring.has_value();
   if ((relies_on_ring_ && !ownership_is_durable_) || (!ring_updates_.empty() && told_no_ring)) state_changed_ = true;
+  // A promise, a vote or a decision may not be told before it is on disk, nor may what was said before be said again.
+  if (council_.TakeChanged() || (council_.HasSends() && !StateIsDurable())) state_changed_ = true;
   if (!ring_.empty() && (state_changed_ || broadcast_)) {
     report_is_stale_ = false;
     if (ring_.ReportFree(config_.self, space_)) state_changed_ = true;
@@ -35,12 +37,15 @@ AllocatorOutput Allocator::TakeOutput() {
     ring_updates_.merge(owed_ring_updates_);
     owed_ring_updates_.clear();
   }
+  Council::Sends council = council_.TakeSends();
+  ring_updates_.insert(council.rings.begin(), council.rings.end());
   for (const PeerName peer : std::exchange(ring_updates_, {})) {
     const IpamState& state = output_.telling.state != nullptr ? *output_.telling.state : *told_;
     CHECK(state.ring.has_value());
     output_.telling.unicasts.push_back({peer, EncodeRingUpdate(state, config_.self)});
   }
   output_.telling.broadcast = std::exchange(broadcast_, false);
+  output_.telling.council = std::move(council.messages);
   relies_on_ring_ = false;
   return std::exchange(output_, {});
 }
@@ -65,6 +70,7 @@ void Allocator::RecordState(std::vector<std::string>& keys) {
     }
   }
   output_.telling.state = ComposeState();
+  if (council_.started()) output_.telling.council_digest = ComposeDigest();
 }
 
 std::shared_ptr<const IpamState> Allocator::ComposeState() const {
@@ -78,8 +84,12 @@ std::shared_ptr<const IpamState> Allocator::ComposeState() const {
   return std::make_shared<const IpamState>(std::move(state));
 }
 
+std::shared_ptr<const Bytes> Allocator::ComposeDigest() const {
+  return std::make_shared<const Bytes>(EncodeCouncilMessage({council_.network(), council_.Digest()}));
+}
+
 RingRecord Allocator::ComposeRingRecord() const {
-  return {config_.self, universe_, ring_.entries(), ring_.seeds(), OwnersNicknames()};
+  return {config_.self, universe_, ring_.entries(), ring_.seeds(), OwnersNicknames(), council_.Memory()};
 }
 
 absl::btree_map<PeerName, std::string> Allocator::OwnersNicknames() const {
@@ -91,6 +101,7 @@ absl::btree_map<PeerName, std::string> Allocator::OwnersNicknames() const {
 
 void Allocator::OnDurable(const IpamTelling& telling) {
   if (telling.state != nullptr) told_ = telling.state;
+  if (telling.council_digest != nullptr) told_digest_ = telling.council_digest;
   if (telling.sequence == 0) return;
   if (telling.state != nullptr && ownership_since_ != 0 && telling.sequence >= ownership_since_)
     ownership_is_durable_ = true;

@@ -36,6 +36,7 @@ IpamStatus Allocator::Status() const {
 
   for (const auto& [address, holder] : holdings_.holders())
     if (universe_.Contains(address)) ++status.active_count;
+  status.removals = Removals();
   for (const auto& [ticket, operation] : queue_.operations()) {
     if (const auto* claim = std::get_if<ClaimOperation>(&operation.what))
       status.pending_claims.push_back({claim->ident, claim->address});

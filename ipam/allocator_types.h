@@ -75,7 +75,7 @@ struct ClaimOperation {
 // Waits until there is a ring (`weave prime`).
 struct AwaitRingOperation {};
 
-// Never wait: answered in the same output.
+// Do not wait for space; all but a takeover are answered in the same output.
 
 // One address of `ident`, or all of them. NotFound: it has none ("Delete: no addresses for ID").
 struct ReleaseOperation {
@@ -83,8 +83,10 @@ struct ReleaseOperation {
   std::optional<IpAddress> address;
 };
 // Takes over all ranges of a dead peer, by nickname or by name (`weave rmpeer`). Of nobody, or ourselves: 0 addresses.
+// Answered when the council has agreed, or after 10 s. `force`: decided here alone (docs/ipam.md).
 struct TakeOverOperation {
   std::string peer;
+  bool force = false;
 };
 // Gives everything away and cancels what waits (`weave reset`); every later operation is answered with Cancelled.
 struct ShutdownOperation {};
@@ -107,16 +109,23 @@ struct IpamSend {
   Bytes payload;  // of a unicast on kIpamChannel
 };
 
+struct CouncilSend {
+  std::optional<PeerName> to;  // none: everyone
+  Bytes payload;               // on kCouncilChannel
+};
+
 // What may be told to others once everything recorded before is on disk.
 struct IpamTelling {
   // Of the output's records; 0: it has none. OnDurable learns by it what is on disk, so an output with records always
   // has a telling that is not empty, and it comes back before the output's replies leave.
   std::uint64_t sequence = 0;
-  std::shared_ptr<const IpamState> state;  // what FullState says from then on; null: as before
-  std::vector<IpamSend> unicasts;          // `state` comes first
-  bool broadcast = false;                  // `state` to everyone
+  std::shared_ptr<const IpamState> state;       // what FullState says from then on; null: as before
+  std::vector<IpamSend> unicasts;               // `state` comes first
+  bool broadcast = false;                       // `state` to everyone
+  std::vector<CouncilSend> council;             // behind the rest
+  std::shared_ptr<const Bytes> council_digest;  // what the council's FullState says from then on; null: as before
 
-  bool empty() const { return sequence == 0 && state == nullptr && unicasts.empty() && !broadcast; }
+  bool empty() const { return sequence == 0 && state == nullptr && unicasts.empty() && !broadcast && council.empty(); }
 };
 
 struct AllocatorOutput {
@@ -149,6 +158,18 @@ struct IpamStatus {
     std::size_t known_count = 0;
     std::size_t quorum = 0;
   };
+  // A peer whose ranges are, or may soon be, somebody else's.
+  struct Named {
+    PeerName peer;
+    std::string nickname;
+  };
+  struct Removal {
+    Named peer;
+    std::optional<Named> heir;  // none: not agreed, and callers here wait for it
+    std::size_t voter_count = 0;
+    std::size_t member_count = 0;
+    std::vector<Named> silent;
+  };
   Cidr range;
   Cidr default_subnet;
   std::optional<Election> election;
@@ -159,6 +180,7 @@ struct IpamStatus {
   std::size_t active_count = 0;  // our own addresses in use, inside the range
   std::vector<PendingClaim> pending_claims;
   std::vector<PendingAllocation> pending_allocations;
+  std::vector<Removal> removals;  // under way
 };
 
 }  // namespace weave

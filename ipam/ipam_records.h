@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "base/ip.h"
 #include "base/peer_name.h"
+#include "ipam/council_state.h"
 #include "ipam/paxos.h"
 #include "ipam/ring.h"
 
@@ -23,6 +24,8 @@ struct RingRecord {
   std::vector<RingEntry> entries;
   std::vector<PeerName> seeds;
   absl::btree_map<PeerName, std::string> nicknames;  // of the owners, so that `rmpeer` knows them after a restart
+  // In one row with the ring: a takeover is carried out once, whatever is lost in between. None: of a version without.
+  std::optional<CouncilMemory> council;
 
   friend bool operator==(const RingRecord&, const RingRecord&) = default;
 };

@@ -248,13 +248,13 @@ void Ring::Grant(PeerName self, const AddressRange& range, PeerName peer) {
   entries_[next].free = SizeOf(next);
 }
 
-AddressCount Ring::Transfer(PeerName from, PeerName to) {
+AddressCount Ring::Transfer(PeerName from, PeerName to, std::uint32_t steps) {
   CHECK(from != to) << from;
   const AddressCount count = CountOf(from);
   for (RingEntry& entry : entries_) {
     if (entry.peer != from) continue;
     entry.peer = to;
-    entry.version += kTransferVersions;
+    entry.version += kTransferVersions * steps;
   }
   return count;
 }

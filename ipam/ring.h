@@ -75,8 +75,8 @@ class Ring {
   bool ReportFree(PeerName self, const Space& space);
   // Gives `range`, which must lie in ranges of `self`, to `peer`. Adds at most two tokens.
   void Grant(PeerName self, const AddressRange& range, PeerName peer);
-  // All entries of `from` become those of `to`, a hundred versions later. How many addresses that were.
-  AddressCount Transfer(PeerName from, PeerName to);
+  // All entries of `from` become those of `to`, a hundred versions later for each step. How many addresses that were.
+  AddressCount Transfer(PeerName from, PeerName to, std::uint32_t steps = 1);
 
   // ---- changes by others (section 4.3) ----
 

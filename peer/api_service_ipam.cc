@@ -103,7 +103,7 @@ grpc::ServerUnaryReactor* ApiService::TakeOver(grpc::CallbackServerContext*, con
                                                v1::TakeOverReply* answer) {
   auto [reactor, call] = Open();
   OnLoop(std::move(call), [this, request, answer](const CallPtr& c) {
-    Ask(c, IpamRequest{TakeOverOperation{request->peer()}}, [answer](const Reply& reply) {
+    Ask(c, IpamRequest{TakeOverOperation{request->peer(), request->force()}}, [answer](const Reply& reply) {
       answer->set_address_count(absl::Uint128Low64(reply.taken_over));  // of IPv4
     });
   });

@@ -227,7 +227,9 @@ void AddRing(HttpRouter& router, const IpamPtr& ipam) {
   });
   router.Add("DELETE", "/peer/{id}", [ipam](HttpCall call) {
     const std::string peer = call.Param("id");
-    ipam->Ask({TakeOverOperation{peer},
+    const absl::StatusOr<HttpForm> form = ParseForm(call.request);
+    if (!form.ok()) return call.reply.Send(BadRequest(form.status().message()));
+    ipam->Ask({TakeOverOperation{peer, form->First("force") == "true"},
                [peer](const Reply& reply) {
                  if (!reply.status.ok()) return BadRequest(reply.status.message());
                  return Text(absl::StrCat(absl::Uint128Low64(reply.taken_over), " IPs taken over from ", peer, "\n"));

@@ -80,6 +80,19 @@ Value PendingClaimValue(const IpamStatus::PendingClaim& claim) {
   return Value::MakeStruct({{"Ident", Value::String(claim.ident)}, {"CIDR", cidr}});
 }
 
+std::string RemovalText(const IpamStatus::Removal& removal) {
+  constexpr std::size_t kMost = 5;
+  const std::string peer = NameAndNickname(removal.peer.peer, removal.peer.nickname);
+  if (removal.heir.has_value())
+    return absl::StrCat(peer, " is promised to ", NameAndNickname(removal.heir->peer, removal.heir->nickname), "\n");
+  std::string text = absl::StrCat(peer, " is to be removed: ", removal.voter_count, " of ", removal.member_count,
+                                  " peers voted, not heard:");
+  for (std::size_t i = 0; i < std::min(kMost, removal.silent.size()); ++i)
+    absl::StrAppend(&text, " ", NameAndNickname(removal.silent[i].peer, removal.silent[i].nickname));
+  if (removal.silent.size() > kMost) absl::StrAppend(&text, " and ", removal.silent.size() - kMost, " more");
+  return text + "\n";
+}
+
 }  // namespace
 
 std::string IpamStatusText(const IpamStatus& status) {
@@ -108,6 +121,7 @@ std::string IpamPage(const IpamStatus& status) {
                           : owner.reachable ? ""
                                             : "- unreachable!");
   }
+  for (const IpamStatus::Removal& removal : status.removals) text += RemovalText(removal);
   return text;
 }
 

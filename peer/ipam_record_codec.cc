@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "absl/numeric/int128.h"
+#include "base/bytes.h"
 #include "base/status.h"
+#include "ipam/council_messages.h"
 #include "ipam/ring.h"
 #include "peer/record_fields.h"
 
@@ -30,6 +32,12 @@ absl::StatusOr<RingEntry> LoadEntry(const v1::StoredRing::Entry& stored) {
   entry.version = stored.version();
   entry.free = absl::MakeUint128(stored.free_high(), stored.free_low());
   return entry;
+}
+
+absl::StatusOr<CouncilMemory> LoadCouncil(absl::string_view stored) {
+  absl::StatusOr<CouncilMemory> memory = DecodeCouncilMemory(AsBytes(stored));
+  if (!memory.ok()) return Damaged(memory.status().message());
+  return memory;
 }
 
 // ---- votes ----
@@ -89,6 +97,9 @@ void StoreRing(const RingRecord& record, v1::StoredRing& stored) {
     to.set_peer(peer.value());
     to.set_nickname(nickname);
   }
+  if (!record.council.has_value()) return;
+  const Bytes council = EncodeCouncilMemory(*record.council);
+  stored.set_council(council.data(), council.size());
 }
 
 absl::StatusOr<RingRecord> LoadRing(const v1::StoredRing& stored) {
@@ -107,6 +118,8 @@ absl::StatusOr<RingRecord> LoadRing(const v1::StoredRing& stored) {
     ASSIGN_OR_RETURN(const PeerName peer, LoadPeerName(from.peer()));
     record.nicknames[peer] = from.nickname();
   }
+  if (stored.council().empty()) return record;
+  ASSIGN_OR_RETURN(record.council, LoadCouncil(stored.council()));
   return record;
 }
 

@@ -27,7 +27,8 @@ absl::StatusOr<StoreBatch> ImportLegacyStore(ByteView file) {
   if (store.ring.has_value()) {
     if (!store.name.has_value()) return absl::InvalidArgumentError("it has a ring, and no name of the peer");
     const Ring& ring = *store.ring;
-    RETURN_IF_ERROR(Add(RingKey(), RingRecord{*store.name, ring.universe(), ring.entries(), ring.seeds(), {}}, batch));
+    RETURN_IF_ERROR(
+        Add(RingKey(), RingRecord{*store.name, ring.universe(), ring.entries(), ring.seeds(), {}, {}}, batch));
   }
   for (AllocationRecord allocation : store.allocations) {
     // The start drops what containers had that are not on record as attached. Those of 2.8 are not, and may well live.

@@ -44,7 +44,9 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
       directory_(network_.mesh()),
       allocator_(MakeAllocator(config_, directory_, entropy, logger)),
       planner_(allocator_.get(), addresses_, endpoints_, host_, logger) {
-  if (allocator_ != nullptr) network_.AddChannel(kIpamChannel, *allocator_);
+  if (allocator_ == nullptr) return;
+  network_.AddChannel(kIpamChannel, *allocator_);
+  network_.AddChannel(kCouncilChannel, allocator_->council_channel());
 }
 
 void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
@@ -95,9 +97,18 @@ void PeerCore::Tell(Now now, const IpamTelling& telling, PeerOutput& out) {
   for (const IpamSend& send : telling.unicasts)
     if (const absl::Status sent = network_.Unicast(now, kIpamChannel, send.to, send.payload, out.network); !sent.ok())
       logger_.Debug("a message about addresses is lost", {{"peer", send.to.ToString()}, {"reason", sent.message()}});
-  if (!telling.broadcast) return;
-  if (const std::unique_ptr<GossipData> state = allocator_->FullState(now); state != nullptr)
-    network_.Broadcast(now, kIpamChannel, *state, out.network);
+  if (telling.broadcast)
+    if (const std::unique_ptr<GossipData> state = allocator_->FullState(now); state != nullptr)
+      network_.Broadcast(now, kIpamChannel, *state, out.network);
+  for (const CouncilSend& send : telling.council) TellCouncil(now, send, out);
+}
+
+void PeerCore::TellCouncil(Now now, const CouncilSend& send, PeerOutput& out) {
+  if (!send.to.has_value())
+    return network_.Broadcast(now, kCouncilChannel, *allocator_->CouncilBroadcast(send.payload), out.network);
+  const absl::Status sent = network_.Unicast(now, kCouncilChannel, *send.to, send.payload, out.network);
+  if (!sent.ok())
+    logger_.Debug("a message of the council is lost", {{"peer", send.to->ToString()}, {"reason", sent.message()}});
 }
 
 void PeerCore::OnAllocatorReply(Now now, const AllocatorReply& reply, PeerOutput& out) {

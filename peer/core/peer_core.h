@@ -117,6 +117,7 @@ class PeerCore {
   void HandleCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out);
 
   void Tell(Now now, const IpamTelling& telling, PeerOutput& out);
+  void TellCouncil(Now now, const CouncilSend& send, PeerOutput& out);
   void OnAllocatorReply(Now now, const AllocatorReply& reply, PeerOutput& out);
 
   void OnReset(Now now, RequestId id, PeerOutput& out);

@@ -124,7 +124,7 @@ class Service final : public v1::Peer::Service {
     return Answer();
   }
   grpc::Status TakeOver(grpc::ServerContext*, const v1::TakeOverRequest* request, v1::TakeOverReply* reply) override {
-    reply->set_address_count(request->peer().size());
+    reply->set_address_count(request->peer().size() + (request->force() ? 100 : 0));
     return Answer();
   }
   grpc::Status Reset(grpc::ServerContext*, const v1::ResetRequest*, v1::ResetReply*) override {

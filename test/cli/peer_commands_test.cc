@@ -46,6 +46,7 @@ TEST_CASE("Commands print what the peer answers", "[cli]") {
         "net:default 10.2.1.1/24 net:10.3.0.0/16\n");
   CHECK(world.Weave({"prime"}).exit_status == 0);
   CHECK(world.Weave({"rmpeer", "a", "host2"}).out == "1 IPs taken over from a\n5 IPs taken over from host2\n");
+  CHECK(world.Weave({"rmpeer", "--force", "a"}).out == "101 IPs taken over from a\n");
   result = world.Weave({"hide"});
   CHECK(result.exit_status == 0);
   CHECK(result.out.empty());

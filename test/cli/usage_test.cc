@@ -90,6 +90,7 @@ TEST_CASE("Wrong arguments are the command's usage with failure", "[cli]") {
                                                {"prime", "x"},
                                                {"rmpeer"},
                                                {"rmpeer", "--fly"},
+                                               {"rmpeer", "--force"},
                                                {"status", "peers", "x"},
                                                {"report", "x"},
                                                {"report", "-f"},

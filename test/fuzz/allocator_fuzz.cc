@@ -1,5 +1,5 @@
 // Fuzz target: one message of any peer, to allocators in the states there are: an elector, an observer, an owner of
-// ranges with addresses in use. The first byte says which way it comes. What is refused changes nothing; whatever is
+// ranges with addresses in use. The first byte says which way and on which channel it comes. What is refused changes nothing; whatever is
 // taken leaves everything in order, and nobody loses an address in use.
 #include <cstdint>
 #include <string>
@@ -36,14 +36,15 @@ class Subject {
     const std::vector<Cidr> used = allocator_.Lookup("used", std::nullopt);
     const Ring before = allocator_.ring();
     absl::Status status;
+    Gossiper& channel = way / 3 % 2 == 0 ? allocator_ : allocator_.council_channel();
     if (way % 3 == 0) {
-      status = allocator_.OnUnicast(now_, kSource, payload);
+      status = channel.OnUnicast(now_, kSource, payload);
     } else if (way % 3 == 1) {
-      const auto onwards = allocator_.OnBroadcast(now_, kSource, payload);
+      const auto onwards = channel.OnBroadcast(now_, kSource, payload);
       status = onwards.status();
       if (onwards.ok() && *onwards != nullptr) (*onwards)->Encode();
     } else {
-      status = allocator_.OnGossip(now_, kSource, payload).status();
+      status = channel.OnGossip(now_, kSource, payload).status();
     }
     if (!status.ok()) {
       CHECK(allocator_.TakeOutput().empty()) << "a refused message has effects";

@@ -187,49 +187,6 @@ TEST_CASE("What waits is cancelled when its caller goes or its container dies", 
   CHECK(c.Answer(c.Allocate(0, "next")) == "10.0.0.1/30");
 }
 
-TEST_CASE("The ranges of a dead peer are taken over by its nickname or name, to the last address", "[ipam]") {
-  Cluster c({.peers = 2, .range = "10.32.0.0/12"});
-  c.Crash(1);
-  const OperationId by_name = c.Do(0, TakeOverOperation{GENERATE("host1", "00:00:00:00:00:02")});
-  c.RunUntilQuiet();
-  CHECK(c.ReplyTo(by_name)->taken_over == 524288);
-  CHECK(c.at(0).ring().CountOf(Cluster::Name(0)) == 1048576);
-  const OperationId again = c.Do(0, TakeOverOperation{"host1"});
-  c.RunUntilQuiet();
-  CHECK(c.ReplyTo(again)->taken_over == 0);
-}
-
-TEST_CASE("Nothing is taken over from strangers, from ourselves, or from the living", "[ipam]") {
-  Cluster c({.peers = 2});
-  for (const char* peer : {"nosuch", "host0", "00:00:00:00:00:01", "00:00:00:00:00:09"}) {
-    const OperationId id = c.Do(0, TakeOverOperation{peer});
-    CHECK(c.Answer(id) == "OK");
-    CHECK(c.ReplyTo(id)->taken_over == 0);
-  }
-  CHECK(absl::StrContains(c.Answer(c.Do(0, TakeOverOperation{"host1"})), "00:00:00:00:00:02 (host1) is connected"));
-  CHECK(c.at(0).ring().Owns(Cluster::Name(1)));
-}
-
-TEST_CASE("Peers that take over the same dead one at once do not give an address twice", "[ipam]") {
-  Cluster c({.peers = 3, .range = "10.0.0.0/28"});
-  for (Cluster::Index i = 0; i < 2; ++i)
-    for (int n = 0; n < 6; ++n) c.Allocate(i, absl::StrCat(i, ".", n), i == 0 ? "10.0.0.0/29" : "");
-  c.RunUntilQuiet();
-  c.Crash(2);
-  const OperationId first = c.Do(0, TakeOverOperation{"host2"});
-  const OperationId second = c.Do(1, TakeOverOperation{"host2"});
-  const OperationId web = c.Allocate(0, "web");
-  c.Allocate(1, "db");
-  CHECK(c.Answer(first) == "OK");
-  CHECK(c.Answer(second) == "OK");
-  c.RunFor(absl::Seconds(6));
-  CHECK(c.Text(web) != "");
-  CHECK(c.errors().empty());
-  c.RunFor(absl::Seconds(60));
-  c.CheckAll();
-  c.CheckConverged();
-}
-
 TEST_CASE("A peer that shuts down gives its ranges to one that is there", "[ipam]") {
   Cluster c({.peers = 3, .range = "10.0.0.0/24"});
   for (int i = 0; i < 300; ++i) c.Allocate(0, absl::StrCat("c", i));

@@ -175,6 +175,10 @@ void Cluster::Perform(Index i, const IpamTelling& telling) {
     for (Index to = 0; to < size(); ++to)
       for (Bytes& payload : state->Encode()) Send({i, to, Message::Kind::kBroadcast, std::move(payload)});
   }
+  for (const CouncilSend& send : telling.council)
+    for (Index to = 0; to < size(); ++to)
+      if (!send.to.has_value() || *send.to == Name(to))
+        Send({i, to, send.to.has_value() ? Message::Kind::kUnicast : Message::Kind::kBroadcast, send.payload, true});
   if (options_.mutant != Mutant::kTellBeforeDisk) Collect(i);
 }
 
@@ -186,7 +190,7 @@ void Cluster::Send(Message message) {
 
 void Cluster::Deliver(const Message& message) {
   if (!Connected(message.from, message.to)) return;
-  Allocator& allocator = at(message.to);
+  Gossiper& allocator = message.council ? at(message.to).council_channel() : at(message.to);
   absl::Status status;
   if (message.kind == Message::Kind::kUnicast) {
     status = allocator.OnUnicast(now_, Name(message.from), message.payload);
@@ -196,6 +200,9 @@ void Cluster::Deliver(const Message& message) {
     status = allocator.OnGossip(now_, Name(message.from), message.payload).status();
   }
   if (!status.ok()) errors_.push_back(absl::StrCat(message.to, ": ", status.message()));
+  if (options_.mutant == Mutant::kVoteForSilent && message.council)
+    for (Index silent = 0; silent < size(); ++silent)
+      if (!Connected(silent, message.to)) (void)allocator.OnUnicast(now_, Name(silent), message.payload);
   Collect(message.to);
 }
 
@@ -262,6 +269,8 @@ void Cluster::Gossip(Index from, Index to) {
   if (!Connected(from, to)) return;
   if (const std::unique_ptr<GossipData> state = at(from).FullState(now_))
     for (Bytes& payload : state->Encode()) Send({from, to, Message::Kind::kGossip, std::move(payload)});
+  if (const std::unique_ptr<GossipData> digest = at(from).council_channel().FullState(now_))
+    for (Bytes& payload : digest->Encode()) Send({from, to, Message::Kind::kGossip, std::move(payload), true});
 }
 
 void Cluster::GossipAll() {
@@ -322,6 +331,8 @@ void Cluster::Restart(Index i) {
   Peer& peer = peers_[i];
   CHECK(peer.allocator == nullptr);
   if (options_.mutant == Mutant::kForgetPromises) peer.disk.erase(PaxosKey());
+  if (const auto ring = peer.disk.find(RingKey()); options_.mutant == Mutant::kForgetVotes && ring != peer.disk.end())
+    if (std::optional<CouncilMemory>& council = std::get<RingRecord>(ring->second).council) council->claim = {};
   peer.config.uid = options_.seed * 1'000'000 + i * 1'000 + static_cast<std::uint64_t>(++peer.lives);
   peer.allocator = std::make_unique<Allocator>(peer.config, *peer.directory,
                                                random_.Split(absl::StrCat(i, "/", peer.lives)), logger_);

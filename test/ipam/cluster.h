@@ -21,7 +21,8 @@
 namespace weave::test {
 
 // What a driver could get wrong. The tests show that the oracle would notice.
-enum class Mutant { kNone, kReplyBeforeDisk, kTellBeforeDisk, kForgetPromises };
+// kVoteForSilent: a vote counts for all that the proposer cannot hear. kForgetVotes: a restart forgets them.
+enum class Mutant { kNone, kReplyBeforeDisk, kTellBeforeDisk, kForgetPromises, kVoteForSilent, kForgetVotes };
 
 struct ClusterOptions {
   std::size_t peers = 2;
@@ -109,6 +110,7 @@ class Cluster {
     Index to = 0;
     Kind kind = Kind::kUnicast;
     Bytes payload;
+    bool council = false;  // on the council's channel
   };
   const std::deque<Message>& in_flight() const { return messages_; }
   const std::vector<Message>& sent() const { return sent_; }

@@ -52,6 +52,17 @@ TEST_CASE("The page has a line for each owner, ourselves first", "[peer][pages]"
         "00:00:00:00:00:02(peer2  [2J)                6 IPs (02.3% of total) - unreachable!\n");
 }
 
+TEST_CASE("The page tells of peers that are being removed, and of no other time", "[peer][pages]") {
+  IpamStatus status = Shared();
+  status.owners.clear();
+  status.removals.push_back({{PeerName(2), "peer2"}, IpamStatus::Named{PeerName(3), "peer3"}, 0, 0, {}});
+  status.removals.push_back({{PeerName(4), "peer4"}, std::nullopt, 1, 3, {{PeerName(2), "peer2"}, {PeerName(4), ""}}});
+  CHECK(IpamPage(status) ==
+        "00:00:00:00:00:02(peer2) is promised to 00:00:00:00:00:03(peer3)\n"
+        "00:00:00:00:00:04(peer4) is to be removed: 1 of 3 peers voted, not heard: 00:00:00:00:00:02(peer2) "
+        "00:00:00:00:00:04()\n");
+}
+
 TEST_CASE("The status page has a section for the allocator", "[peer][pages]") {
   StatusView view;
   CHECK_FALSE(absl::StrContains(StatusPage(view), "ipam"));

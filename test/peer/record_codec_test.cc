@@ -61,6 +61,26 @@ EndpointRecord AnyEndpoint(Random& random) {
 
 PeerName AnyName(Random& random) { return PeerName(1 + random.Below(0xffff'ffff'ffff)); }
 
+CouncilState AnyCouncilState(Random& random) {
+  CouncilState state;
+  state.id = {random.Below(3), PeerName(random.Below(3)), random.Below(100)};
+  for (std::uint64_t n = 1 + random.Below(4); n > 0; --n) state.SetMember({AnyName(random), random.Next()});
+  CouncilTakeover takeover{3, AnyName(random), {{AnyName(random), 1}, {AnyName(random), 2}}, random.Chance(1, 2), {}};
+  if (takeover.applied) takeover.witness = RingWitness{IpAddress::V4(0x0a20'0001), 107};
+  if (random.Chance(1, 2)) state.takeovers.push_back(takeover);
+  return state;
+}
+
+CouncilMemory AnyCouncil(Random& random) {
+  CouncilMemory memory{random.Next(), AnyCouncilState(random), {}};
+  if (random.Chance(1, 2)) memory.claim.promise = {1 + random.Below(9), {AnyName(random), random.Next()}};
+  if (random.Chance(1, 2)) {
+    memory.claim.accepted = {1 + random.Below(9), {AnyName(random), random.Next()}};
+    memory.claim.value = AnyCouncilState(random);
+  }
+  return memory;
+}
+
 RingRecord AnyRing(Random& random) {
   RingRecord ring;
   ring.self = AnyName(random);
@@ -74,6 +94,7 @@ RingRecord AnyRing(Random& random) {
   }
   for (std::uint64_t n = random.Below(4); n > 0; --n) ring.seeds.push_back(AnyName(random));
   std::sort(ring.seeds.begin(), ring.seeds.end());
+  if (random.Chance(1, 2)) ring.council = AnyCouncil(random);
   return ring;
 }
 
