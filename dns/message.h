@@ -15,6 +15,7 @@
 namespace weave {
 
 inline constexpr std::size_t kDnsHeaderSize = 12;
+inline constexpr std::size_t kDnsLengthSize = 2;  // before each message over TCP, RFC 1035 section 4.2.2
 inline constexpr std::size_t kMaxDnsMessageSize = 65535;
 inline constexpr std::size_t kMinDnsUdpSize = 512;
 

@@ -20,7 +20,7 @@ NameEntryPtr Share(NameEntry entry) { return std::make_shared<const NameEntry>(s
 
 NameEntry Deleted(const NameEntry& entry, Now now) {
   NameEntry deleted = entry;
-  deleted.tombstone = absl::ToUnixSeconds(now.wall);
+  deleted.tombstone = std::max<std::int64_t>(absl::ToUnixSeconds(now.wall), 1);  // 0 means alive, whatever the clock
   ++deleted.version;
   return deleted;
 }

@@ -51,6 +51,14 @@ absl::Status Check(absl::string_view key, const DirectPeersRecord& record) {
   return CheckKey(key, DirectPeersKey());
 }
 
+absl::Status Check(absl::string_view key, const NameRecord& record) {
+  if (record.holder.empty()) return Damaged("the holder of a name is empty");
+  if (record.hostname.empty()) return Damaged("the name is empty");
+  RETURN_IF_ERROR(CheckText("the holder of a name", record.holder));
+  RETURN_IF_ERROR(CheckText("the name", record.hostname));
+  return CheckKey(key, NameKey(record.holder, record.address, record.hostname));
+}
+
 // ---- to protobuf and back ----
 
 void Store(const IdentityRecord& record, v1::StoredRecord& stored) {
@@ -76,6 +84,14 @@ void Store(const ExposureRecord& record, v1::StoredRecord& stored) {
 void Store(const DirectPeersRecord& record, v1::StoredRecord& stored) {
   v1::StoredDirectPeers& peers = *stored.mutable_direct_peers();
   for (const std::string& peer : record.peers) peers.add_peers(peer);
+}
+
+void Store(const NameRecord& record, v1::StoredRecord& stored) {
+  v1::StoredName& name = *stored.mutable_name();
+  name.set_holder(record.holder);
+  name.set_address(StoreIp(record.address));
+  name.set_hostname(record.hostname);
+  name.set_version(record.version);
 }
 
 absl::StatusOr<Record> Load(const v1::StoredIdentity& stored) {
@@ -107,6 +123,11 @@ absl::StatusOr<Record> Load(const v1::StoredDirectPeers& stored) {
   return record;
 }
 
+absl::StatusOr<Record> Load(const v1::StoredName& stored) {
+  ASSIGN_OR_RETURN(const IpAddress address, LoadIp(stored.address()));
+  return NameRecord{stored.holder(), address, stored.hostname(), stored.version()};
+}
+
 template <typename OwnRecord>
 absl::StatusOr<Record> AsRecord(absl::StatusOr<OwnRecord> record) {
   if (!record.ok()) return record.status();
@@ -133,6 +154,8 @@ absl::StatusOr<Record> Load(absl::string_view bytes) {
       return AsRecord(LoadPaxos(stored.paxos()));
     case v1::StoredRecord::kAllocation:
       return AsRecord(LoadAllocation(stored.allocation()));
+    case v1::StoredRecord::kName:
+      return Load(stored.name());
     case v1::StoredRecord::RECORD_NOT_SET:
       break;
   }

@@ -296,6 +296,8 @@ void AddressPlanner::Close(Now now, const absl::Status& status) {
 void AddressPlanner::Settle(Now now, PeerOutput& out) {
   released_ = addresses_.TakeReleased();
   const std::vector<std::string> gone = endpoints_.TakeGone();
+  let_go_.addresses.insert(let_go_.addresses.end(), released_.begin(), released_.end());
+  let_go_.holders.insert(let_go_.holders.end(), gone.begin(), gone.end());
   if (allocator_ == nullptr) return released_.clear();
   for (const Reply& reply : out.replies) OnHostAnswered(now, reply);
   // The tables may know a container by another name than the one it got an address by: what counts is the allocator's.

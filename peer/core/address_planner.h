@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -50,6 +51,13 @@ class AddressPlanner {
   // At the end of every event: what became of requests, and addresses that are no longer used. Answers of the tables
   // stand in `out`.
   void Settle(Now now, PeerOutput& out);
+
+  // What interfaces of this host have let go of since the last call.
+  struct LetGo {
+    std::vector<AddressIndex::Released> addresses;
+    std::vector<std::string> holders;  // whose containers have ended
+  };
+  LetGo TakeLetGo() { return std::exchange(let_go_, {}); }
 
   // What waits for the allocator ends with `status`; what is with the host goes on.
   void Close(Now now, const absl::Status& status);
@@ -118,6 +126,7 @@ class AddressPlanner {
   absl::btree_map<OperationId, Cidr> first_claims_;  // of the start
   absl::btree_set<std::string> gone_;                // holders that ended while a plan was about them
   std::vector<AddressIndex::Released> released_;     // within Settle
+  LetGo let_go_;
   absl::Status closed_;
   OperationId last_operation_ = 0;
 };

@@ -1,12 +1,13 @@
-// What the allocator may know of the mesh (ipam/allocator.h).
+// What the allocator (ipam/allocator.h) and the registry of names (dns/name_registry.h) may know of the mesh.
 #pragma once
 
+#include "dns/name_registry.h"
 #include "ipam/allocator.h"
 #include "mesh/mesh_router.h"
 
 namespace weave {
 
-class MeshDirectory final : public PeerDirectory {
+class MeshDirectory final : public PeerDirectory, public KnownPeers {
  public:
   // The router outlives the directory.
   explicit MeshDirectory(const MeshRouter& mesh) : mesh_(mesh) {}

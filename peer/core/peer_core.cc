@@ -43,10 +43,15 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
       network_(config_.mesh, entropy, logger),
       directory_(network_.mesh()),
       allocator_(MakeAllocator(config_, directory_, entropy, logger)),
-      planner_(allocator_.get(), addresses_, endpoints_, host_, logger) {
-  if (allocator_ == nullptr) return;
-  network_.AddChannel(kIpamChannel, *allocator_);
-  network_.AddChannel(kCouncilChannel, allocator_->council_channel());
+      planner_(allocator_.get(), addresses_, endpoints_, host_, logger),
+      names_(config_.dns_domain.has_value() ? std::make_unique<NameKeeper>(config_.name, *config_.dns_domain,
+                                                                           directory_, addresses_, endpoints_, logger)
+                                            : nullptr) {
+  if (allocator_ != nullptr) {
+    network_.AddChannel(kIpamChannel, *allocator_);
+    network_.AddChannel(kCouncilChannel, allocator_->council_channel());
+  }
+  if (names_ != nullptr) network_.AddChannel(kNameChannel, names_->registry());
 }
 
 void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
@@ -55,12 +60,14 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
   std::optional<PeerName> former_name;
   std::vector<std::string> former_peers;
   std::vector<IpamRecord> ipam;
+  std::vector<NameRecord> names;
   for (const Record& record : records) {
     if (std::optional<IpamRecord> own = ToIpamRecord(record)) ipam.push_back(*std::move(own));
     if (const auto* endpoint = std::get_if<EndpointRecord>(&record)) endpoints.push_back(*endpoint);
     if (const auto* exposure = std::get_if<ExposureRecord>(&record)) exposures.push_back(*exposure);
     if (const auto* identity = std::get_if<IdentityRecord>(&record)) former_name = identity->name;
     if (const auto* peers = std::get_if<DirectPeersRecord>(&record)) former_peers = peers->peers;
+    if (const auto* name = std::get_if<NameRecord>(&record)) names.push_back(*name);
   }
   if (former_name != config_.name) out.persist.push_back({IdentityKey(), IdentityRecord{config_.name}});
   endpoints_.Hold(endpoints, inventory, out);
@@ -69,6 +76,7 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
   host_.Restore(exposures, inventory.bridge_addresses, out);
   if (allocator_ != nullptr) allocator_->OnStart(now, ipam);
   planner_.Restore(now);
+  if (names_ != nullptr) names_->Restore(names, out);
   host_.Refresh(out);
   network_.Start(now, config_.direct_peers, out.network);
   if (network_.mesh().DirectPeers() != former_peers) RecordDirectPeers(out);
@@ -78,11 +86,23 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
 // The end of every event: what its parts have to tell each other.
 void PeerCore::Finish(Now now, PeerOutput& out) {
   planner_.Settle(now, out);
+  SettleNames(now, out);
   if (allocator_ == nullptr || reset_ == ResetState::kDone) return;
   if (std::exchange(routes_seen_, network_.mesh().route_generation()) != network_.mesh().route_generation())
     allocator_->OnTopologyChange(now);
   out.ipam = allocator_->TakeOutput();
   for (const AllocatorReply& reply : out.ipam.replies) planner_.OnAnswered(reply);
+}
+
+void PeerCore::SettleNames(Now now, PeerOutput& out) {
+  const AddressPlanner::LetGo let_go = planner_.TakeLetGo();
+  if (names_ == nullptr || reset_ == ResetState::kDone) return;
+  NameRegistry& registry = names_->registry();
+  if (std::exchange(topology_seen_, network_.mesh().topology().generation()) != network_.mesh().topology().generation())
+    registry.OnTopologyChange(now);
+  names_->Settle(now, let_go, out);
+  if (const std::unique_ptr<NameGossip> news = registry.TakeBroadcast(now))
+    network_.Broadcast(now, kNameChannel, *news, out.network);
 }
 
 void PeerCore::OnReleased(Now now, const AllocatorOutput& ipam, PeerOutput& out) {
@@ -130,7 +150,28 @@ void PeerCore::Dispatch(Now now, RequestId id, ApiRequest request, PeerOutput& o
   }
   if (const auto* connect = std::get_if<ConnectRequest>(&request)) return OnConnect(now, id, *connect, out);
   if (const auto* forget = std::get_if<ForgetRequest>(&request)) return OnForget(now, id, *forget, out);
+  if (std::holds_alternative<AddNameRequest>(request) || std::holds_alternative<RemoveNamesRequest>(request))
+    return OnNameRequest(now, id, request, out);
+  if (names_ != nullptr) {
+    if (const auto* attach = std::get_if<AttachRequest>(&request))
+      names_->Expect(id, attach->sandbox.ident, attach->hostname);
+    if (const auto* expose = std::get_if<ExposeRequest>(&request)) names_->Expect(id, kExposeName, expose->hostname);
+  }
   planner_.OnRequest(now, id, std::move(request), out);
+}
+
+void PeerCore::OnNameRequest(Now now, RequestId id, const ApiRequest& request, PeerOutput& out) {
+  if (names_ == nullptr) {
+    out.replies.push_back({id, absl::NotFoundError("this peer serves no names: it was started with --no-dns"), {}});
+    return;
+  }
+  if (const auto* add = std::get_if<AddNameRequest>(&request)) names_->OnAdd(*add);
+  if (const auto* remove = std::get_if<RemoveNamesRequest>(&request)) names_->OnRemove(now, *remove);
+  out.replies.push_back({id, absl::OkStatus(), {}});
+}
+
+std::vector<std::string> PeerCore::NameHoldersToCheck() const {
+  return names_ == nullptr ? std::vector<std::string>() : names_->HoldersToCheck();
 }
 
 void PeerCore::OnConnect(Now now, RequestId id, const ConnectRequest& request, PeerOutput& out) {
@@ -230,6 +271,7 @@ void PeerCore::OnTimer(Now now, PeerOutput& out) {
   host_.OnTimer(now, out);
   network_.OnTimer(now, out.network);
   if (allocator_ != nullptr && reset_ != ResetState::kDone) allocator_->OnTimer(now);
+  if (names_ != nullptr) names_->registry().OnTimer(now);
   if (save_at_.has_value() && now.monotonic >= *save_at_) SaveAgain(now, out);
   if (erase_at_.has_value() && now.monotonic >= *erase_at_) EraseEverything(now, out);
   Finish(now, out);
@@ -248,7 +290,9 @@ void PeerCore::SaveAgain(Now now, PeerOutput& out) {
 std::optional<MonotonicTime> PeerCore::NextDeadline() const {
   std::optional<MonotonicTime> allocator;
   if (allocator_ != nullptr && reset_ != ResetState::kDone) allocator = allocator_->NextDeadline();
-  return Earliest({NextHostDeadline(), network_.NextDeadline(), allocator});
+  std::optional<MonotonicTime> names;
+  if (names_ != nullptr) names = names_->registry().NextDeadline();
+  return Earliest({NextHostDeadline(), network_.NextDeadline(), allocator, names});
 }
 
 std::optional<MonotonicTime> PeerCore::NextHostDeadline() const {
@@ -347,6 +391,7 @@ absl::btree_map<std::string, Record> PeerCore::Records() const {
   for (const ExposureRecord& exposure : host_.List()) records.emplace(ExposureKey(exposure.cidr.address()), exposure);
   if (allocator_ != nullptr)
     for (const auto& [key, record] : allocator_->Records()) records.emplace(key, ToRecord(record));
+  if (names_ != nullptr) records.merge(names_->Records());
   return records;
 }
 
@@ -358,6 +403,7 @@ absl::Status PeerCore::CheckInvariants() const {
   }
   RETURN_IF_ERROR(network_.mesh().CheckInvariants());
   if (allocator_ != nullptr) RETURN_IF_ERROR(allocator_->CheckInvariants());
+  if (names_ != nullptr) RETURN_IF_ERROR(names_->registry().CheckInvariants());
   return endpoints_.CheckInvariants();
 }
 

@@ -23,6 +23,7 @@
 #include "peer/core/endpoint_table.h"
 #include "peer/core/host_sync.h"
 #include "peer/core/mesh_directory.h"
+#include "peer/core/name_keeper.h"
 #include "peer/core/network.h"
 #include "peer/core/peer_output.h"
 #include "peer/core/records.h"
@@ -38,10 +39,11 @@ struct IpamConfig {
 struct PeerConfig {
   PeerName name;
   std::string nickname;
-  std::string boot_id;                   // of this boot of the machine
-  MeshConfig mesh;                       // with the same name and nickname
-  std::vector<DirectPeer> direct_peers;  // to be dialled from the start
-  std::optional<IpamConfig> ipam;        // none: no allocator
+  std::string boot_id;                         // of this boot of the machine
+  MeshConfig mesh;                             // with the same name and nickname
+  std::vector<DirectPeer> direct_peers;        // to be dialled from the start
+  std::optional<IpamConfig> ipam;              // none: no allocator
+  std::optional<std::string> dns_domain = {};  // fully qualified; none: no names
 };
 
 // A consistent picture for status pages and checkers.
@@ -102,6 +104,11 @@ class PeerCore {
   // Null: there is none.
   const Allocator* allocator() const { return allocator_.get(); }
 
+  // Null: there are no names.
+  const NameRegistry* names() const { return names_ == nullptr ? nullptr : &names_->registry(); }
+  // Holders of our names of whom the shell shall find out whether they live (RemoveNamesRequest if not).
+  std::vector<std::string> NameHoldersToCheck() const;
+
   // Copies every table: for pages and checkers. Who wants one of the values above asks for that.
   PeerSnapshot Snapshot() const;
 
@@ -132,6 +139,9 @@ class PeerCore {
   void OnForget(Now now, RequestId id, const ForgetRequest& request, PeerOutput& out);
   void RecordDirectPeers(PeerOutput& out);
 
+  void OnNameRequest(Now now, RequestId id, const ApiRequest& request, PeerOutput& out);
+  void SettleNames(Now now, PeerOutput& out);
+
   void SaveAgain(Now now, PeerOutput& out);
 
   const PeerConfig config_;
@@ -144,7 +154,9 @@ class PeerCore {
   MeshDirectory directory_;
   const std::unique_ptr<Allocator> allocator_;  // null: none
   AddressPlanner planner_;
-  std::uint64_t routes_seen_ = 0;  // their generation, as the allocator knows it
+  const std::unique_ptr<NameKeeper> names_;  // null: none
+  std::uint64_t topology_seen_ = 0;          // its generation, as the names know it
+  std::uint64_t routes_seen_ = 0;            // their generation, as the allocator knows it
 
   // What the host is at comes to an end; all that is ours on it goes; our addresses go to another peer; those who get
   // them hear of it; the records go.

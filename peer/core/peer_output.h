@@ -42,6 +42,7 @@ struct AttachRequest {
   SandboxRef sandbox;
   std::vector<AddressWish> wishes;
   bool multicast_route = true;
+  std::string hostname = {};  // registered for its addresses once they are there; empty: none
 };
 
 // No wish: net:default; without an allocator all addresses.
@@ -54,6 +55,7 @@ struct DetachRequest {
 struct ExposeRequest {
   std::vector<AddressWish> wishes;
   bool masquerade = true;
+  std::string hostname = {};  // as AttachRequest's
 };
 
 // Wishes as DetachRequest's.
@@ -65,6 +67,21 @@ struct HideRequest {
 // allocator.
 struct IpamRequest {
   IpamOperation operation;
+};
+
+// Registers a name for an address, of whoever has it. A name outside the domain is ignored. NotFound without a
+// registry, as the next.
+struct AddNameRequest {
+  std::string holder;
+  IpAddress address;
+  std::string hostname;
+};
+
+// Takes back those of our own names that match; what is absent matches all. The spelling of `hostname` counts.
+struct RemoveNamesRequest {
+  std::optional<std::string> holder;
+  std::optional<IpAddress> address;
+  std::optional<std::string> hostname;
 };
 
 // Takes everything this peer made out of the host and forgets it. Nothing else is accepted afterwards.
@@ -81,8 +98,8 @@ struct ForgetRequest {
   std::vector<std::string> peers;  // as they were given
 };
 
-using ApiRequest = std::variant<AttachRequest, DetachRequest, ExposeRequest, HideRequest, IpamRequest, ResetRequest,
-                                ConnectRequest, ForgetRequest>;
+using ApiRequest = std::variant<AttachRequest, DetachRequest, ExposeRequest, HideRequest, IpamRequest, AddNameRequest,
+                                RemoveNamesRequest, ResetRequest, ConnectRequest, ForgetRequest>;
 
 // InvalidArgument: the request cannot mean anything. AlreadyExists: an address belongs to somebody else.
 // ResourceExhausted: disk full, or too many operations waiting. Cancelled: the caller went. Otherwise what the host

@@ -12,6 +12,11 @@ std::string ExposureKey(const IpAddress& address) { return absl::StrCat("exposur
 
 std::string DirectPeersKey() { return "direct-peers"; }
 
+// The size keeps what is within the holder apart from what follows it.
+std::string NameKey(absl::string_view holder, const IpAddress& address, absl::string_view hostname) {
+  return absl::StrCat("name/", address.ToString(), "/", holder.size(), "/", holder, "/", hostname);
+}
+
 Record ToRecord(const IpamRecord& record) {
   return std::visit([](const auto& alternative) { return Record(alternative); }, record);
 }

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "base/ip.h"
 #include "base/peer_name.h"
 #include "ipam/ipam_records.h"
@@ -60,9 +61,19 @@ struct DirectPeersRecord {
   friend bool operator==(const DirectPeersRecord&, const DirectPeersRecord&) = default;
 };
 
+// A name of our own in the network: an entry of the registry that is alive (dns/name_registry.h).
+struct NameRecord {
+  std::string holder;
+  IpAddress address;
+  std::string hostname;  // fully qualified
+  std::int64_t version = 0;
+
+  friend bool operator==(const NameRecord&, const NameRecord&) = default;
+};
+
 // Those of the allocator stand in ipam/ipam_records.h.
 using Record = std::variant<IdentityRecord, EndpointRecord, ExposureRecord, DirectPeersRecord, RingRecord, PaxosRecord,
-                            AllocationRecord>;
+                            AllocationRecord, NameRecord>;
 
 struct RecordChange {
   std::string key;              // see the Key functions
@@ -76,6 +87,7 @@ std::string IdentityKey();
 std::string EndpointKey(std::uint64_t netns_inode);
 std::string ExposureKey(const IpAddress& address);
 std::string DirectPeersKey();
+std::string NameKey(absl::string_view holder, const IpAddress& address, absl::string_view hostname);
 
 // Between the allocator's vocabulary and that of the whole peer.
 Record ToRecord(const IpamRecord& record);

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "dns/name_registry.h"
 
 namespace weave {
 namespace {
@@ -79,11 +80,25 @@ struct OperationChecker {
 };
 
 struct RequestChecker {
-  absl::Status operator()(const AttachRequest& r) const { return CheckWishes(r.wishes); }
+  absl::Status operator()(const AttachRequest& r) const {
+    RETURN_IF_ERROR(CheckHostname(r.hostname));
+    return CheckWishes(r.wishes);
+  }
   absl::Status operator()(const DetachRequest& r) const { return CheckWishes(r.wishes); }
-  absl::Status operator()(const ExposeRequest& r) const { return CheckWishes(r.wishes); }
+  absl::Status operator()(const ExposeRequest& r) const {
+    RETURN_IF_ERROR(CheckHostname(r.hostname));
+    return CheckWishes(r.wishes);
+  }
   absl::Status operator()(const HideRequest& r) const { return CheckWishes(r.wishes); }
   absl::Status operator()(const IpamRequest& r) const { return std::visit(OperationChecker{}, r.operation); }
+  absl::Status operator()(const AddNameRequest& r) const {
+    RETURN_IF_ERROR(CheckIdent(r.holder));
+    RETURN_IF_ERROR(CheckHostname(r.hostname));
+    if (r.address.IsV4()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("address ", r.address.ToString(), " is not an IPv4 address: only IPv4 is supported"));
+  }
+  absl::Status operator()(const RemoveNamesRequest&) const { return absl::OkStatus(); }
   absl::Status operator()(const ResetRequest&) const { return absl::OkStatus(); }
   absl::Status operator()(const ConnectRequest& r) const {
     for (const DirectPeer& peer : r.peers)

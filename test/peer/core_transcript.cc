@@ -169,6 +169,12 @@ std::string Transcript::Ask(RequestId id, IpamOperation operation) {
   return Finish(std::move(out));
 }
 
+std::string Transcript::Request(RequestId id, ApiRequest request) {
+  PeerOutput out;
+  core_.OnRequest(now(), id, std::move(request), out);
+  return Finish(std::move(out));
+}
+
 std::string Transcript::Written(const PeerOutput& output) {
   PeerOutput out;
   core_.OnReleased(now(), output.ipam, out);

@@ -52,6 +52,7 @@ class Transcript {
   std::string Reset(RequestId id);
   std::string Cancel(RequestId id);
   std::string Ask(RequestId id, IpamOperation operation);
+  std::string Request(RequestId id, ApiRequest request);
 
   // What the last event asked to be written is durable: the allocator's part comes back. Until nothing comes any more;
   // the last text that is not empty.
@@ -95,6 +96,7 @@ class Transcript {
     config.nickname = "test";
     config.boot_id = "boot";
     config.mesh.name = config.name;
+    config.dns_domain = "weave.local.";
     if (!range.empty()) config.ipam = IpamConfig{Net(range), Net(range), ConsensusBootstrap{1}};
     return config;
   }

@@ -26,6 +26,7 @@ std::string KeyOf(const Record& record) {
     std::string operator()(const RingRecord&) const { return RingKey(); }
     std::string operator()(const PaxosRecord&) const { return PaxosKey(); }
     std::string operator()(const AllocationRecord& allocation) const { return AllocationKey(allocation.ident); }
+    std::string operator()(const NameRecord& name) const { return NameKey(name.holder, name.address, name.hostname); }
   };
   return std::visit(Visitor(), record);
 }
@@ -120,7 +121,10 @@ AllocationRecord AnyAllocation(Random& random) {
 }
 
 Record AnyRecord(Random& random) {
-  switch (random.Below(7)) {
+  switch (random.Below(8)) {
+    case 7:
+      return NameRecord{"\xfe" + AnyText(random, 64), AnyAddress(random), AnyText(random, 64),
+                        static_cast<std::int64_t>(random.Next())};
     case 4:
       return AnyRing(random);
     case 5:
