@@ -71,8 +71,8 @@ void SetAddresses(const std::vector<std::string>& addresses, Request& request) {
 int RunAttach(CommandContext& context) {
   if (const std::string* flag = FindFlag(context, {"--rewrite-hosts", "--add-host"})) return RefuseFlag(context, *flag);
   if (!ValueOf(context.environment, "AWSVPC").empty()) return RefuseFlag(context, "AWSVPC");
-  TakeFlag(context, "--without-dns");  // there is no DNS yet that could be done without
   v1::AttachRequest request;
+  request.set_without_dns(TakeFlag(context, "--without-dns"));
   request.set_no_multicast_route(TakeFlag(context, "--no-multicast-route"));
   const std::optional<Target> target = HasFlag(context) ? std::nullopt : SplitTarget(context);
   if (!target) return FailUsage(context);
@@ -97,9 +97,13 @@ int RunDetach(CommandContext& context) {
 }
 
 int RunExpose(CommandContext& context) {
-  if (FindFlag(context, {"-h"}) != nullptr) return RefuseFlag(context, "-h");
   v1::ExposeRequest request;
   request.set_without_masquerade(TakeFlag(context, "--without-masquerade"));
+  if (const auto flag = std::find(context.args.begin(), context.args.end(), "-h"); flag != context.args.end()) {
+    if (context.args.end() - flag < 2) return FailUsage(context);
+    request.set_name(flag[1]);
+    context.args.erase(flag, flag + 2);
+  }
   if (HasFlag(context)) return FailUsage(context);
   const absl::StatusOr<std::vector<std::string>> addresses = ParseAddresses(context.args);
   if (!addresses.ok()) return Fail(context, addresses.status());

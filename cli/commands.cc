@@ -29,8 +29,15 @@ constexpr Command kCommands[] = {
      "[--without-dns] [--no-multicast-route]\n"
      "[<addr> ...] <container>"},
     {"detach", CommandKind::kShown, RunDetach, "[<addr> ...] <container>"},
-    {"expose", CommandKind::kShown, RunExpose, "[--without-masquerade] [<addr> ...]"},
+    {"expose", CommandKind::kShown, RunExpose, "[--without-masquerade] [<addr> ...] [-h <fqdn>]"},
     {"hide", CommandKind::kShown, RunHide, "[<addr> ...]"},
+    {"dns-add", CommandKind::kShown, RunDnsAdd,
+     "[<ip_address> ...] <container> [-h <fqdn>] |\n"
+     "<ip_address> ... -h <fqdn>"},
+    {"dns-remove", CommandKind::kShown, RunDnsRemove,
+     "[<ip_address> ...] <container> [-h <fqdn>] |\n"
+     "<ip_address> ... -h <fqdn>"},
+    {"dns-lookup", CommandKind::kShown, RunDnsLookup, "<unqualified_name>"},
     {"prime", CommandKind::kShown, RunPrime},
     {"rmpeer", CommandKind::kShown, RunRmpeer, "[--force] <peer_name_or_nickname> ..."},
     {"ps", CommandKind::kShown, RunPs, "[<container> ...]"},
@@ -41,6 +48,7 @@ constexpr Command kCommands[] = {
     {"bridge-type", CommandKind::kHidden, RunBridgeType},
     {"docker-bridge-ip", CommandKind::kHidden, RunDockerBridgeIp},
     {"setup-cni", CommandKind::kHidden, RunSetupCni},
+    {"dns-args", CommandKind::kHidden, RunDnsArgs},
 
     {"run", CommandKind::kRemoved},
     {"start", CommandKind::kRemoved},
@@ -55,10 +63,6 @@ constexpr Command kCommands[] = {
     {"setup", CommandKind::kLater},
     {"env", CommandKind::kLater},
     {"config", CommandKind::kLater},
-    {"dns-args", CommandKind::kLater},
-    {"dns-add", CommandKind::kLater},
-    {"dns-remove", CommandKind::kLater},
-    {"dns-lookup", CommandKind::kLater},
     {"attach-bridge", CommandKind::kLater},
 };
 

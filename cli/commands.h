@@ -52,7 +52,11 @@ int RunAttach(CommandContext& context);  // address_commands.cc
 int RunDetach(CommandContext& context);
 int RunExpose(CommandContext& context);
 int RunHide(CommandContext& context);
-int RunPrime(CommandContext& context);
+int RunDnsAdd(CommandContext& context);  // name_commands.cc
+int RunDnsRemove(CommandContext& context);
+int RunDnsLookup(CommandContext& context);
+int RunDnsArgs(CommandContext& context);
+int RunPrime(CommandContext& context);  // address_commands.cc
 int RunRmpeer(CommandContext& context);
 
 }  // namespace weave

@@ -20,6 +20,7 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "cli/commands.h"
+#include "cli/docker_bridge.h"
 #include "cli/launch_plan.h"
 #include "cli/process.h"
 #include "cli/running_check.h"
@@ -312,7 +313,8 @@ bool LinkExistsHere(absl::string_view name) { return ::if_nametoindex(std::strin
 
 int RunLaunch(CommandContext& context) {
   if (!RequireRoot(context)) return kExitFailure;
-  absl::StatusOr<LaunchPlan> plan = PlanLaunch(context.args, context.instance, context.environment, LinkExistsHere);
+  absl::StatusOr<LaunchPlan> plan = PlanLaunch(context.args, context.instance, context.environment, LinkExistsHere,
+                                               DefaultDnsAddress(context.environment));
   if (!plan.ok()) return Fail(context, plan.status());
   const absl::StatusOr<Duration> patience = Patience(context.environment);
   if (!patience.ok()) return Fail(context, patience.status());

@@ -122,10 +122,12 @@ std::vector<std::string> PluginArgs(const FlagReader& flags, const Instance& ins
 }  // namespace
 
 absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const Instance& instance,
-                                      const Environment& environment, const LinkExists& link_exists) {
+                                      const Environment& environment, const LinkExists& link_exists,
+                                      const std::string& dns_address) {
   LaunchPlan plan;
   plan.weaver_args = FlagsOfEnvironment(environment, link_exists);
   plan.weaver_args.push_back(absl::StrCat("--ipalloc-range=", kDefaultIpallocRange));
+  if (!dns_address.empty()) plan.weaver_args.push_back("--dns-listen-address=" + dns_address);
   plan.weaver_args.push_back("--db-prefix=" + instance.default_db_prefix());
   plan.weaver_args.push_back("--api-socket=" + instance.api_socket);
   plan.plugin_asked = FlagReader(args).Switch("--plugin").value_or(false);

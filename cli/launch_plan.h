@@ -27,9 +27,12 @@ using LinkExists = std::function<bool(absl::string_view name)>;
 // What stands in weaver_args for the plugin that is there by default.
 inline constexpr char kDefaultPluginFlag[] = "--plugin";
 
+// `dns_address`: where names are served unless a flag says otherwise; empty: weaver's choice.
+//
 // Flags that weaver knows are its to check; what the environment gives comes before them, so that a flag wins. An empty
 // or newline-bearing path, and a relative unix socket for -H (contract A2-04), are InvalidArgument.
 absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const Instance& instance,
-                                      const Environment& environment, const LinkExists& link_exists);
+                                      const Environment& environment, const LinkExists& link_exists,
+                                      const std::string& dns_address = "");
 
 }  // namespace weave

@@ -1,15 +1,11 @@
 // Commands that only ask: status, report, version, ps, bridge-type, docker-bridge-ip.
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
-
-#include <memory>
 #include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/docker_bridge.h"
 #include "cli/weaver_program.h"
 
 namespace weave {
@@ -98,20 +94,12 @@ int RunBridgeType(CommandContext& context) {
 
 int RunDockerBridgeIp(CommandContext& context) {
   if (!context.args.empty()) return FailUsage(context);
-  std::string bridge = ValueOf(context.environment, "DOCKER_BRIDGE");
-  if (bridge.empty()) bridge = "docker0";
-  ifaddrs* head = nullptr;
-  if (::getifaddrs(&head) != 0) return Fail(context, "cannot list the addresses of this host");
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(head, &::freeifaddrs);
-  for (const ifaddrs* entry = head; entry != nullptr; entry = entry->ifa_next) {
-    if (bridge != entry->ifa_name || entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET) continue;
-    char text[INET_ADDRSTRLEN];
-    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr, text, sizeof text);
-    context.out << text << "\n";
+  if (const std::optional<std::string> address = DockerBridgeIp(context.environment)) {
+    context.out << *address << "\n";
     return kExitSuccess;
   }
-  return Fail(context,
-              absl::StrCat("\"", bridge, "\" is no interface with an IPv4 address (DOCKER_BRIDGE names another)"));
+  return Fail(context, absl::StrCat("\"", DockerBridge(context.environment),
+                                    "\" is no interface with an IPv4 address (DOCKER_BRIDGE names another)"));
 }
 
 }  // namespace weave

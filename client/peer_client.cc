@@ -260,6 +260,30 @@ absl::Status PeerClient::GiveAway() {
   return Call(&v1::Peer::Stub::GiveAway, v1::GiveAwayRequest(), deadlines_.change).status();
 }
 
+absl::Status PeerClient::AddName(const v1::AddNameRequest& request) {
+  return Call(&v1::Peer::Stub::AddName, request, deadlines_.change).status();
+}
+
+absl::Status PeerClient::RemoveNames(const v1::RemoveNamesRequest& request) {
+  return Call(&v1::Peer::Stub::RemoveNames, request, deadlines_.change).status();
+}
+
+absl::StatusOr<v1::AddressList> PeerClient::LookupName(absl::string_view name) {
+  v1::LookupNameRequest request;
+  request.set_name(std::string(name));
+  return Call(&v1::Peer::Stub::LookupName, request, deadlines_.query);
+}
+
+absl::StatusOr<v1::DnsInfo> PeerClient::GetDnsInfo() {
+  return Call(&v1::Peer::Stub::GetDnsInfo, v1::GetDnsInfoRequest(), deadlines_.query);
+}
+
+absl::StatusOr<v1::ContainerInfo> PeerClient::FindContainer(absl::string_view container) {
+  v1::FindContainerRequest request;
+  request.set_container(std::string(container));
+  return Call(&v1::Peer::Stub::FindContainer, request, deadlines_.change);
+}
+
 absl::Status PeerClient::Reset() {
   return Call(&v1::Peer::Stub::Reset, v1::ResetRequest(), deadlines_.change).status();
 }

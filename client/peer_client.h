@@ -83,6 +83,14 @@ class PeerClient {
   absl::StatusOr<std::uint64_t> TakeOver(absl::string_view peer, bool force);
   absl::Status GiveAway();
 
+  // ---- names ----
+  absl::Status AddName(const v1::AddNameRequest& request);
+  absl::Status RemoveNames(const v1::RemoveNamesRequest& request);
+  absl::StatusOr<v1::AddressList> LookupName(absl::string_view name);
+  absl::StatusOr<v1::DnsInfo> GetDnsInfo();
+
+  absl::StatusOr<v1::ContainerInfo> FindContainer(absl::string_view container);
+
   absl::Status Reset();
 
   // OK too when the connection ends instead of an answer: the peer was quicker with ending than with replying.

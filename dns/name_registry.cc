@@ -389,11 +389,16 @@ const NameEntry* NameRegistry::ReverseLookup(std::uint32_t address) const {
   return first == by_address_.end() || (*first)->address != address ? nullptr : first->get();
 }
 
-std::vector<NameEntryPtr> NameRegistry::Everything() const {
+std::vector<NameEntryPtr> NameRegistry::Listing() const {
   std::vector<NameEntryPtr> entries;
   entries.reserve(size_);
   for (const auto& [folded, bucket] : buckets_)
     entries.insert(entries.end(), bucket->entries.begin(), bucket->entries.end());
+  return entries;
+}
+
+std::vector<NameEntryPtr> NameRegistry::Everything() const {
+  std::vector<NameEntryPtr> entries = Listing();
   // Where nobody writes in upper case only spellings of one name need a look.
   if (!std::is_sorted(entries.begin(), entries.end(), NameIdentityLess()))
     std::sort(entries.begin(), entries.end(), NameIdentityLess());

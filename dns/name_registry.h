@@ -123,6 +123,8 @@ class NameRegistry final : public Gossiper {
 
   // Every entry, tombstones included, in order of identity.
   std::vector<NameEntryPtr> Everything() const;
+  // The same as 2.8 lists them: by folded name, origin, container and address.
+  std::vector<NameEntryPtr> Listing() const;
   std::size_t size() const { return size_; }
 
   // What must hold between any two calls; for tests.

@@ -41,7 +41,11 @@ class ContainerReader final : public nlohmann::json_sax<nlohmann::json> {
 
   // After Read() returned OK, once.
   DockerContainer Take() {
-    return {*std::move(id_), std::string(absl::StripPrefix(*name_, "/")), *running_, *pid_, *std::move(network_mode_)};
+    std::string hostname =
+        hostname_.empty() || domainname_.empty() ? hostname_ : absl::StrCat(hostname_, ".", domainname_);
+    return {*std::move(id_),     std::string(absl::StripPrefix(*name_, "/")),
+            *running_,           *pid_,
+            std::move(hostname), *std::move(network_mode_)};
   }
 
   static absl::Status Error(absl::string_view what) {
@@ -66,6 +70,10 @@ class ContainerReader final : public nlohmann::json_sax<nlohmann::json> {
       id_ = std::move(value);
     else if (At("Name"))
       name_ = std::move(value);
+    else if (At("Config", "Hostname"))
+      hostname_ = std::move(value);
+    else if (At("Config", "Domainname"))
+      domainname_ = std::move(value);
     else if (At("HostConfig", "NetworkMode"))
       network_mode_ = std::move(value);
     return true;
@@ -108,6 +116,7 @@ class ContainerReader final : public nlohmann::json_sax<nlohmann::json> {
   std::vector<std::string> path_;  // per open object its current key, per open array ""
   std::string error_;
   std::optional<std::string> id_, name_, network_mode_;
+  std::string hostname_, domainname_;
   std::optional<bool> running_;
   std::optional<pid_t> pid_;
 };

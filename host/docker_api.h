@@ -17,6 +17,7 @@ struct DockerContainer {
   std::string name;  // without the leading slash
   bool running = false;
   pid_t pid = 0;             // of its first process, as the daemon's host sees it; 0 when not running
+  std::string hostname;      // with its domain behind a dot, as Docker has them; empty: it has none
   std::string network_mode;  // "bridge", "host", "none", "container:<id>", a network's name
 };
 

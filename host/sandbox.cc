@@ -83,6 +83,7 @@ absl::StatusOr<Sandbox> ResolveContainer(const SandboxOptions& options, absl::st
   if (!ns.ok()) return Annotate(ns.status(), absl::StrCat("container \"", display, "\""));
   Sandbox sandbox;
   sandbox.ident = container.id;
+  sandbox.hostname = container.hostname;
   sandbox.netns_path = absl::StrCat(options.proc_path, "/", container.pid, "/ns/net");
   sandbox.display = display;
   sandbox.link_id = absl::StrCat(container.pid);

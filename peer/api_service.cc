@@ -103,6 +103,7 @@ void ApiService::Resolve(CallPtr call, std::vector<std::string> containers, std:
       absl::StatusOr<Sandbox> sandbox = ResolveSandbox(options_.sandbox, container);
       if (!sandbox.ok()) return call->Finish(sandbox.status());
       resolved.sandboxes.push_back({sandbox->ident, sandbox->netns_path, sandbox->netns_inode});
+      resolved.hostnames.push_back(sandbox->hostname);
     }
     resolved.warnings = RouteWarnings(wishes, options_.bridge);
     OnLoop(std::move(call), [then = std::move(then), resolved = std::move(resolved)](const CallPtr& c) mutable {
@@ -208,11 +209,16 @@ grpc::ServerUnaryReactor* ApiService::Attach(grpc::CallbackServerContext*, const
   std::optional<std::vector<AddressWish>> wishes = WishesOf(*call, request->addresses());
   if (!wishes.has_value()) return reactor;
   const bool multicast_route = !request->no_multicast_route();
-  Resolve(std::move(call), {request->container()}, *wishes,
-          [this, list, multicast_route, wishes = *wishes](const CallPtr& c, Resolved resolved) {
-            for (const std::string& warning : resolved.warnings) list->add_warnings(warning);
-            Submit(c, weave::AttachRequest{resolved.sandboxes.front(), wishes, multicast_route}, list);
-          });
+  const bool with_dns = !request->without_dns();
+  Resolve(
+      std::move(call), {request->container()}, *wishes,
+      [this, list, multicast_route, with_dns, wishes = *wishes](const CallPtr& c, Resolved resolved) {
+        for (const std::string& warning : resolved.warnings) list->add_warnings(warning);
+        // What Docker calls a host name may be none: the container is attached all the same.
+        std::string& hostname = resolved.hostnames.front();
+        if (!with_dns || !CheckHostname(hostname).ok()) hostname.clear();
+        Submit(c, weave::AttachRequest{resolved.sandboxes.front(), wishes, multicast_route, std::move(hostname)}, list);
+      });
   return reactor;
 }
 
@@ -267,9 +273,10 @@ grpc::ServerUnaryReactor* ApiService::Expose(grpc::CallbackServerContext*, const
   auto [reactor, call] = Open();
   std::optional<std::vector<AddressWish>> wishes = WishesOf(*call, request->addresses());
   if (!wishes.has_value()) return reactor;
-  OnLoop(std::move(call),
-         [this, list, expose = weave::ExposeRequest{*std::move(wishes), !request->without_masquerade()}](
-             const CallPtr& c) { Submit(c, expose, list); });
+  OnLoop(
+      std::move(call),
+      [this, list, expose = weave::ExposeRequest{*std::move(wishes), !request->without_masquerade(), request->name()}](
+          const CallPtr& c) { Submit(c, expose, list); });
   return reactor;
 }
 

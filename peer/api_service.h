@@ -31,6 +31,8 @@ struct ApiHooks {
   std::function<absl::StatusOr<ReportView>()> report = [] {
     return absl::UnavailableError("this peer gives no reports");
   };
+  std::function<const NameRegistry*()> names = [] { return nullptr; };  // null: there are none
+  std::function<SocketAddress()> dns_address = nullptr;                 // where they are served
   // As ControlHooks::connect (peer/control_api.h).
   std::function<void(std::vector<std::string> peers, bool replace,
                      absl::AnyInvocable<void(std::vector<absl::Status> errors)> done)>
@@ -81,6 +83,16 @@ class ApiService final : public v1::Peer::CallbackService {
                                      v1::TakeOverReply*) override;
   grpc::ServerUnaryReactor* GiveAway(grpc::CallbackServerContext*, const v1::GiveAwayRequest*,
                                      v1::GiveAwayReply*) override;
+  grpc::ServerUnaryReactor* AddName(grpc::CallbackServerContext*, const v1::AddNameRequest*,
+                                    v1::AddNameReply*) override;
+  grpc::ServerUnaryReactor* RemoveNames(grpc::CallbackServerContext*, const v1::RemoveNamesRequest*,
+                                        v1::RemoveNamesReply*) override;
+  grpc::ServerUnaryReactor* LookupName(grpc::CallbackServerContext*, const v1::LookupNameRequest*,
+                                       v1::AddressList*) override;
+  grpc::ServerUnaryReactor* GetDnsInfo(grpc::CallbackServerContext*, const v1::GetDnsInfoRequest*,
+                                       v1::DnsInfo*) override;
+  grpc::ServerUnaryReactor* FindContainer(grpc::CallbackServerContext*, const v1::FindContainerRequest*,
+                                          v1::ContainerInfo*) override;
   grpc::ServerUnaryReactor* Reset(grpc::CallbackServerContext*, const v1::ResetRequest*, v1::ResetReply*) override;
   grpc::ServerUnaryReactor* Stop(grpc::CallbackServerContext*, const v1::StopRequest*, v1::StopReply*) override;
 
@@ -89,6 +101,7 @@ class ApiService final : public v1::Peer::CallbackService {
   // What a worker found out about a call's containers and addresses.
   struct Resolved {
     std::vector<SandboxRef> sandboxes;
+    std::vector<std::string> hostnames;  // of each; empty: none
     std::vector<std::string> warnings;
   };
 

@@ -121,6 +121,7 @@ ControlRouters MakeControlRouters(EventLoop& loop, CoreDriver& driver, const Con
   AddConnect(*control, loop, hooks);
   AddForget(*control, loop, driver);
   AddIpam(*control, loop, driver, hooks.ipam);
+  AddNames(*control, loop, driver, hooks.names);
   auto status = std::make_shared<HttpRouter>();
   AddStatus(*status, loop, hooks);
   auto metrics = std::make_shared<HttpRouter>();

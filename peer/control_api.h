@@ -15,6 +15,7 @@
 #include "io/worker_pool.h"
 #include "peer/core_driver.h"
 #include "peer/ipam_http.h"
+#include "peer/name_http.h"
 #include "peer/report.h"
 
 namespace weave {
@@ -31,6 +32,7 @@ struct ControlHooks {
                      absl::AnyInvocable<void(std::vector<absl::Status> errors)> done)>
       connect;
   IpamHttpHooks ipam;
+  NameHttpHooks names = {};
 };
 
 struct ControlRouters {

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/version.h"
+#include "dns/os/dns_server.h"
 #include "host/conntrack.h"
 #include "host/identity.h"
 #include "host/link_monitor.h"
@@ -36,6 +37,8 @@
 #include "peer/control_api.h"
 #include "peer/core/peer_core.h"
 #include "peer/core_driver.h"
+#include "peer/dns_pages.h"
+#include "peer/dns_setup.h"
 #include "peer/host_executor.h"
 #include "peer/host_setup.h"
 #include "peer/ipam_pages.h"
@@ -186,6 +189,7 @@ class Daemon {
     WarnOfRangeOverlap();
 
     RETURN_IF_ERROR(Annotate(network_->Open(), "--port, --host"));
+    RETURN_IF_ERROR(ServeNames());
     RETURN_IF_ERROR(Listen());
     StartWatchdog();
     logger_.Info("starting", {{"version", kVersion},
@@ -213,8 +217,8 @@ class Daemon {
         loop_, *driver_, std::move(api),
         ApiHooks{[this] { return Info(); }, [this] { return core_->Snapshot(); }, [this] { return BridgeMac(); },
                  [this] { return core_->allocator(); }, [this](const std::string& page) { return Page(page); },
-                 [this] { Stop(); }, [this] { return Report(); },
-                 [this](auto... args) { ConnectPeers(std::move(args)...); }});
+                 [this] { Stop(); }, [this] { return Report(); }, [this] { return core_->names(); },
+                 [this] { return dns_->address(); }, [this](auto... args) { ConnectPeers(std::move(args)...); }});
     ASSIGN_OR_RETURN(api_server_, ServeApi(options_.api_socket, *api_));
 
     const ControlRouters routers =
@@ -225,7 +229,9 @@ class Daemon {
                             [this] { return Report(); },
                             &report_workers_,
                             [this](auto... args) { ConnectPeers(std::move(args)...); },
-                            {core_->allocator(), [this](auto... args) { api_->CheckAlive(std::move(args)...); }}});
+                            {core_->allocator(), [this](auto... args) { api_->CheckAlive(std::move(args)...); }},
+                            {core_->names(), [this] { return dns_->address().ToString(); },
+                             [this](auto... args) { api_->CheckAlive(std::move(args)...); }}});
     const std::vector<std::tuple<const char*, std::string, std::shared_ptr<const HttpRouter>>> listeners = {
         {"--http-addr", options_.http_addr, routers.control},
         {"--status-addr", options_.status_addr, routers.status},
@@ -237,6 +243,34 @@ class Daemon {
       http_servers_.push_back(*std::move(server));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status ServeNames() {
+    if (core_->names() == nullptr) return absl::OkStatus();
+    ASSIGN_OR_RETURN(DnsServerOptions dns, MakeDnsServerOptions(options_));
+    absl::StatusOr<std::unique_ptr<DnsServer>> server =
+        DnsServer::Listen(loop_, *core_->names(), entropy_, std::move(dns), logger_);
+    if (!server.ok()) return Annotate(server.status(), "--dns-listen-address");
+    dns_ = *std::move(server);
+    return absl::OkStatus();
+  }
+
+  // Containers that others have attached may have ended while we were away.
+  void CheckNameHolders() {
+    for (const std::string& holder : core_->NameHoldersToCheck())
+      api_->CheckAlive(holder, [this, holder](bool alive) {
+        if (alive) return;
+        loop_.Post([this, holder] {
+          driver_->Submit(RemoveNamesRequest{holder, std::nullopt, std::nullopt}, [](const Reply&) {});
+        });
+      });
+  }
+
+  std::optional<DnsView> Names() const {
+    if (dns_ == nullptr) return std::nullopt;
+    DnsView view{core_->names()->domain(), {}, dns_->address().ToString(), options_.dns_ttl, core_->names()->Listing()};
+    for (const SocketAddress& upstream : dns_->upstreams()) view.upstreams.push_back(upstream.ip.ToString());
+    return view;
   }
 
   void StartWatchdog() {
@@ -261,6 +295,7 @@ class Daemon {
     notifier_.Ready();
     logger_.Info("ready");
     host_->RemoveForeignRules();
+    CheckNameHolders();
     ReleaseStartupPages();
   }
 
@@ -398,17 +433,20 @@ class Daemon {
 
   absl::StatusOr<std::string> Page(const std::string& page) const {
     StatusView view = MakeStatusView(core_->Snapshot(), core_->mesh().Status(loop_.now()), kVersion);
+    if (page.empty() || page == "dns") view.dns = Names();
     view.plugin = MakePluginView(options_);
     if (page.empty()) return StatusPage(view);
     if (page == "targets") return TargetsPage(view);
     if (page == "connections") return ConnectionsPage(view);
     if (page == "peers") return PeersPage(view);
+    if (page == "dns" && view.dns.has_value()) return DnsPage(*view.dns);
     if (page == "ipam" && view.ipam.has_value()) return IpamPage(*view.ipam);
     return absl::NotFoundError(absl::StrCat("no status page \"", page, "\""));
   }
 
   ReportView Report() const {
     ReportView view{kVersion, core_->ready(), core_->mesh().Status(loop_.now()), core_->Snapshot().ipam};
+    view.dns = Names();
     view.data_path = MakeDataPathView(network_->sleeve_stats(), core_->mesh().topology(), loop_.now());
     view.plugin = MakePluginView(options_);
     return view;
@@ -425,6 +463,7 @@ class Daemon {
     view.connections = std::move(mesh.connections);
     view.connection_termination_count = mesh.termination_count;
     view.ipam = snapshot.ipam;
+    if (dns_ != nullptr) view.dns = DnsMetrics{core_->names()->own_count(), dns_->stats()};
     view.sleeve = network_->sleeve_stats();
     view.loop_slow_turn_count = watchdog_->long_turn_count();
     view.firewall_reapplied_count = host_->firewall_reapplied_count();
@@ -441,6 +480,7 @@ class Daemon {
     if (api_server_ != nullptr) api_server_->Shutdown(std::chrono::system_clock::now() + kApiShutdownTime);
     http_servers_.clear();
     links_.reset();
+    dns_.reset();
     network_.reset();
     if (started_) ForgetFlows();
     watchdog_.reset();
@@ -495,6 +535,7 @@ class Daemon {
   std::unique_ptr<PeerCore> core_;
   std::unique_ptr<HostExecutor> host_;
   std::unique_ptr<NetworkPort> network_;
+  std::unique_ptr<DnsServer> dns_;  // null: --no-dns
   std::unique_ptr<PeerTargetResolver> targets_;
   std::unique_ptr<Timer> lookup_timer_;
   WorkerPool report_workers_{"report", 1};

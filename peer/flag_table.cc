@@ -29,12 +29,6 @@ bool Differs(const WeaverOptions& options, const WeaverOptions& defaults) {
   return options.*kField != defaults.*kField;
 }
 
-// With --no-dns the name server's settings ask for nothing, as in 2.8.
-template <auto kField>
-bool DiffersWithDns(const WeaverOptions& options, const WeaverOptions& defaults) {
-  return !options.no_dns && Differs<kField>(options, defaults);
-}
-
 template <auto kField, auto kParse>
 constexpr FlagSpec Value(const char* group, const char* name, const char* hint, const char* default_text,
                          const char* help, Feature feature = Feature::kPresent, const char* variable = nullptr) {
@@ -48,8 +42,7 @@ constexpr FlagSpec Switch(const char* group, const char* name, const char* help,
 
 template <auto kField, auto kParse>
 constexpr FlagSpec DnsValue(const char* name, const char* hint, const char* default_text, const char* help) {
-  return {
-      "Names", name, hint, default_text, help, Feature::kDns, nullptr, &Set<kField, kParse>, &DiffersWithDns<kField>};
+  return Value<kField, kParse>("Names", name, hint, default_text, help);
 }
 
 template <auto kAction>
@@ -223,8 +216,6 @@ absl::string_view FeatureName(Feature feature) {
       return "peer discovery service";
     case Feature::kIpam:
       return "local address ranges";
-    case Feature::kDns:
-      return "weaveDNS";
     case Feature::kProxy:
       return "Docker API proxy";
     case Feature::kFastdp:

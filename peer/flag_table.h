@@ -13,7 +13,6 @@ enum class Feature {
   kPresent,
   kDiscoveryService,
   kIpam,
-  kDns,
   kProxy,
   kFastdp,
   kPolicy,

@@ -165,12 +165,22 @@ void AddIpam(const IpamStatus& ipam, Page& page) {
   page.Gauge("weave_ipam_pending_claims", "Number of pending claims.", static_cast<double>(ipam.pending_claims.size()));
 }
 
+void AddDns(const DnsMetrics& dns, Page& page) {
+  page.Gauge("weave_dns_entries", "Number of DNS entries.", static_cast<double>(dns.own_entry_count));
+  page.Counter("weave_dns_queries_total", "Queries received.", static_cast<double>(dns.server.query_count));
+  page.Counter("weave_dns_forwarded_total", "Queries that other name servers were asked.",
+               static_cast<double>(dns.server.forwarded_count));
+  page.Counter("weave_dns_refused_total", "Queries for other name servers that came from strangers or were too many.",
+               static_cast<double>(dns.server.refused_count));
+}
+
 void AddPeer(const MetricsView& view, Page& page) {
   page.Gauge("weave_build_info", "1, labelled with the version of this peer.", 1, {{"version", view.version}});
   AddConnections(view.connections, page);
   page.Counter("weave_connection_terminations_total", "Number of peer-to-peer connections terminated.",
                static_cast<double>(view.connection_termination_count));
   if (view.ipam.has_value()) AddIpam(*view.ipam, page);
+  if (view.dns.has_value()) AddDns(*view.dns, page);
   page.Gauge("weave_endpoints", "Number of attached containers.", static_cast<double>(view.endpoint_count));
   page.Gauge("weave_exposures", "Number of addresses the host has in the network.",
              static_cast<double>(view.exposure_count));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "dns/os/dns_server.h"
 #include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
 #include "sleeve/os/sleeve_port.h"
@@ -26,6 +27,11 @@ struct ProcessStats {
 // Reads `proc`/self and `proc`/stat; `proc` is "/proc" outside tests. Any thread. Errors name the file.
 absl::StatusOr<ProcessStats> ReadProcessStats(const std::string& proc);
 
+struct DnsMetrics {
+  std::uint64_t own_entry_count = 0;  // alive
+  DnsServerStats server;
+};
+
 // What a page is made of, sampled together. Counters only grow during the life of the process.
 struct MetricsView {
   std::string version;
@@ -35,6 +41,7 @@ struct MetricsView {
   std::vector<MeshStatus::Connection> connections;
   std::uint64_t connection_termination_count = 0;
   std::optional<IpamStatus> ipam;  // absent: no allocator, its series are left out (contract A6-23)
+  std::optional<DnsMetrics> dns;   // absent: --no-dns
   std::uint64_t loop_slow_turn_count = 0;
   std::uint64_t firewall_reapplied_count = 0;
   std::uint64_t store_commit_count = 0;

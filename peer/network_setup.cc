@@ -71,6 +71,7 @@ PeerConfig MakePeerConfig(const WeaverOptions& options, PeerName name, absl::str
   mesh.discovery = !options.no_discovery;
   for (const std::string& peer : first_peers) config.direct_peers.push_back({peer, {}});
   if (options.ipalloc_range.has_value()) config.ipam = MakeIpamConfig(options);
+  if (!options.no_dns) config.dns_domain = options.dns_domain;
   return config;
 }
 

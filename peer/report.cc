@@ -149,7 +149,7 @@ ReportValue MakeReport(const ReportView& view) {
       {"VersionCheck", VersionCheck()},
       {"Router", view.mesh.has_value() ? RouterValue(*view.mesh, view.data_path) : Value::Absent()},
       {"IPAM", view.ipam.has_value() ? IpamValue(*view.ipam) : Value::Absent()},
-      {"DNS", Value::Absent()},
+      {"DNS", view.dns.has_value() ? DnsReport(*view.dns) : Value::Absent()},
       {"Proxy", Value::Absent()},
       {"Plugin", view.plugin.has_value() ? PluginValue(*view.plugin) : Value::Absent()},
   });

@@ -14,6 +14,7 @@
 #include "base/peer_name.h"
 #include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
+#include "peer/dns_pages.h"
 #include "peer/plugin_page.h"
 #include "peer/report_value.h"
 
@@ -41,11 +42,12 @@ struct ReportView {
   std::optional<MeshStatus> mesh;
   std::optional<IpamStatus> ipam = {};
   DataPathView data_path = {};
+  std::optional<DnsView> dns = {};
   std::optional<PluginView> plugin = {};
 };
 
-// What templates see, and JSON in the order of its fields. Later features add their section here: DNS and Proxy
-// stand in it as absent until then.
+// What templates see, and JSON in the order of its fields. Later features add their section here: Proxy stands in it as
+// absent until then.
 ReportValue MakeReport(const ReportView& view);
 
 // Indented JSON without `format`, else what the template makes of the report. Errors are those of RenderTemplate

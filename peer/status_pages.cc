@@ -98,6 +98,14 @@ void AppendIpam(const IpamStatus& ipam, std::string& text) {
   AppendLine(text, "DefaultSubnet", ipam.default_subnet.ToString());
 }
 
+void AppendDns(const DnsView& dns, std::string& text) {
+  AppendLine(text, "Service", "dns");
+  AppendLine(text, "Domain", dns.domain);
+  AppendLine(text, "Upstream", UpstreamText(dns));
+  AppendLine(text, "TTL", absl::StrCat(dns.ttl_seconds));
+  AppendLine(text, "Entries", absl::StrCat(CountAlive(dns.entries)));
+}
+
 void AppendPlugin(const PluginView& plugin, std::string& text) {
   AppendLine(text, "Service", plugin.managed ? "plugin (v2)" : "plugin (legacy)");
   if (!plugin.managed) AppendLine(text, "DriverName", PluginDriverName(plugin.socket));
@@ -174,6 +182,10 @@ std::string StatusPage(const StatusView& view) {
   if (view.ipam.has_value()) {
     text += '\n';
     AppendIpam(*view.ipam, text);
+  }
+  if (view.dns.has_value()) {
+    text += '\n';
+    AppendDns(*view.dns, text);
   }
   if (view.plugin.has_value()) {
     text += '\n';

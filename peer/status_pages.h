@@ -11,6 +11,7 @@
 #include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
 #include "peer/core/peer_core.h"
+#include "peer/dns_pages.h"
 #include "peer/plugin_page.h"
 
 namespace weave {
@@ -23,7 +24,8 @@ struct StatusView {
   std::string version;
   MeshStatus mesh;
   std::optional<IpamStatus> ipam;
-  std::optional<PluginView> plugin;
+  std::optional<DnsView> dns = {};
+  std::optional<PluginView> plugin = {};
 
   // Not 2.8's: why the host is not as it should be; empty when it is. One line is made of it.
   std::string host_error;

@@ -60,6 +60,8 @@ class DnsServer {
   // With the real port.
   const SocketAddress& address() const { return address_; }
   const DnsServerStats& stats() const { return stats_; }
+  // The other name servers, as they were last seen.
+  const std::vector<SocketAddress>& upstreams() const { return surroundings_.last().servers; }
 
  private:
   using Transport = NameResolver::Transport;

@@ -151,6 +151,8 @@ SurroundingsWatch::SurroundingsWatch(EventLoop& loop, SurroundingsOptions option
 
 SurroundingsWatch::~SurroundingsWatch() = default;
 
+const Surroundings& SurroundingsWatch::last() const { return state_->current; }
+
 void SurroundingsWatch::Get(Callback callback) {
   if (loop_.now().monotonic - state_->looked_at < kSurroundingsLife) return callback(state_->current);
   state_->waiting.push_back(std::move(callback));

@@ -54,6 +54,8 @@ class SurroundingsWatch {
 
   // `callback` gets what is no older than that, at once or in a later turn. Dropped when the watch ends before.
   void Get(Callback callback);
+  // As they were last seen.
+  const Surroundings& last() const;
 
  private:
   struct State;

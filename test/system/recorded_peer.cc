@@ -63,7 +63,7 @@ WeaverHost::WeaverHost(absl::string_view name, std::vector<std::string> args) {
   EnterNamespaces();
   args.insert(args.begin(),
               {WEAVER_PROGRAM, absl::StrCat("--name=", name), "--nickname=weaver", "--db-prefix=/run/weave-",
-               "--api-socket=/run/weave/peer.sock", absl::StrCat("--http-addr=", kHttpAddress), "--docker-api="});
+               "--api-socket=/run/weave/peer.sock", absl::StrCat("--http-addr=", kHttpAddress), "--docker-api=", "--no-dns"});
   std::vector<char*> pointers;
   for (std::string& arg : args) pointers.push_back(arg.data());
   pointers.push_back(nullptr);
