@@ -153,7 +153,7 @@ class Allocator final : public Gossiper {
   std::optional<PeerName> FindPeer(absl::string_view text) const;
 
   // ---- takeovers (allocator_council.cc) ----
-  absl::Status OnCouncilMessage(Now now, PeerName source, ByteView payload, bool proposal);
+  absl::Status OnCouncilMessage(Now now, PeerName source, ByteView payload, Council::Way way);
   void SettleCouncil();
   void CarryOut(const CouncilTakeover& takeover);
   void AnswerTakeovers();

@@ -61,7 +61,7 @@ void Allocator::CarryOut(const CouncilTakeover& takeover) {
   std::optional<RingWitness> witness;
   AddressCount count = 0;
   const CouncilId& decision = council_.state().id;
-  const bool forced = decision.forcer == config_.self && decision.epoch == takeover.epoch;
+  const bool forced = decision.forcer == config_.self && council_.state().IsOfThisDecision(takeover);
   if (forced) rest_until_ = now_.monotonic + kTakeoverRest;
   for (const CouncilVictim& victim : takeover.victims) {
     if (victim.name == config_.self || peers_.IsReachable(victim.name) || !ring_.Owns(victim.name)) continue;
@@ -164,11 +164,11 @@ std::vector<IpamStatus::Removal> Allocator::Removals() const {
 
 // ---- the channel ----
 
-absl::Status Allocator::OnCouncilMessage(Now now, PeerName source, ByteView payload, bool proposal) {
+absl::Status Allocator::OnCouncilMessage(Now now, PeerName source, ByteView payload, Council::Way way) {
   CHECK(started_);
   now_ = now;
   ASSIGN_OR_RETURN(const CouncilMessage message, DecodeCouncilMessage(payload));
-  council_.Hear(now, source, message, proposal);
+  council_.Hear(now, source, message, way);
   Settle();
   return absl::OkStatus();
 }
@@ -178,19 +178,19 @@ std::unique_ptr<GossipData> Allocator::CouncilBroadcast(const Bytes& payload) {
 }
 
 absl::Status Allocator::CouncilChannel::OnUnicast(Now now, PeerName source, ByteView payload) {
-  return allocator_.OnCouncilMessage(now, source, payload, /*proposal=*/false);
+  return allocator_.OnCouncilMessage(now, source, payload, Council::Way::kUnicast);
 }
 
 absl::StatusOr<std::unique_ptr<GossipData>> Allocator::CouncilChannel::OnBroadcast(Now now, PeerName source,
                                                                                    ByteView payload) {
-  RETURN_IF_ERROR(allocator_.OnCouncilMessage(now, source, payload, /*proposal=*/true));
+  RETURN_IF_ERROR(allocator_.OnCouncilMessage(now, source, payload, Council::Way::kBroadcast));
   return std::make_unique<CouncilGossip>(source, ++allocator_.gossip_count_,
                                          std::make_shared<const Bytes>(payload.begin(), payload.end()));
 }
 
 absl::StatusOr<std::unique_ptr<GossipData>> Allocator::CouncilChannel::OnGossip(Now now, PeerName sender,
                                                                                 ByteView payload) {
-  RETURN_IF_ERROR(allocator_.OnCouncilMessage(now, sender, payload, /*proposal=*/false));
+  RETURN_IF_ERROR(allocator_.OnCouncilMessage(now, sender, payload, Council::Way::kGossip));
   return nullptr;
 }
 

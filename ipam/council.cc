@@ -164,7 +164,7 @@ CouncilState Council::Compose(const absl::btree_set<PeerName>& victims) const {
 }
 
 void Council::AddTakeover(PeerName victim, CouncilState& next) const {
-  CouncilTakeover takeover{next.id.epoch, self().name, {{victim, 1}}, false, std::nullopt};
+  CouncilTakeover takeover{next.NextNumber(), self().name, {{victim, 1}}, false, std::nullopt};
   std::vector<CouncilTakeover> others;
   for (CouncilTakeover other : next.takeovers) {
     if (IsOpen(other) && other.heir == victim) {
@@ -226,7 +226,7 @@ void Council::Enter(CouncilState next) {
 }
 
 void Council::MarkApplied(const CouncilTakeover& takeover, std::optional<RingWitness> witness) {
-  CouncilTakeover* ours = state_.FindTakeover(takeover.epoch, takeover.heir);
+  CouncilTakeover* ours = state_.FindTakeover(takeover.number, takeover.heir);
   CHECK(ours != nullptr);
   ours->applied = true;
   ours->witness = witness;
@@ -235,26 +235,27 @@ void Council::MarkApplied(const CouncilTakeover& takeover, std::optional<RingWit
 
 // ---- hearing ----
 
-void Council::Hear(Now now, PeerName source, const CouncilMessage& message, bool proposal) {
+void Council::Hear(Now now, PeerName source, const CouncilMessage& message, Way way) {
   now_ = now;
   if (!started_ || message.network != network_ || source == self().name || !source.known()) return;
-  std::visit([&](const auto& body) { On(source, body, proposal); }, message.body);
+  std::visit([&](const auto& body) { On(source, body, way); }, message.body);
 }
 
-void Council::On(PeerName source, const CouncilDigest& digest, bool) {
+void Council::On(PeerName source, const CouncilDigest& digest, Way way) {
   if (digest.id < state_.id) states_to_.insert(source);
   if (state_.id < digest.id) digests_to_.insert(source);
   if (digest.id != state_.id) return;
   const std::vector<std::uint64_t> open = Digest().open;
   const auto lacks = [](const std::vector<std::uint64_t>& all, const std::vector<std::uint64_t>& some) {
     return std::any_of(some.begin(), some.end(),
-                       [&](std::uint64_t epoch) { return std::find(all.begin(), all.end(), epoch) == all.end(); });
+                       [&](std::uint64_t number) { return std::find(all.begin(), all.end(), number) == all.end(); });
   };
-  if (lacks(open, digest.open)) states_to_.insert(source);   // they do not know what we know to be done
-  if (lacks(digest.open, open)) digests_to_.insert(source);  // nor we what they do
+  if (lacks(open, digest.open)) states_to_.insert(source);  // they do not know what we know to be done
+  // Nor we what they do. A question is answered, never asked back.
+  if (lacks(digest.open, open) && way == Way::kGossip) digests_to_.insert(source);
 }
 
-void Council::On(PeerName source, const CouncilState& state, bool) {
+void Council::On(PeerName source, const CouncilState& state, Way) {
   if (state.id < state_.id) {
     states_to_.insert(source);
   } else if (state_.id < state.id) {
@@ -264,7 +265,7 @@ void Council::On(PeerName source, const CouncilState& state, bool) {
   }
 }
 
-void Council::On(PeerName source, const CouncilClaim& message, bool proposal) {
+void Council::On(PeerName source, const CouncilClaim& message, Way way) {
   if (message.base < state_.id) states_to_.insert(source);
   if (state_.id < message.base) digests_to_.insert(source);
   if (message.base != state_.id) return;
@@ -281,7 +282,7 @@ void Council::On(PeerName source, const CouncilClaim& message, bool proposal) {
   CouncilId next = state_.id;
   ++next.epoch;
   if (claim.accepted.valid() && (claim.value.id != next || claim.value.members.empty())) return;
-  if (proposal && state_.IsMember(self())) {
+  if (way == Way::kBroadcast && state_.IsMember(self())) {
     claims_to_.insert(source);
     for (const auto& [peer, ranges] : message.wanted)
       if (RangesDigest(ring_, peer) != ranges) rings_to_.insert(source);
@@ -294,7 +295,7 @@ void Council::On(PeerName source, const CouncilClaim& message, bool proposal) {
 CouncilDigest Council::Digest() const {
   CouncilDigest digest{state_.id, {}};
   for (const CouncilTakeover& takeover : state_.takeovers)
-    if (!takeover.applied) digest.open.push_back(takeover.epoch);
+    if (!takeover.applied) digest.open.push_back(takeover.number);
   return digest;
 }
 

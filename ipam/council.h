@@ -57,8 +57,8 @@ class Council {
   void MarkApplied(const CouncilTakeover& takeover, std::optional<RingWitness> witness);
 
   // ---- events ----
-  // `proposal`: it was told to all.
-  void Hear(Now now, PeerName source, const CouncilMessage& message, bool proposal);
+  enum class Way { kGossip, kBroadcast, kUnicast };
+  void Hear(Now now, PeerName source, const CouncilMessage& message, Way way);
   void OnTopologyChange(Now now);
   void OnTimer(Now now);
   std::optional<MonotonicTime> NextDeadline() const;
@@ -96,11 +96,11 @@ class Council {
  private:
   using Machine = PaxosMachine<CouncilState>;
 
-  void On(PeerName, std::monostate, bool) {}
-  void On(PeerName source, const CouncilDigest& digest, bool proposal);
-  void On(PeerName source, const CouncilState& state, bool proposal);
-  void On(PeerName source, const CouncilClaim& message, bool proposal);
-  void On(PeerName source, const CouncilApplication& application, bool proposal);
+  void On(PeerName, std::monostate, Way) {}
+  void On(PeerName source, const CouncilDigest& digest, Way way);
+  void On(PeerName source, const CouncilState& state, Way way);
+  void On(PeerName source, const CouncilClaim& message, Way way);
+  void On(PeerName source, const CouncilApplication& application, Way way);
 
   PaxosNodeId self() const { return machine_.self(); }
   // None: we have said nothing since the last decision.

@@ -44,7 +44,7 @@ void Council::ReviewAbsent() {
   }
 }
 
-void Council::On(PeerName source, const CouncilApplication& application, bool) {
+void Council::On(PeerName source, const CouncilApplication& application, Way) {
   if (state_.IsMember({source, application.uid})) {
     states_to_.insert(source);  // it has not heard
     return;

@@ -52,7 +52,7 @@ void Write(const CouncilId& id, Writer& to) {
 }
 
 void Write(const CouncilTakeover& takeover, Writer& to) {
-  to.Put(takeover.epoch);
+  to.Put(takeover.number);
   to.Put(takeover.heir);
   to.PutCount(takeover.victims.size());
   for (const CouncilVictim& victim : takeover.victims) {
@@ -94,7 +94,7 @@ void Write(const PaxosClaim<CouncilState>& claim, bool value_omitted, Writer& to
 void Write(const CouncilDigest& digest, Writer& to) {
   Write(digest.id, to);
   to.PutCount(digest.open.size());
-  for (const std::uint64_t epoch : digest.open) to.Put(epoch);
+  for (const std::uint64_t number : digest.open) to.Put(number);
 }
 
 void Write(const CouncilClaim& claim, Writer& to) {
@@ -179,7 +179,7 @@ absl::Status Read(Reader& from, CouncilId& id) {
 }
 
 absl::Status Read(Reader& from, CouncilTakeover& takeover) {
-  RETURN_IF_ERROR(from.GetOrdinal(takeover.epoch));
+  RETURN_IF_ERROR(from.Get(takeover.number));
   RETURN_IF_ERROR(from.GetKnown(takeover.heir));
   ASSIGN_OR_RETURN(const std::size_t victims, from.GetCount("peers to take over", CouncilState::kMaxVictims, 9));
   if (victims == 0) return Malformed("a takeover of nobody");
@@ -236,7 +236,7 @@ absl::Status Read(Reader& from, CouncilDigest& digest) {
   RETURN_IF_ERROR(Read(from, digest.id));
   ASSIGN_OR_RETURN(const std::size_t count, from.GetCount("open takeovers", CouncilState::kMaxTakeovers, 8));
   digest.open.resize(count);
-  for (std::uint64_t& epoch : digest.open) RETURN_IF_ERROR(from.Get(epoch));
+  for (std::uint64_t& number : digest.open) RETURN_IF_ERROR(from.Get(number));
   return absl::OkStatus();
 }
 

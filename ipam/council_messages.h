@@ -23,7 +23,7 @@ inline constexpr char kCouncilChannel[] = "IPcouncil";
 // "This is the last decision I know": the periodic gossip, and a question for a later one.
 struct CouncilDigest {
   CouncilId id;
-  std::vector<std::uint64_t> open;  // epochs of takeovers not known to be applied, in the order of the state
+  std::vector<std::uint64_t> open;  // takeovers not known to be applied, in the order of the state
 
   friend bool operator==(const CouncilDigest&, const CouncilDigest&) = default;
 };

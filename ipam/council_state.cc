@@ -45,16 +45,23 @@ void CouncilState::RemoveMember(PeerName name) {
   std::erase_if(members, [&](const CouncilMember& member) { return member.name == name; });
 }
 
-CouncilTakeover* CouncilState::FindTakeover(std::uint64_t epoch, PeerName heir) {
+CouncilTakeover* CouncilState::FindTakeover(std::uint64_t number, PeerName heir) {
   for (CouncilTakeover& takeover : takeovers)
-    if (takeover.epoch == epoch && takeover.heir == heir) return &takeover;
+    if (takeover.number == number && takeover.heir == heir) return &takeover;
   return nullptr;
+}
+
+std::uint64_t CouncilState::NextNumber() const {
+  std::uint64_t number = id.epoch * kMaxTakeovers;
+  for (const CouncilTakeover& takeover : takeovers)
+    if (IsOfThisDecision(takeover)) number = std::max(number, takeover.number + 1);
+  return number;
 }
 
 bool CouncilState::LearnApplied(const CouncilState& other) {
   bool learnt = false;
   for (const CouncilTakeover& theirs : other.takeovers) {
-    CouncilTakeover* ours = theirs.applied ? FindTakeover(theirs.epoch, theirs.heir) : nullptr;
+    CouncilTakeover* ours = theirs.applied ? FindTakeover(theirs.number, theirs.heir) : nullptr;
     if (ours == nullptr || ours->applied) continue;
     ours->applied = learnt = true;
     ours->witness = theirs.witness;

@@ -53,7 +53,7 @@ struct RingWitness {
 // `heir` takes over what `victims` own, the named one first. Until the heir has done so and our ring shows it, their
 // ranges are promised to the heir and nobody else may take them.
 struct CouncilTakeover {
-  std::uint64_t epoch = 0;  // that decided it; with the heir, its identity
+  std::uint64_t number = 0;  // with the heir, its identity; see CouncilState::NextNumber
   PeerName heir;
   std::vector<CouncilVictim> victims;  // at least one
   bool applied = false;
@@ -67,7 +67,7 @@ struct CouncilState {
   static constexpr std::size_t kMaxMembers = 4096;
   static constexpr std::size_t kMaxTakeovers = 64;
   static constexpr std::size_t kMaxVictims = 64;
-  static constexpr std::uint64_t kMaxCount = std::uint64_t{1} << 62;  // of generations and epochs
+  static constexpr std::uint64_t kMaxCount = std::uint64_t{1} << 50;  // of generations and epochs
 
   CouncilId id;
   std::vector<CouncilMember> members;      // by name, each once
@@ -86,7 +86,10 @@ struct CouncilState {
 
   // Takes over what `other` knows to be applied of the takeovers here. True when that was new.
   bool LearnApplied(const CouncilState& other);
-  CouncilTakeover* FindTakeover(std::uint64_t epoch, PeerName heir);
+  CouncilTakeover* FindTakeover(std::uint64_t number, PeerName heir);
+  // Of another takeover by this decision.
+  std::uint64_t NextNumber() const;
+  bool IsOfThisDecision(const CouncilTakeover& takeover) const { return takeover.number / kMaxTakeovers == id.epoch; }
 
   friend bool operator==(const CouncilState&, const CouncilState&) = default;
 };
