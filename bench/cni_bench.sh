@@ -57,7 +57,8 @@ for ((run = 0; run < 5; run++)); do
     done
 done
 MEASURE
-RUNS=$runs BURST=$burst TAG=$TAG WORK=$WORK on host1 bash "$WORK/measure" "${contenders[@]}" >"$WORK/times" || fail "see above"
+export RUNS=$runs BURST=$burst TAG WORK
+on host1 bash "$WORK/measure" "${contenders[@]}" >"$WORK/times" || fail "see above"
 
 percentile() { # percentile LABEL PERCENT: milliseconds
     awk -v label="$1" '$1 == label {print $2}' "$WORK/times" | sort -n |
