@@ -128,16 +128,16 @@ absl::Status ReleaseAddresses(CniContext& context) {
 absl::Status CheckAddresses(CniContext& context, const std::vector<Cidr>& addresses) {
   if (Delegates(context)) return RunDelegate(context, CniCommand::kCheck).status();
   ASSIGN_OR_RETURN(PeerClient* const peer, PeerOf(context));
-  ASSIGN_OR_RETURN(const v1::AllocationList list, peer->ListAllocations());
-  const std::string holder = context.holder();
-  std::vector<std::string> held;
-  for (const v1::AllocationList::Allocation& allocation : list.allocations())
-    if (allocation.holder() == holder || allocation.holder() == context.call.container_id)
-      held.insert(held.end(), allocation.addresses().begin(), allocation.addresses().end());
-  for (const Cidr& address : addresses)
-    if (std::find(held.begin(), held.end(), address.ToString()) == held.end())
-      return CniFailure(CniCode::kNotAsMade,
-                        absl::StrCat("address ", address.ToString(), " is not that of ", holder, " at the peer"));
+  for (const Cidr& address : addresses) {
+    bool held = false;
+    for (const std::string& holder : {context.holder(), context.call.container_id}) {
+      ASSIGN_OR_RETURN(const std::vector<std::string> known, LookUp(*peer, holder, address.Network().ToString()));
+      held = held || std::find(known.begin(), known.end(), address.ToString()) != known.end();
+    }
+    if (!held)
+      return CniFailure(CniCode::kNotAsMade, absl::StrCat("address ", address.ToString(), " is not that of ",
+                                                          context.holder(), " at the peer"));
+  }
   return absl::OkStatus();
 }
 
@@ -162,8 +162,12 @@ absl::Status CheckAddressesReady(CniContext& context) {
   if (Delegates(context)) return WithCode(RunDelegate(context, CniCommand::kStatus).status(), CniCode::kUnavailable);
   absl::StatusOr<PeerClient*> peer = PeerOf(context);
   if (!peer.ok()) return WithCode(peer.status(), CniCode::kUnavailable);
-  // Without an allocator this is refused.
-  return WithCode((*peer)->ListAllocations().status(), CniCode::kUnavailable);
+  const absl::StatusOr<v1::PeerInfo> info = (*peer)->GetInfo();
+  if (!info.ok()) return WithCode(info.status(), CniCode::kUnavailable);
+  if (!info->ready())
+    return CniFailure(CniCode::kUnavailable, "the weave peer of this host is not ready", info->not_ready_reason());
+  // Without an allocator even this is refused.
+  return WithCode(LookUp(**peer, "weave:expose", "").status(), CniCode::kUnavailable);
 }
 
 }  // namespace weave

@@ -137,6 +137,17 @@ absl::StatusOr<v1::CniResult> AttachWith(CniContext& context, Netlink& netlink, 
   return Describe(context, given, endpoint);
 }
 
+// Of an interface that a former call left: true when it has an address that is not the attachment's any more, and that
+// somebody else may get.
+absl::StatusOr<bool> IsOutdated(const NetNs& ns, const EndpointEnds& ends, const v1::CniResult& given) {
+  ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(ns));
+  ASSIGN_OR_RETURN(const std::vector<InterfaceAddress> present, inside.Addresses(ends.container.index));
+  return std::any_of(present.begin(), present.end(), [&](const InterfaceAddress& address) {
+    return std::none_of(given.ips().begin(), given.ips().end(),
+                        [&](const v1::CniIp& ip) { return ip.address() == address.cidr.ToString(); });
+  });
+}
+
 // Whether the interface is the attachment's, as far as can be told: 2.8 left no note.
 bool IsAttachments(const CniContext& context, absl::string_view alias) {
   if (alias.empty()) return true;
@@ -171,11 +182,18 @@ absl::StatusOr<v1::CniResult> AddAttachment(CniContext& context) {
   RETURN_IF_ERROR(CheckForAdd(context.config));
   ASSIGN_OR_RETURN(const NetNs ns, OpenContainer(context.call));
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  ASSIGN_OR_RETURN(const std::optional<EndpointEnds> existing, FindEndpoint(netlink, ns, context.call.interface));
+  ASSIGN_OR_RETURN(std::optional<EndpointEnds> existing, FindEndpoint(netlink, ns, context.call.interface));
   if (existing && existing->host.alias.empty() && context.call.interface == kContainerInterface)
     return CniFailure(CniCode::kFailed, absl::StrCat("container ", context.call.container_id, " has an interface \"",
                                                      kContainerInterface, "\" of 'weave attach' already"));
   ASSIGN_OR_RETURN(v1::CniResult given, AcquireAddresses(context, existing && existing->host.alias.empty()));
+  if (existing && existing->host.alias == context.holder()) {
+    ASSIGN_OR_RETURN(const bool outdated, IsOutdated(ns, *existing, given));
+    if (outdated) {
+      RETURN_IF_ERROR(netlink.DeleteLink(existing->host.index));
+      existing.reset();
+    }
+  }
   absl::StatusOr<v1::CniResult> result = AttachWith(context, netlink, ns, std::move(given));
   if (result.ok() || existing) return result;
   if (const absl::Status undone = ReleaseAddresses(context); !undone.ok())

@@ -136,6 +136,16 @@ on host1 curl -sf -X DELETE http://127.0.0.1:6784/ip/keepkeep || fail "DELETE /i
 holders host1 | grep -q '^keepkeep ' && fail "$(holders host1)"
 quietly cni host1 DEL keepkeep web eth0 "$(config 1.1.0)"
 
+step "ADD again after the address was freed behind its back: the interface has the new one alone"
+cni host1 ADD webwebweb web eth0 "$(config 1.1.0)" >/dev/null
+on host1 curl -sf -X DELETE http://127.0.0.1:6784/ip/webwebweb || fail "DELETE /ip"
+cni host1 ADD otherother db net1 "$(config 1.1.0)" >/dev/null # has it now, perhaps
+web=$(cni host1 ADD webwebweb web eth0 "$(config 1.1.0)") || fail "$web"
+[ "$(inside web ip -o -4 addr show dev eth0 | awk '{print $4}')" = "$(address_of "$web")" ] || fail "$(inside web ip addr)"
+quietly cni host1 CHECK webwebweb web eth0 "$(with_result "$(config 1.1.0)" "$web")"
+quietly cni host1 DEL webwebweb web eth0 "$(config 1.1.0)"
+quietly cni host1 DEL otherother db net1 "$(config 1.1.0)"
+
 step "STATUS, and every command with the peer down: an error to try again with, and no address in use is freed"
 quietly cni host1 STATUS - - - "$(config 1.1.0)"
 cni host1 ADD webwebweb web eth0 "$(config 1.1.0)" >/dev/null
