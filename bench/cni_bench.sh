@@ -35,7 +35,8 @@ call() { CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=$3 "$WORK/$4/weave-net" <"$
 burst() { # burst COMMAND CONTENDER
     local i pids=()
     for ((i = 1; i <= BURST; i++)); do
-        call "$1" "$2-burst-$i" "/run/netns/$TAG-many$i" "$2" >"$WORK/burst.$i" 2>&1 &
+        # 2.8 names interfaces by the first seven characters, and fails when another has them.
+        call "$1" "burst$i-of-$2" "/run/netns/$TAG-many$i" "$2" >"$WORK/burst.$i" &
         pids+=($!)
     done
     for i in "${pids[@]}"; do wait "$i" || return 1; done

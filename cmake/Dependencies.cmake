@@ -31,8 +31,10 @@ weave_static_dependency(absl
   SHARED pthread rt dl m)
 weave_static_dependency(protobuf MODULES protobuf SHARED pthread rt dl m z)
 target_link_libraries(weave_deps_protobuf INTERFACE z)
-weave_static_dependency(grpc MODULES grpc++ SHARED pthread rt dl m z ssl crypto atomic)
-target_link_libraries(weave_deps_grpc INTERFACE weave_deps_protobuf ssl crypto z dl)
+# OpenSSL too: gRPC brings it, nothing here speaks TLS, and as shared objects it is a third of what a short-lived program
+# spends before main().
+weave_static_dependency(grpc MODULES grpc++ SHARED pthread rt dl m z atomic)
+target_link_libraries(weave_deps_grpc INTERFACE weave_deps_protobuf z dl)
 
 weave_static_dependency(re2 MODULES re2 SHARED pthread rt dl m)
 
