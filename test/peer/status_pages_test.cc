@@ -56,6 +56,18 @@ TEST_CASE("Pages equal those a reference peer gave, but for sections of later fe
   CHECK(ReferenceBody("/status/connections", "10.77.0.9") == ConnectionsPage(view));
 }
 
+TEST_CASE("The plugin's section tells which kind it is", "[peer][status]") {
+  StatusView view = MakeStatusView(Alone(), LonelyMesh(), "3.0.0");
+  WeaverOptions options;
+  CHECK_FALSE(MakePluginView(options).has_value());
+  options.plugin = true;
+  view.plugin = MakePluginView(options);
+  CHECK(StatusPage(view) == std::string(kAlone) + "\n        Service: plugin (legacy)\n     DriverName: weave\n");
+  options.plugin_v2 = true;
+  view.plugin = MakePluginView(options);
+  CHECK(StatusPage(view) == std::string(kAlone) + "\n        Service: plugin (v2)\n");
+}
+
 TEST_CASE("A host that cannot be set up has its reason in the status, in one line", "[peer][status]") {
   PeerSnapshot snapshot = Alone();
   snapshot.ready = false;

@@ -51,7 +51,7 @@ expect 1 "cannot set on an active plugin" docker_on host1 plugin set "$PLUGIN" L
 
 step "a service with a replica on each host: they reach each other; the multicast route is there"
 docker_on host1 network create --driver "$PLUGIN" --subnet 10.50.0.0/24 swarmnet >/dev/null || fail "no network"
-docker_on host1 service create -d --name web --network swarmnet --endpoint-mode dnsrr --replicas 2 \
+docker_on host1 service create -d --name web --network swarmnet --endpoint-mode dnsrr --mode global \
     --no-resolve-image --cap-add NET_RAW "$IMAGE" /bin/sleep 3600 >/dev/null || fail "no service"
 eventually 40 both_run || fail "no replicas: $(docker_on host1 service ps --no-trunc web)"
 one=$(address_in host1 "$(replica_of host1)") two=$(address_in host2 "$(replica_of host2)")
