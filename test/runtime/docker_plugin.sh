@@ -152,9 +152,9 @@ launch host1 --name ::1 --nickname host1 --plugin-mesh-socket=
 [ "$(ls "$(run_dir host1)/../docker/plugins/")" = weave.sock ] || fail "$(ls "$(run_dir host1)/../docker/plugins/")"
 
 step "reset leaves nothing"
-docker_on host2 rm -f always >/dev/null || true
 on host1 weave reset
-on host2 weave launch --name ::2 --nickname host2 >/dev/null
+launch host2 --name ::2 --nickname host2
+docker_on host2 rm -f always >/dev/null
 on host2 weave reset
 no_network host2 || fail "the network stays after a reset"
 [ "$(links host1)" = $'docker_gwbridge\neth0\nlo' ] || fail "links stay: $(links host1)"
