@@ -16,9 +16,12 @@ namespace weave {
 namespace {
 
 absl::StatusOr<std::string> ReadInput(std::istream& in) {
-  std::string input(kMaxCniInputSize + 1, '\0');
-  in.read(input.data(), static_cast<std::streamsize>(input.size()));
-  input.resize(static_cast<std::size_t>(in.gcount()));
+  std::string input;
+  char buffer[4096];
+  do {
+    in.read(buffer, sizeof buffer);
+    input.append(buffer, static_cast<std::size_t>(in.gcount()));
+  } while (in.good() && input.size() <= kMaxCniInputSize);
   if (in.bad()) return CniFailure(CniCode::kIoFailure, "cannot read the network configuration from standard input");
   if (input.size() > kMaxCniInputSize)
     return CniFailure(CniCode::kIoFailure,
