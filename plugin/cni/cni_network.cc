@@ -148,9 +148,9 @@ absl::StatusOr<bool> IsOutdated(const NetNs& ns, const EndpointEnds& ends, const
   });
 }
 
-// Whether the interface is the attachment's, as far as can be told: 2.8 left no note.
+// Whether the interface is the attachment's, as far as can be told: 2.8 left no note, nor does `weave attach`.
 bool IsAttachments(const CniContext& context, absl::string_view alias) {
-  if (alias.empty()) return true;
+  if (alias.empty()) return context.call.interface != kContainerInterface;
   const std::optional<NetworkAttachment> owner = NetworkAttachment::Parse(alias);
   return owner && owner->container_id == context.call.container_id && owner->interface == context.call.interface &&
          (context.config.name.empty() || owner->network == context.config.name);

@@ -112,6 +112,8 @@ step "GC frees what this network's attachments left, and nothing else"
 quietly on host1 curl -sf -o /dev/null -X POST http://127.0.0.1:6784/ip/someone
 make_container attached
 on host1 weave attach "$(path_of attached)" >/dev/null
+quietly cni host1 DEL attached attached ethwe "$(config 1.1.0)"
+has ethwe inside attached ip link || fail "DEL took the interface of weave attach"
 keep=$(cni host1 ADD keepkeep web eth0 "$(config 1.1.0)")
 cni host1 ADD goesgoes db eth0 "$(config 1.1.0)" >/dev/null
 ip netns add "$TAG-gone"
