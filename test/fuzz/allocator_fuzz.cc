@@ -1,6 +1,6 @@
 // Fuzz target: one message of any peer, to allocators in the states there are: an elector, an observer, an owner of
-// ranges with addresses in use. The first byte says which way and on which channel it comes. What is refused changes nothing; whatever is
-// taken leaves everything in order, and nobody loses an address in use.
+// ranges with addresses in use. The first byte says which way and on which channel it comes. What is refused changes
+// nothing; whatever is taken leaves everything in order, and nobody loses an address in use.
 #include <cstdint>
 #include <string>
 
