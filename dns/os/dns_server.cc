@@ -92,15 +92,17 @@ void DnsServer::Handle(ByteView query, Transport transport, const IpAddress& cli
     return resolver_.AnswerWith(DnsCode::kServerFailure, out);
   }
   ++waiting_count_;
-  surroundings_.Get([this, client, transport, own = Bytes(query.begin(), query.end()),
-                     own_reply = reply()](const Surroundings& surroundings) mutable {
-    --waiting_count_;
-    AskOthers(surroundings, client, transport, own, std::move(own_reply));
+  auto waiting = std::make_shared<Waiting>(Waiting{client, transport, Bytes(query.begin(), query.end()), reply()});
+  surroundings_.Get(kSurroundingsLife, [this, waiting = std::move(waiting)](const Surroundings& surroundings) mutable {
+    if (MayAskUpstream(surroundings, waiting->client)) return AskOthers(surroundings, *waiting);
+    surroundings_.Get(kRefusalLife,
+                      [this, waiting = std::move(waiting)](const Surroundings& fresh) { AskOthers(fresh, *waiting); });
   });
 }
 
-void DnsServer::AskOthers(const Surroundings& surroundings, const IpAddress& client, Transport transport,
-                          const Bytes& query, Reply reply) {
+void DnsServer::AskOthers(const Surroundings& surroundings, Waiting& waiting) {
+  --waiting_count_;
+  const Bytes& query = waiting.query;
   const auto say = [&query](DnsCode code) {
     DnsQuery read;
     Bytes answer;
@@ -108,13 +110,13 @@ void DnsServer::AskOthers(const Surroundings& surroundings, const IpAddress& cli
     DnsAnswerWriter(read, code, /*authoritative=*/false, answer);
     return answer;
   };
-  if (!MayAskUpstream(surroundings, client)) {
+  if (!MayAskUpstream(surroundings, waiting.client)) {
     ++stats_.refused_count;
-    return reply(say(DnsCode::kRefused));
+    return waiting.reply(say(DnsCode::kRefused));
   }
-  const auto shared = std::make_shared<Reply>(std::move(reply));
-  const bool going = forwarder_.Forward(surroundings.servers, client, transport == Transport::kTcp, query,
-                                        [shared, failure = say(DnsCode::kServerFailure)](const Bytes& answer) {
+  const auto shared = std::make_shared<Reply>(std::move(waiting.reply));
+  const bool going = forwarder_.Forward(surroundings.servers, waiting.client, waiting.transport == Transport::kTcp,
+                                        query, [shared, failure = say(DnsCode::kServerFailure)](const Bytes& answer) {
                                           (*shared)(answer.empty() ? failure : answer);
                                         });
   ++(going ? stats_.forwarded_count : stats_.refused_count);

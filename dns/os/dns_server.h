@@ -66,6 +66,13 @@ class DnsServer {
  private:
   using Transport = NameResolver::Transport;
   using Reply = absl::AnyInvocable<void(ByteView answer)>;
+  // A query for others, until it is known whom to ask and whether.
+  struct Waiting {
+    IpAddress client;
+    Transport transport;
+    Bytes query;
+    Reply reply;
+  };
 
   DnsServer(EventLoop& loop, const NameRegistry& names, EntropySource& entropy, DnsServerOptions options,
             Logger& logger, const SocketAddress& address, Fd udp, Fd tcp);
@@ -74,8 +81,7 @@ class DnsServer {
   // Answers into `out`. What must be asked of others goes there, and `reply` gets it; nothing is in `out` then.
   void Handle(ByteView query, Transport transport, const IpAddress& client, Bytes& out,
               absl::FunctionRef<Reply()> reply);
-  void AskOthers(const Surroundings& surroundings, const IpAddress& client, Transport transport, const Bytes& query,
-                 Reply reply);
+  void AskOthers(const Surroundings& surroundings, Waiting& waiting);
   void Accept();
   void AcceptAgain();
   void Close(std::uint64_t session);

@@ -153,8 +153,8 @@ SurroundingsWatch::~SurroundingsWatch() = default;
 
 const Surroundings& SurroundingsWatch::last() const { return state_->current; }
 
-void SurroundingsWatch::Get(Callback callback) {
-  if (loop_.now().monotonic - state_->looked_at < kSurroundingsLife) return callback(state_->current);
+void SurroundingsWatch::Get(Duration max_age, Callback callback) {
+  if (loop_.now().monotonic - state_->looked_at < max_age) return callback(state_->current);
   state_->waiting.push_back(std::move(callback));
   if (std::exchange(state_->looking, true)) return;
   worker_.Submit([loop = &loop_, weak = std::weak_ptr<State>(state_)] {

@@ -52,8 +52,8 @@ class SurroundingsWatch {
   SurroundingsWatch& operator=(const SurroundingsWatch&) = delete;
   ~SurroundingsWatch();
 
-  // `callback` gets what is no older than that, at once or in a later turn. Dropped when the watch ends before.
-  void Get(Callback callback);
+  // `callback` gets what is no older than `max_age`, at once or in a later turn. Dropped when the watch ends before.
+  void Get(Duration max_age, Callback callback);
   // As they were last seen.
   const Surroundings& last() const;
 
@@ -65,6 +65,9 @@ class SurroundingsWatch {
   WorkerPool worker_;
 };
 
+// How old a look may be for most purposes (spec/dns.md section 4), and for turning somebody away: the host may have got
+// an address in the network just now.
 inline constexpr Duration kSurroundingsLife = absl::Seconds(5);
+inline constexpr Duration kRefusalLife = absl::Milliseconds(200);
 
 }  // namespace weave

@@ -61,9 +61,9 @@ bool Eventually(const std::function<bool()>& condition) {
 
 WeaverHost::WeaverHost(absl::string_view name, std::vector<std::string> args) {
   EnterNamespaces();
-  args.insert(args.begin(),
-              {WEAVER_PROGRAM, absl::StrCat("--name=", name), "--nickname=weaver", "--db-prefix=/run/weave-",
-               "--api-socket=/run/weave/peer.sock", absl::StrCat("--http-addr=", kHttpAddress), "--docker-api=", "--no-dns"});
+  args.insert(args.begin(), {WEAVER_PROGRAM, absl::StrCat("--name=", name), "--nickname=weaver",
+                             "--db-prefix=/run/weave-", "--api-socket=/run/weave/peer.sock",
+                             absl::StrCat("--http-addr=", kHttpAddress), "--docker-api=", "--no-dns"});
   std::vector<char*> pointers;
   for (std::string& arg : args) pointers.push_back(arg.data());
   pointers.push_back(nullptr);
