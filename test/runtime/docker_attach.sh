@@ -90,6 +90,23 @@ docker unpause "$TAG-app" >/dev/null
 expect_container_ping app 10.2.1.1
 expect 0 "10.2.1.3/24 10.2.4.3/24" on host1 weave ps "$TAG-app"
 
+step "a container's host name is registered for its addresses, unless it is not to be, and goes with the container"
+looks_up() { [ "$(on host1 weave dns-lookup "$1" | tr '\n' ' ')" = "$2" ]; }
+expect_name() { eventually 2 looks_up "$@" || fail "$1 is $(on host1 weave dns-lookup "$1"), want $2"; }
+run named --net=none --hostname named.weave.local >/dev/null
+quiet=$(run quiet --net=none --hostname quiet.weave.local)
+expect 0 "10.2.6.1/24 10.2.6.2/24" on host1 weave attach 10.2.6.1/24 10.2.6.2/24 "$TAG-named"
+expect 0 "10.2.6.3/24" on host1 weave attach --without-dns 10.2.6.3/24 "$TAG-quiet"
+on host1 weave dns-lookup named.weave.local | sort | tr '\n' ' ' | grep -qx "10.2.6.1 10.2.6.2 " || fail "$(on host1 weave status dns)"
+expect_name quiet ""
+expect 0 "" on host1 weave dns-add "$TAG-quiet"
+expect 0 "" on host1 weave dns-add 10.2.6.3 "${quiet:0:12}" -h alias.weave.local
+expect_name quiet "10.2.6.3 "
+expect_name alias "10.2.6.3 "
+has "quiet        10.2.6.3        ${quiet:0:12} 00:00:00:00:00:01" on host1 weave status dns || fail "$(on host1 weave status dns)"
+docker rm -f "$TAG-named" >/dev/null
+expect_name named ""
+
 step "detach by name"
 expect 0 "10.2.4.3/24" on host1 weave detach 10.2.4.3/24 "$TAG-app"
 expect 0 "10.2.1.3/24" on host1 weave detach 10.2.1.3/24 "${app:0:12}"
@@ -127,6 +144,9 @@ expect_container_ping web 10.2.1.2
 W_ENV="DOCKER_HOST=$DOCKER_HOST" launch host1 --name ::1 --nickname host1
 expect 0 "${heir:0:12}" on host1 weave ps "$TAG-heir"
 expect 0 "10.2.1.1/24 10.2.3.1/24" on host1 weave ps "$TAG-web"
+
+expect_name quiet "10.2.6.3 "
+expect_name alias "10.2.6.3 "
 
 step "a daemon that hangs: an error within about 3 s, and everything else works"
 heir_pid=$(docker inspect -f '{{.State.Pid}}' "$TAG-heir")
