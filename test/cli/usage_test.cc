@@ -85,6 +85,13 @@ TEST_CASE("Wrong arguments are the command's usage with failure", "[cli]") {
                                                {"detach"},
                                                {"detach", "a", "10.2.1.1/24"},
                                                {"expose", "--fly"},
+                                               {"expose", "10.2.1.1/24", "-h"},
+                                               {"dns-add"},
+                                               {"dns-add", "10.2.1.1"},
+                                               {"dns-add", "-h", "web.weave.local"},
+                                               {"dns-remove", "web", "x"},
+                                               {"dns-lookup"},
+                                               {"dns-args", "x"},
                                                {"hide", "--fly"},
                                                {"prime", "x"},
                                                {"rmpeer"},
@@ -118,7 +125,6 @@ TEST_CASE("What attach and expose lack is refused by name", "[cli]") {
   CHECK(Weave({"attach", "--rewrite-hosts", "c"}).err == "weave: '--rewrite-hosts' is not supported in this build\n");
   CHECK(Weave({"attach", "--add-host=a:1.2.3.4", "c"}).err ==
         "weave: '--add-host=a:1.2.3.4' is not supported in this build\n");
-  CHECK(Weave({"expose", "10.2.1.1/24", "-h", "x.weave.local"}).err == "weave: '-h' is not supported in this build\n");
   CHECK(absl::StartsWith(Weave({"attach", "10.2.1.1/33", "c"}).err, "weave: \"10.2.1.1/33\" is not an address"));
 }
 

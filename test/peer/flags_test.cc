@@ -360,12 +360,9 @@ TEST_CASE("Every flag of a missing part can be refused", "[peer][flags]") {
   all.no_bridged_fastdp = all.expect_npc = all.awsvpc = true;
   all.no_masq_local = all.proxy = all.tls = all.tlsverify = true;
   all.rewrite_inspect = all.no_default_ipalloc = all.no_rewrite_hosts = all.without_dns = all.no_multicast_route = true;
-  all.profile = all.datapath = all.token = all.peer_discovery_url = all.dns_domain = "x";
-  all.dns_listen_address = all.resolv_conf = "x";
+  all.profile = all.datapath = all.token = all.peer_discovery_url = "x";
   all.tlscacert = all.tlscert = all.tlskey = all.hostname_from_label = all.hostname_match = all.hostname_replacement =
       "x";
-  all.dns_ttl = 7;
-  all.dns_fallback_timeout = absl::Seconds(7);
   all.advertise_address = all.proxy_listen = {"x"};
   for (const FlagSpec& flag : FlagTable()) {
     INFO(flag.name);
