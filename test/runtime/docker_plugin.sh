@@ -119,10 +119,10 @@ endpoints=$(endpoints host1)
 kill -STOP "$(supervisor_of host1)"
 kill -KILL "$(weaver_of host1)"
 refused() { ! docker_on host1 run --rm --net=weave "$IMAGE" /bin/sleep 1 >"$WORK/refused" 2>&1; }
-took_at_most 2500 refused
+took_at_most 4000 refused
 grep -q "peer does not run" "$WORK/refused" || fail "told: $(cat "$WORK/refused")"
 echo "   told: $(grep -v ^docker: "$WORK/refused" | head -1) $(grep ^docker: "$WORK/refused" | cut -c 1-200)"
-took_at_most 2000 docker_on host1 ps >/dev/null
+took_at_most 4000 docker_on host1 ps >/dev/null
 eventually 5 endpoints_are host1 "$endpoints" || fail "endpoints stay: $(links host1)"
 kill -CONT "$(supervisor_of host1)"
 peer_is_back() { answers host1; }
@@ -132,12 +132,12 @@ step "stop: the network stays while containers are on it and goes with the last;
 on host2 weave stop
 has_network host2 || fail "the network went although a container is on it"
 [ -z "$(ls "$(run_dir host2)/../docker/plugins/")" ] || fail "sockets stay: $(ls "$(run_dir host2)/../docker/plugins/")"
-took_at_most 2000 docker_on host2 ps >/dev/null
-took_at_most 2000 docker_on host2 network ls >/dev/null
+took_at_most 4000 docker_on host2 ps >/dev/null
+took_at_most 4000 docker_on host2 network ls >/dev/null
 docker_on host1 rm -f a1 b1 >/dev/null
 eventually 5 endpoints_are host1 0 || fail "endpoints stay: $(links host1)"
 [ "$(on host1 weave status ipam | grep -c '(0 active)')" = 1 ] || fail "addresses stay: $(on host1 weave status ipam)"
-took_at_most 4000 on host1 weave stop
+took_at_most 8000 on host1 weave stop
 no_network host1 || fail "the network stays after weave stop"
 
 step "--plugin=false leaves no socket; blank sockets leave the other"

