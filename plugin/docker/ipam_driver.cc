@@ -36,7 +36,7 @@ absl::StatusOr<AddressPool> MakePool(absl::string_view subnet, absl::string_view
 }
 
 absl::StatusOr<IpAddress> ParseAddress(absl::string_view text) {
-  const absl::StatusOr<IpAddress> address = IpAddress::Parse(text);
+  absl::StatusOr<IpAddress> address = IpAddress::Parse(text);
   if (!address.ok() || !address->IsV4())
     return absl::InvalidArgumentError(absl::StrCat("invalid IPv4 address: ", absl::Utf8SafeCHexEscape(text)));
   return address;
@@ -89,7 +89,7 @@ absl::Status IpamDriver::Claim(const Cidr& address) {
     if (!given_.insert(address.address()).second)
       return absl::AlreadyExistsError(absl::StrCat("address ", address.address().ToString(), " is in use already"));
   }
-  const absl::Status status = [&]() -> absl::Status {
+  absl::Status status = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const bool held, peer_.IsHeld(address.address()));
     // The peer would let us have it: to it, all holders that only Docker knows are one.
     if (held && in_use_(address.address()).value_or(true))
@@ -130,7 +130,7 @@ absl::Status IpamDriver::ReleaseAddress(const v1::libnetwork::AddressRequest& re
   ASSIGN_OR_RETURN(const AddressPool pool, PoolOf(request.pool_id()));
   ASSIGN_OR_RETURN(const IpAddress address, ParseAddress(request.address()));
   if (address == pool.subnet.address()) return absl::OkStatus();  // the gateway that is none
-  const absl::Status status = peer_.Release(address);
+  absl::Status status = peer_.Release(address);
   if (status.ok() || absl::IsNotFound(status)) {
     const MutexLock lock(&mutex_);
     given_.erase(address);
