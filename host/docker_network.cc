@@ -153,7 +153,7 @@ absl::Status RemoveDockerNetwork(const DockerDaemon& daemon, absl::string_view n
 
 absl::StatusOr<DockerContainerNetworks> ParseContainerNetworks(absl::string_view json) {
   DockerContainerNetworks container;
-  std::map<std::string, std::pair<std::string, std::string>> networks;  // by name: id and address
+  std::map<std::string, std::pair<std::string, DockerContainerNetwork>> networks;  // by name, with the id
   RETURN_IF_ERROR(WalkJson(json, [&](const JsonPath& path, const JsonScalar& value) {
     if (const auto* number = std::get_if<std::uint64_t>(&value)) {
       if (PathIs(path, {"State", "Pid"}) && *number <= std::uint64_t{std::numeric_limits<pid_t>::max()})
@@ -162,13 +162,16 @@ absl::StatusOr<DockerContainerNetworks> ParseContainerNetworks(absl::string_view
     }
     const std::string* text = TextOf(value);
     if (text == nullptr) return;
+    if (PathIs(path, {"Name"})) container.name = std::string(absl::StripPrefix(*text, "/"));
     if (PathIs(path, {"Config", "Hostname"})) container.hostname = *text;
     if (PathIs(path, {"Config", "Domainname"})) container.domainname = *text;
     if (PathIs(path, {"NetworkSettings", "Networks", "*", "NetworkID"})) networks[path[2]].first = *text;
-    if (PathIs(path, {"NetworkSettings", "Networks", "*", "IPAddress"})) networks[path[2]].second = *text;
+    if (PathIs(path, {"NetworkSettings", "Networks", "*", "IPAddress"})) networks[path[2]].second.address = *text;
+    if (PathIs(path, {"NetworkSettings", "Networks", "*", "Aliases", ""}))
+      networks[path[2]].second.aliases.push_back(*text);
   }));
   for (auto& [name, network] : networks)
-    if (!network.first.empty() && !network.second.empty()) container.addresses.insert(std::move(network));
+    if (!network.first.empty() && !network.second.address.empty()) container.networks.insert(std::move(network));
   return container;
 }
 

@@ -61,11 +61,20 @@ absl::Status CreateDockerNetwork(const DockerDaemon& daemon, const DockerNetwork
 // OK too when there is none. FailedPrecondition: containers are on it.
 absl::Status RemoveDockerNetwork(const DockerDaemon& daemon, absl::string_view name);
 
+// A container in one network.
+struct DockerContainerNetwork {
+  std::string address;  // without a prefix length
+  std::vector<std::string> aliases;
+
+  friend bool operator==(const DockerContainerNetwork&, const DockerContainerNetwork&) = default;
+};
+
 struct DockerContainerNetworks {
-  pid_t pid = 0;  // 0: not running
+  pid_t pid = 0;     // 0: not running
+  std::string name;  // without the leading slash
   std::string hostname;
   std::string domainname;
-  std::map<std::string, std::string> addresses;  // by the network's id; without a prefix length
+  std::map<std::string, DockerContainerNetwork> networks;  // in which it has an address, by the network's id
 };
 
 absl::StatusOr<DockerContainerNetworks> InspectContainerNetworks(const DockerDaemon& daemon,

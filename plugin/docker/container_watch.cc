@@ -13,15 +13,23 @@ namespace {
 
 constexpr std::size_t kMaxKnownNetworks = 10'000;
 
-std::string FullName(const DockerContainerNetworks& container) {
-  if (container.domainname.empty()) return container.hostname;
-  return absl::StrCat(container.hostname, ".", container.domainname);
+// Under which names a container is found (spec/dns.md section 5). `domain` ends with a dot. What is outside the domain
+// the peer passes over.
+std::vector<std::string> NamesOf(const DockerContainerNetworks& container, const DockerContainerNetwork& network,
+                                 absl::string_view domain) {
+  std::vector<std::string> names = network.aliases;
+  if (!container.hostname.empty())
+    names.push_back(container.domainname.empty() ? container.hostname
+                                                 : absl::StrCat(container.hostname, ".", container.domainname));
+  if (!container.name.empty()) names.push_back(absl::StrCat(container.name, ".", domain));
+  return names;
 }
 
 }  // namespace
 
-ContainerWatch::ContainerWatch(std::set<std::string> drivers, std::string proc_path, NameSink* names, Logger& logger)
-    : drivers_(std::move(drivers)), proc_path_(std::move(proc_path)), names_(names), logger_(logger) {}
+ContainerWatch::ContainerWatch(std::set<std::string> drivers, std::string proc_path, const PeerAccess& peer,
+                               Logger& logger)
+    : drivers_(std::move(drivers)), proc_path_(std::move(proc_path)), peer_(peer), logger_(logger) {}
 
 DockerEventWatch::Listener ContainerWatch::Listener() {
   DockerEventWatch::Listener listener;
@@ -32,7 +40,9 @@ DockerEventWatch::Listener ContainerWatch::Listener() {
   };
   listener.on_event = [this](const DockerDaemon& daemon, const DockerEvent& event) {
     if (event.action == DockerEvent::Action::kStart) return OnStarted(daemon, event.container_id);
-    if (names_ != nullptr) names_->RemoveNames(event.container_id);
+    // Most containers are not on our networks, and the peer may have no names: neither is worth a word.
+    if (const absl::Status removed = peer_.RemoveNames(event.container_id); !removed.ok())
+      logger_.Debug("names of a container stay", {{"container", event.container_id}, {"reason", removed.message()}});
   };
   return listener;
 }
@@ -45,12 +55,10 @@ void ContainerWatch::OnStarted(const DockerDaemon& daemon, const std::string& co
                            {{"container", container_id}, {"reason", container.status().message()}});
   if (container->pid == 0) return;
   bool ours = false;
-  for (const auto& [network_id, text] : container->addresses) {
+  for (const auto& [network_id, network] : container->networks) {
     if (!IsOurs(daemon, network_id)) continue;
     ours = true;
-    const absl::StatusOr<IpAddress> address = IpAddress::Parse(text);
-    if (names_ != nullptr && address.ok() && !container->hostname.empty())
-      names_->AddName(container_id, *address, FullName(*container));
+    TellNames(container_id, *container, network);
   }
   if (!ours) return;
   const absl::Status tuned = [&]() -> absl::Status {
@@ -60,6 +68,18 @@ void ContainerWatch::OnStarted(const DockerDaemon& daemon, const std::string& co
   if (!tuned.ok() && !absl::IsNotFound(tuned))
     logger_.Warning("cannot set up a container's interfaces",
                     {{"container", container_id}, {"reason", tuned.message()}});
+}
+
+void ContainerWatch::TellNames(const std::string& container_id, const DockerContainerNetworks& container,
+                               const DockerContainerNetwork& network) {
+  const absl::StatusOr<std::string> domain = peer_.NameDomain();
+  if (absl::IsNotFound(domain.status())) return;  // it was started without names
+  absl::Status told = domain.status();
+  if (told.ok())
+    for (const std::string& name : NamesOf(container, network, *domain))
+      told.Update(peer_.AddName(container_id, network.address, name));
+  if (!told.ok())
+    logger_.Warning("cannot tell all names of a container", {{"container", container_id}, {"reason", told.message()}});
 }
 
 bool ContainerWatch::IsOurs(const DockerDaemon& daemon, const std::string& network_id) {

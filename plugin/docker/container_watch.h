@@ -8,7 +8,8 @@
 #include "absl/strings/string_view.h"
 #include "base/log.h"
 #include "host/docker_events.h"
-#include "plugin/docker/name_sink.h"
+#include "host/docker_network.h"
+#include "plugin/docker/peer_access.h"
 
 namespace weave {
 
@@ -16,18 +17,20 @@ namespace weave {
 // just started.
 class ContainerWatch {
  public:
-  // `drivers`: names of our network drivers. `names` may be null. References outlive this.
-  ContainerWatch(std::set<std::string> drivers, std::string proc_path, NameSink* names, Logger& logger);
+  // `drivers`: names of our network drivers. References outlive this.
+  ContainerWatch(std::set<std::string> drivers, std::string proc_path, const PeerAccess& peer, Logger& logger);
 
   DockerEventWatch::Listener Listener();
 
  private:
   void OnStarted(const DockerDaemon& daemon, const std::string& container_id);
+  void TellNames(const std::string& container_id, const DockerContainerNetworks& container,
+                 const DockerContainerNetwork& network);
   bool IsOurs(const DockerDaemon& daemon, const std::string& network_id);
 
   const std::set<std::string> drivers_;
   const std::string proc_path_;
-  NameSink* const names_;
+  const PeerAccess& peer_;
   Logger& logger_;
   std::map<std::string, bool> networks_;  // whether they are ours, by id; ids are never used twice
 };

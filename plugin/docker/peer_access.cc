@@ -84,4 +84,27 @@ absl::StatusOr<Cidr> PeerAccess::DefaultSubnet() const {
   return subnet;
 }
 
+absl::StatusOr<std::string> PeerAccess::NameDomain() const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const v1::DnsInfo info, client.GetDnsInfo());
+  return info.domain();
+}
+
+absl::Status PeerAccess::AddName(const std::string& container_id, const std::string& address,
+                                 const std::string& name) const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  v1::AddNameRequest request;
+  request.set_holder(container_id);
+  request.set_address(address);
+  request.set_name(name);
+  return client.AddName(request);
+}
+
+absl::Status PeerAccess::RemoveNames(const std::string& container_id) const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  v1::RemoveNamesRequest request;
+  request.set_holder(container_id);
+  return client.RemoveNames(request);
+}
+
 }  // namespace weave

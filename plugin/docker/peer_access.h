@@ -34,6 +34,15 @@ class PeerAccess {
   // FailedPrecondition: the peer allocates no addresses.
   absl::StatusOr<Cidr> DefaultSubnet() const;
 
+  // ---- names of containers; the peer's own words ----
+
+  // With the final dot. NotFound: the peer serves no names.
+  absl::StatusOr<std::string> NameDomain() const;
+  // A name outside the domain is passed over. Repeating it changes nothing.
+  absl::Status AddName(const std::string& container_id, const std::string& address, const std::string& name) const;
+  // All of the container's.
+  absl::Status RemoveNames(const std::string& container_id) const;
+
  private:
   absl::StatusOr<PeerClient> Reach() const;
 

@@ -141,7 +141,7 @@ class PluginDaemon {
   void WatchDocker() {
     if (options_.plugin_v2 || options_.docker_api.empty()) return notifier_.Ready();
     const DockerApiOptions docker{.address = options_.docker_api};
-    containers_.emplace(drivers_, options_.proc_path, nullptr, logger_);
+    containers_.emplace(drivers_, options_.proc_path, peer_, logger_);
     watch_ = std::make_unique<DockerEventWatch>(docker, containers_->Listener(), logger_);
     if (options_.plugin_mesh_socket.empty()) return notifier_.Ready();
     keeper_ = std::make_unique<NetworkKeeper>(docker, DriverName(options_.plugin_mesh_socket), peer_, logger_,

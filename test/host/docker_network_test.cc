@@ -53,14 +53,16 @@ TEST_CASE("Docker's refusals are told in its words", "[host][docker]") {
 TEST_CASE("A started container's networks and a swarm's managers are read", "[host][docker]") {
   const DockerContainerNetworks container =
       ParseContainerNetworks(
-          "{\"State\":{\"Pid\":42},\"Config\":{\"Hostname\":\"web\",\"Domainname\":\"weave.local\"},"
+          "{\"Name\":\"/shop\",\"State\":{\"Pid\":42},\"Config\":{\"Hostname\":\"web\",\"Domainname\":\"weave.local\"},"
           "\"NetworkSettings\":{\"IPAddress\":\"x\",\"Networks\":{\"weave\":{\"NetworkID\":\"n1\","
-          "\"IPAddress\":\"10.32.0.1\"},\"none\":{\"NetworkID\":\"n2\",\"IPAddress\":\"\"}}}}")
+          "\"IPAddress\":\"10.32.0.1\",\"Aliases\":[\"db\",\"store\"]},\"none\":{\"NetworkID\":\"n2\",\"IPAddress\":"
+          "\"\"}}}}")
           .value();
   CHECK(container.pid == 42);
   CHECK(container.hostname == "web");
   CHECK(container.domainname == "weave.local");
-  CHECK(container.addresses == std::map<std::string, std::string>{{"n1", "10.32.0.1"}});
+  CHECK(container.name == "shop");
+  CHECK(container.networks == std::map<std::string, DockerContainerNetwork>{{"n1", {"10.32.0.1", {"db", "store"}}}});
   CHECK(ParseSwarmManagers("{\"Swarm\":{\"NodeAddr\":\"10.0.0.3\",\"RemoteManagers\":[{\"Addr\":\"10.0.0.3:2377\"},{"
                            "\"NodeID\":\"a\",\"Addr\":\"10.0.0.1:2377\"},"
                            "{\"Addr\":\"[fd00::1]:2377\"}]}}")

@@ -71,6 +71,19 @@ expect_reach host1 b1 "${a1%/*}"
 expect_reach host1 a1 "${a2%/*}"
 expect_reach host2 a2 "${a1%/*}"
 
+step "containers are found by host name, container name and alias on every host, and no longer when they have gone"
+names_of() { on "$1" weave dns-lookup "$2" | sort | xargs; } # names_of HOST NAME: the addresses
+name_is() { [ "$(names_of "$1" "$2")" = "$3" ]; } # name_is HOST NAME ADDRESSES
+run host2 named --net=weave --hostname shop.weave.local --network-alias till.weave.local
+named=$(inspect_address host2 named)
+for name in shop named till; do
+    eventually 10 name_is host1 $name "${named%/*}" || fail "$name: $(names_of host1 $name), want $named: $(on host2 weave status dns)"
+done
+docker_on host2 rm -f named >/dev/null
+for name in shop named till; do
+    eventually 10 name_is host1 $name "" || fail "$name has $(names_of host1 $name) and is gone"
+done
+
 step "--ip is honoured, and nobody else's"
 run host2 fixed --net=weave --ip 10.40.0.7
 [ "$(inspect_address host2 fixed)" = 10.40.0.7/12 ] || fail "fixed has $(inspect_address host2 fixed)"
