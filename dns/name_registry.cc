@@ -18,6 +18,11 @@ constexpr std::size_t kMaxHostnameSize = 254;  // with the final dot: 255 bytes 
 
 NameEntryPtr Share(NameEntry entry) { return std::make_shared<const NameEntry>(std::move(entry)); }
 
+// Deleted so long ago that everyone has heard.
+bool IsForgotten(const NameEntry& entry, Now now) {
+  return !entry.alive() && entry.tombstone < absl::ToUnixSeconds(now.wall - kTombstoneLife);
+}
+
 NameEntry Deleted(const NameEntry& entry, Now now) {
   NameEntry deleted = entry;
   deleted.tombstone = std::max<std::int64_t>(absl::ToUnixSeconds(now.wall), 1);  // 0 means alive, whatever the clock
@@ -194,6 +199,8 @@ NameEntryPtr NameRegistry::Merge(Now now, const NameEntryView& told, bool& news)
     return nullptr;
   }
   NameEntryPtr shared = Share(std::move(entry));
+  // Peers forget at different times: who took it up again would tell those who have forgotten, for ever.
+  if (known == nullptr && IsForgotten(*shared, now)) return shared;
   news = (known == nullptr || IsNewer(*shared, *known)) && Put(shared);
   return shared;
 }
@@ -260,8 +267,7 @@ void NameRegistry::OnTimer(Now now) {
 
 void NameRegistry::ForgetTombstones(Now now) {
   if (!purge_at_.has_value() || now.monotonic < *purge_at_) return;
-  const std::int64_t oldest = absl::ToUnixSeconds(now.wall - kTombstoneLife);
-  EraseIf([&](const NameEntry& entry) { return !entry.alive() && entry.tombstone < oldest; });
+  EraseIf([&](const NameEntry& entry) { return IsForgotten(entry, now); });
   purge_at_.reset();
   SchedulePurge(now);
 }

@@ -143,6 +143,16 @@ TEST_CASE("Names of a peer that never comes are not kept", "[dns]") {
   CHECK(world.names.size() == 0);
 }
 
+TEST_CASE("A tombstone that we have forgotten is not learnt again from who has not", "[dns]") {
+  NameWorld world;
+  world.elapsed = absl::Minutes(60);
+  const std::int64_t now = absl::ToUnixSeconds(world.now().wall);
+  CHECK(world.Hear({Name(kFriend, "c1", "10.32.0.1", "web.weave.local.", 1, now - 31 * 60)}).empty());
+  CHECK(world.names.size() == 0);
+  CHECK(world.Hear({Name(kFriend, "c1", "10.32.0.1", "web.weave.local.", 1, now - 29 * 60)}).size() == 1);
+  CHECK(world.names.size() == 1);
+}
+
 TEST_CASE("Tombstones are forgotten after half an hour, and an idle registry asks for no timer", "[dns]") {
   NameWorld world;
   CHECK_FALSE(world.names.NextDeadline().has_value());
