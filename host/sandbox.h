@@ -23,7 +23,7 @@ struct Sandbox {
   std::string netns_path;
   std::uint64_t netns_inode = 0;
   std::string hostname = {};  // of a Docker container, as Docker has it; empty: none
-  std::string display;   // for messages: the container's name, "pid 123", or the path
+  std::string display;        // for messages: the container's name, "pid 123", or the path
   std::string
       link_id;  // what host-side interface names are made from (HostIfname): the pid, or the inode's last 7 digits
 };

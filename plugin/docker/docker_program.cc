@@ -56,7 +56,7 @@ int RunDockerProgram(const std::vector<std::string>& args) {
       break;
   }
   if (::geteuid() != 0) return Fail(absl::PermissionDeniedError("weave-plugin must be run as 'root'"));
-  ::umask(0022);  // what is private says so itself
+  ::umask(0022);                                                          // what is private says so itself
   Logger* const logger = MakeStderrLogger(options->log_level).release();  // threads that outlive this call write to it
   ServiceNotifier notifier = ServiceNotifier::FromEnvironment();
   const absl::Status ran = RunPluginDaemon(*options, *logger, notifier);

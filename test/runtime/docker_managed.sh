@@ -8,16 +8,8 @@
 # shellcheck source-path=SCRIPTDIR source=../support/docker_hosts.sh
 . "$(dirname "$0")/../support/docker_hosts.sh"
 
-IMAGE=weave-test
 PLUGIN=weave-test/net-plugin:latest
 CREATE=$(readlink -f "$(dirname "$0")/../../deploy/docker-plugin")/create
-import_image() {
-    local root=$WORK/image applet
-    mkdir -p "$root"/{bin,proc,sys,dev,etc,tmp}
-    cp "$(command -v busybox)" "$root/bin/busybox"
-    for applet in sh sleep ping ip; do ln -sf busybox "$root/bin/$applet"; done
-    tar -C "$root" -c . | docker_on "$1" import - "$IMAGE" >/dev/null || fail "docker import"
-}
 make_plugin() { # make_plugin HOST
     W_ENV="WEAVE_BIN=$(readlink -f "$BIN")" on "$1" "$CREATE" "$PLUGIN" >/dev/null || fail "the plugin is not made"
     docker_on "$1" plugin set "$PLUGIN" LOG_LEVEL=debug WEAVE_PASSWORD=secret WEAVE_MULTICAST=1 WEAVE_MTU=1300 \

@@ -10,14 +10,6 @@
 # shellcheck source-path=SCRIPTDIR source=../support/docker_hosts.sh
 . "$(dirname "$0")/../support/docker_hosts.sh"
 
-IMAGE=weave-test
-import_image() { # import_image HOST
-    local root=$WORK/image applet
-    mkdir -p "$root"/{bin,proc,sys,dev,etc,tmp}
-    cp "$(command -v busybox)" "$root/bin/busybox"
-    for applet in sh sleep ping ip; do ln -sf busybox "$root/bin/$applet"; done
-    tar -C "$root" -c . | docker_on "$1" import - "$IMAGE" >/dev/null || fail "docker import"
-}
 run() { # run HOST NAME DOCKER-FLAGS...: a container that sleeps
     local host=$1 name=$2
     shift 2

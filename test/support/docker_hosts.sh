@@ -78,6 +78,15 @@ stop_docker() {
     wait "${DOCKER_PIDS[$1]}" 2>/dev/null || true
 }
 
+IMAGE=weave-test # what import_image makes
+import_image() { # import_image HOST: busybox as an image
+    local root=$WORK/image applet
+    mkdir -p "$root"/{bin,proc,sys,dev,etc,tmp}
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    for applet in sh sleep ping ip; do ln -sf busybox "$root/bin/$applet"; done
+    tar -C "$root" -c . | docker_on "$1" import - "$IMAGE" >/dev/null || fail "docker import"
+}
+
 more_clean_up() {
     local host pid hierarchy
     for host in "${!DOCKER_PIDS[@]}"; do kill -KILL "${DOCKER_PIDS[$host]}" 2>/dev/null; done
