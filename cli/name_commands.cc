@@ -1,4 +1,5 @@
 // Commands about names: dns-add, dns-remove, dns-lookup, dns-args.
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -14,6 +15,7 @@
 namespace weave {
 namespace {
 
+constexpr std::uint32_t kDnsPort = 53;            // the only one that resolvers ask
 constexpr char kExternHolder[] = "weave:extern";  // of names that no container has
 
 // `10.2.1.9`, `ip:10.2.1.9` or `10.2.1.9/24`, as the address alone.
@@ -142,6 +144,10 @@ int RunDnsArgs(CommandContext& context) {
         return Fail(context, "names are served at every address of this host, and Docker's bridge has none to name");
       address = *bridge;
     }
+    // In a container 127.0.0.1 is the container itself.
+    if (absl::StartsWith(address, "127.") || info->port() != kDnsPort)
+      return Fail(context, absl::StrCat("names are served at ", info->listen_address(), ":", info->port(),
+                                        ", which no container reaches: launch with --dns-listen-address"));
     context.out << "--dns=" << address << " --dns-search=" << info->domain() << "\n";
     return kExitSuccess;
   });

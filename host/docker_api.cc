@@ -58,12 +58,6 @@ struct ContainerFields {
   }
 };
 
-bool IsContainerId(absl::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-         });
-}
-
 }  // namespace
 
 bool IsContainerName(absl::string_view text) {
@@ -72,6 +66,12 @@ bool IsContainerName(absl::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-';
   });
+}
+
+bool IsContainerId(absl::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+         });
 }
 
 absl::StatusOr<DockerContainer> ParseContainerJson(absl::string_view json) {

@@ -34,6 +34,9 @@ absl::StatusOr<DockerContainer> InspectContainer(const DockerApiOptions& options
 // Docker's grammar of names, which ids follow too: [a-zA-Z0-9][a-zA-Z0-9_.-]*, here at most 255 characters.
 bool IsContainerName(absl::string_view text);
 
+// Docker's full ids: 64 lower-case hex digits.
+bool IsContainerId(absl::string_view text);
+
 // The body of that answer, which may be anything: InvalidArgument says what is wrong with it.
 absl::StatusOr<DockerContainer> ParseContainerJson(absl::string_view json);
 

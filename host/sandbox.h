@@ -22,10 +22,10 @@ struct Sandbox {
   std::string ident;
   std::string netns_path;
   std::uint64_t netns_inode = 0;
+  std::string display;  // for messages: the container's name, "pid 123", or the path
+  // What host-side interface names are made from (HostIfname): the pid, or the inode's last 7 digits.
+  std::string link_id;
   std::string hostname = {};  // of a Docker container, as Docker has it; empty: none
-  std::string display;        // for messages: the container's name, "pid 123", or the path
-  std::string
-      link_id;  // what host-side interface names are made from (HostIfname): the pid, or the inode's last 7 digits
 };
 
 struct SandboxOptions {

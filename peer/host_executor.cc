@@ -36,7 +36,11 @@ std::string LinkId(const SandboxRef& sandbox) {
 }
 
 Sandbox ToSandbox(const SandboxRef& ref) {
-  return {ref.ident, ref.netns_path, ref.netns_inode, ref.ident.substr(0, 12), LinkId(ref)};
+  return {.ident = ref.ident,
+          .netns_path = ref.netns_path,
+          .netns_inode = ref.netns_inode,
+          .display = ref.ident.substr(0, 12),
+          .link_id = LinkId(ref)};
 }
 
 std::vector<Cidr> Subnets(const std::vector<Cidr>& addresses) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "host/docker_api.h"
 #include "host/netns.h"
 #include "host/plugin_endpoint.h"
 
@@ -36,6 +37,7 @@ DockerEventWatch::Listener ContainerWatch::Listener() {
   listener.on_connected = [this](const DockerDaemon& daemon) {
     const absl::StatusOr<std::vector<std::string>> running = ListRunningContainers(daemon);
     if (!running.ok()) return logger_.Warning("cannot list containers", {{"reason", running.status().message()}});
+    RemoveNamesOfEnded({running->begin(), running->end()});
     for (const std::string& id : *running) OnStarted(daemon, id);
   };
   listener.on_event = [this](const DockerDaemon& daemon, const DockerEvent& event) {
@@ -45,6 +47,14 @@ DockerEventWatch::Listener ContainerWatch::Listener() {
       logger_.Debug("names of a container stay", {{"container", event.container_id}, {"reason", removed.message()}});
   };
   return listener;
+}
+
+// Of those that ended while nobody watched.
+void ContainerWatch::RemoveNamesOfEnded(const std::set<std::string>& running) {
+  const absl::StatusOr<std::vector<std::string>> holders = peer_.NameHolders();
+  if (!holders.ok()) return;  // no names, or no peer: one that starts looks by itself
+  for (const std::string& holder : std::set<std::string>(holders->begin(), holders->end()))
+    if (IsContainerId(holder) && running.count(holder) == 0) (void)peer_.RemoveNames(holder);
 }
 
 void ContainerWatch::OnStarted(const DockerDaemon& daemon, const std::string& container_id) {

@@ -23,6 +23,7 @@ class ContainerWatch {
   DockerEventWatch::Listener Listener();
 
  private:
+  void RemoveNamesOfEnded(const std::set<std::string>& running);
   void OnStarted(const DockerDaemon& daemon, const std::string& container_id);
   void TellNames(const std::string& container_id, const DockerContainerNetworks& container,
                  const DockerContainerNetwork& network);

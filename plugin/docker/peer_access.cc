@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 
 namespace weave {
@@ -98,6 +99,14 @@ absl::Status PeerAccess::AddName(const std::string& container_id, const std::str
   request.set_address(address);
   request.set_name(name);
   return client.AddName(request);
+}
+
+absl::StatusOr<std::vector<std::string>> PeerAccess::NameHolders() const {
+  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const std::string text,
+                   client.GetReport("{{range .DNS.Entries}}{{if and (eq .Origin $.Router.Name) (eq .Tombstone 0)}}"
+                                    "{{.ContainerID}}\n{{end}}{{end}}"));
+  return std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()));
 }
 
 absl::Status PeerAccess::RemoveNames(const std::string& container_id) const {

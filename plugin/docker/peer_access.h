@@ -40,6 +40,8 @@ class PeerAccess {
   absl::StatusOr<std::string> NameDomain() const;
   // A name outside the domain is passed over. Repeating it changes nothing.
   absl::Status AddName(const std::string& container_id, const std::string& address, const std::string& name) const;
+  // Holders of the names that this peer has registered, some more than once.
+  absl::StatusOr<std::vector<std::string>> NameHolders() const;
   // All of the container's.
   absl::Status RemoveNames(const std::string& container_id) const;
 

@@ -103,7 +103,9 @@ crash host1
 plugin=$(plugin_of host1)
 kill -KILL "$plugin"
 another_plugin() { local now; now=$(plugin_of host1) && [ -n "$now" ] && [ "$now" != "$plugin" ]; }
+docker_on host1 rm -f b1 >/dev/null # while nobody watches
 eventually 20 another_plugin || fail "the plugin was not started again"
+eventually 10 name_is host2 b1 "" || fail "b1 is gone and has $(names_of host2 b1)"
 expect_reach host1 a1 "${a2%/*}"
 run host1 c1 --net=weave
 expect_reach host1 c1 "${a1%/*}"
@@ -139,7 +141,7 @@ has_network host2 || fail "the network went although a container is on it"
 [ -z "$(ls "$(run_dir host2)/../docker/plugins/")" ] || fail "sockets stay: $(ls "$(run_dir host2)/../docker/plugins/")"
 took_at_most 4000 docker_on host2 ps >/dev/null
 took_at_most 4000 docker_on host2 network ls >/dev/null
-docker_on host1 rm -f a1 b1 >/dev/null
+docker_on host1 rm -f a1 >/dev/null
 eventually 5 endpoints_are host1 0 || fail "endpoints stay: $(links host1)"
 [ "$(on host1 weave status ipam | grep -c '(0 active)')" = 1 ] || fail "addresses stay: $(on host1 weave status ipam)"
 took_at_most 8000 on host1 weave stop

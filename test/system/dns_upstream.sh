@@ -64,6 +64,7 @@ taken=$!
 eventually 10 sh -c "ip netns exec $TAG-host8 ss -lun | grep -q '127.0.0.1:53 '" || fail "no other name server"
 launch_peer host8
 lacks "127.0.0.1:53 " on host8 weave report -f '{{.DNS.Address}} ' || fail "the port was taken"
+expect 1 "which no container reaches" on host8 weave dns-args
 expect 0 "" on host8 weave dns-add 10.0.0.1 -h db.weave.local
 expect 0 "10.0.0.1" on host8 weave dns-lookup db
 kill "$taken"

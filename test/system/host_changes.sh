@@ -27,7 +27,8 @@ step "bridge and interfaces are set as 2.8 sets them"
 has "link/ether 00:00:00:00:00:01" on_link host1 weave || fail "the bridge's MAC is not the peer's name: $(on_link host1 weave)"
 has "mtu 65535" on_link host1 weave || fail "bridge: $(on_link host1 weave)"
 has "mtu 65535" on_link web ethwe || fail "ethwe: $(on_link web ethwe)"
-[[ $(host_end_of web) == vethwepl* ]] || fail "the host's end is called $(host_end_of web)"
+inode=$(stat -L -c %i "$(path_of web)")
+[ "$(host_end_of web)" = "vethwepl${inode: -7}" ] || fail "the host's end is called $(host_end_of web), the namespace is $inode"
 [ "$(on host1 cat "/sys/class/net/$(host_end_of web)/brport/hairpin_mode" 2>/dev/null || echo 1)" = 1 ] || fail "no hairpin"
 setting() { # setting NAMESPACE NAME VALUE; a kernel without IPv6 has none to set
     local path="/proc/sys/net/$2" value
