@@ -47,6 +47,7 @@ constexpr Command kCommands[] = {
 
     {"bridge-type", CommandKind::kHidden, RunBridgeType},
     {"docker-bridge-ip", CommandKind::kHidden, RunDockerBridgeIp},
+    {"setup", CommandKind::kHidden, RunSetupCni},  // 2.8 pulled its images, too
     {"setup-cni", CommandKind::kHidden, RunSetupCni},
     {"dns-args", CommandKind::kHidden, RunDnsArgs},
 
@@ -60,7 +61,6 @@ constexpr Command kCommands[] = {
     {"launch-router", CommandKind::kRemoved},
     {"stop-router", CommandKind::kRemoved},
 
-    {"setup", CommandKind::kLater},
     {"env", CommandKind::kLater},
     {"config", CommandKind::kLater},
     {"attach-bridge", CommandKind::kLater},

@@ -140,6 +140,8 @@ absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const 
       plan.supervised = false;
     } else if (!flags_ended && arg == "--no-restart=false") {
       plan.supervised = true;
+    } else if (!flags_ended && arg == "--no-detect-tls") {
+      // Docker's TLS is not looked for anyway.
     } else if (!flags_ended && absl::ConsumePrefix(&rest, "--iprange") && (rest.empty() || rest[0] == '=')) {
       plan.weaver_args.push_back(absl::StrCat("--ipalloc-range", rest));  // its name before Weave Net 1.5
     } else {

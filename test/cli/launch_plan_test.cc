@@ -69,8 +69,10 @@ TEST_CASE("The user's flags follow and win", "[cli]") {
 }
 
 TEST_CASE("Flags of launch itself do not reach the peer, after -- all are peers", "[cli]") {
-  const auto plan = Plan({"--no-restart", "--iprange=10.0.0.0/8", "--iprange", "10.1.0.0/16", "--", "--no-restart"});
+  const auto plan = Plan(
+      {"--no-restart", "--no-detect-tls", "--iprange=10.0.0.0/8", "--iprange", "10.1.0.0/16", "--", "--no-restart"});
   CHECK_FALSE(plan->supervised);
+  CHECK_FALSE(absl::StrContains(ArgsOf(plan), "detect-tls"));
   CHECK(absl::EndsWith(ArgsOf(plan), " --ipalloc-range=10.0.0.0/8 --ipalloc-range 10.1.0.0/16 -- --no-restart"));
   CHECK(Plan({"--", "--no-restart"})->supervised);
 }

@@ -61,7 +61,7 @@ TEST_CASE("Each command that 2.0 removed says so", "[cli]") {
 }
 
 TEST_CASE("Each command of 2.8 that this build lacks says so", "[cli]") {
-  for (const char* name : {"setup", "env", "config", "attach-bridge"}) {
+  for (const char* name : {"env", "config", "attach-bridge"}) {
     const Said said = Weave({name, "x"});
     CHECK(said.exit_status == 1);
     CHECK(said.err == std::string("weave: '") + name + "' is not supported in this build\n");

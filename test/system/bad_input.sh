@@ -46,7 +46,7 @@ step "commands that were removed, and those of other builds"
 for command in run start restart launch-plugin stop-plugin launch-proxy stop-proxy launch-router stop-router; do
     says 1 "The 'weave $command' command has been removed as of Weave Net version 2.0" on host1 weave "$command"
 done
-for command in setup env config; do
+for command in env config; do
     says 1 "'$command' is not supported in this build" on host1 weave "$command"
 done
 expect_state_as_before "a command that is not there"

@@ -25,7 +25,7 @@ expect 0 "" setup
 cmp "$CONFIG/10-weave.conflist" "$CONFLIST" || fail "the list differs from cni-conf"
 [ ! -e "$CONFIG/10-weave.conf" ] || fail "10-weave.conf is still there"
 before=$(picture)
-expect 0 "" setup
+expect 0 "" env HOST_ROOT="$HOST" weave setup
 [ "$(picture)" = "$before" ] || fail "a second run changed: $(diff <(echo "$before") <(picture))"
 
 step "what an administrator wrote stays; copies, dangling links and damaged programs are replaced"
