@@ -113,12 +113,26 @@ absl::StatusOr<std::optional<LinkInfo>> FindHostEnd(Netlink& netlink, const NetN
 struct HostEnd {
   std::string host_ifname;
   int host_index = 0;
-  int container_index = 0;  // in the container's namespace
-  std::string alias;        // EndpointSpec::alias
+  int container_index = 0;                 // in the container's namespace
+  std::string alias;                       // EndpointSpec::alias
+  std::optional<int> container_nsid = {};  // the number of that namespace; none: it is the host's own
 };
 
 // Our container interfaces in the bridge, by name. No bridge: empty.
 absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::string_view bridge);
+
+struct ContainerEnd {
+  std::string netns_path;  // leads there now
+  std::uint64_t netns_inode = 0;
+  std::string interface;
+  MacAddress mac;
+  std::vector<Cidr> addresses;
+};
+
+// The other ends of interfaces that nobody remembers, in the order of `ends`. NotFound: no process and no mount leads
+// there. Other errors: could not look into the container. `netlink` is a socket in the host's namespace. Reads all of
+// /proc: not for the loop's thread.
+std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends);
 
 // Is this the host end of a container interface (`vethwepl*`, `vethwl*`)?
 bool IsHostIfname(absl::string_view name);

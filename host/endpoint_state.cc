@@ -1,5 +1,6 @@
 // Taking addresses away and finding out what is there; attaching is in endpoint.cc.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -19,6 +20,15 @@ absl::StatusOr<std::vector<Cidr>> AddressesOf(Netlink& netlink, int link_index) 
   std::vector<Cidr> cidrs;
   for (const InterfaceAddress& address : addresses) cidrs.push_back(address.cidr);
   return cidrs;
+}
+
+absl::StatusOr<ContainerEnd> LookInto(const NetNs& ns, const std::string& path, const HostEnd& end) {
+  ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(ns));
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> link, inside.FindLink(end.container_index));
+  if (!link || link->kind != "veth" || link->peer_index != end.host_index)
+    return absl::NotFoundError(absl::StrCat("the other end of ", end.host_ifname, " went elsewhere just now"));
+  ASSIGN_OR_RETURN(std::vector<Cidr> addresses, AddressesOf(inside, link->index));
+  return ContainerEnd{path, ns.inode(), link->name, link->mac.value_or(MacAddress()), std::move(addresses)};
 }
 
 }  // namespace
@@ -99,10 +109,35 @@ absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::strin
   ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
   for (const LinkInfo& link : links) {
     if (link.kind == "veth" && link.master_index == bridge_link->index && IsHostIfname(link.name))
-      ends.push_back({link.name, link.index, link.peer_index, link.alias});
+      ends.push_back({link.name, link.index, link.peer_index, link.alias, link.peer_nsid});
   }
   std::sort(ends.begin(), ends.end(), [](const HostEnd& a, const HostEnd& b) { return a.host_ifname < b.host_ifname; });
   return ends;
+}
+
+std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends) {
+  std::vector<absl::StatusOr<ContainerEnd>> found;
+  for (const HostEnd& end : ends)
+    found.push_back(
+        absl::NotFoundError(absl::StrCat("no process and no mount leads to the container of ", end.host_ifname)));
+  if (ends.empty()) return found;
+  std::size_t seen_count = 0;
+  std::set<std::uint64_t> visited;
+  VisitNetNs([&](const std::string& path, std::uint64_t inode) {
+    if (visited.contains(inode)) return false;
+    absl::StatusOr<NetNs> ns = NetNs::Open(path);
+    if (!ns.ok() || ns->inode() != inode) return false;  // it ended; another path may lead there
+    visited.insert(inode);
+    const absl::StatusOr<std::optional<int>> nsid = netlink.NsIdOf(*ns);
+    if (!nsid.ok() || !nsid->has_value()) return false;
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      if (ends[i].container_nsid != *nsid) continue;
+      found[i] = LookInto(*ns, path, ends[i]);
+      ++seen_count;
+    }
+    return seen_count == ends.size();
+  });
+  return found;
 }
 
 }  // namespace weave

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 
 namespace weave {
@@ -23,8 +24,6 @@ namespace {
 
 // As many characters as a host-side interface name takes (spec/overlay.md section 6.1).
 constexpr std::size_t kLinkIdSize = 7;
-
-std::string InodeIdent(std::uint64_t inode) { return absl::StrFormat("%012x", inode & 0xffff'ffff'ffff); }
 
 bool IsPid(absl::string_view text) {
   return text.size() != 12 && text.size() != 64 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -42,8 +41,8 @@ absl::StatusOr<Sandbox> Finish(Sandbox sandbox, const NetNs& ns) {
   ASSIGN_OR_RETURN(NetNs own, NetNs::Current());
   if (ns.SameAs(own)) return OwnNamespace(sandbox.display);
   sandbox.netns_inode = ns.inode();
-  if (sandbox.ident.empty()) sandbox.ident = InodeIdent(ns.inode());
-  if (sandbox.link_id.empty()) sandbox.link_id = InodeIdent(ns.inode()).substr(12 - kLinkIdSize);
+  if (sandbox.ident.empty()) sandbox.ident = NetNsIdent(ns.inode());
+  if (sandbox.link_id.empty()) sandbox.link_id = NetNsIdent(ns.inode()).substr(12 - kLinkIdSize);
   return sandbox;
 }
 
@@ -96,31 +95,37 @@ std::optional<NetNs> OpenIf(absl::string_view path, std::uint64_t inode) {
   return *std::move(ns);
 }
 
-// What a link in /proc and the root of a mount say of a network namespace.
-std::string NsfsName(std::uint64_t inode) { return absl::StrCat("net:[", inode, "]"); }
-
-std::optional<NetNs> FindMounted(std::uint64_t inode) {
-  std::ifstream mounts("/proc/thread-self/mountinfo");
-  const std::string name = NsfsName(inode);
-  for (std::string line; std::getline(mounts, line);) {
-    const std::vector<std::string> fields = absl::StrSplit(line, ' ');
-    if (fields.size() < 5 || fields[3] != name) continue;
-    if (std::optional<NetNs> ns = OpenIf(fields[4], inode)) return ns;
-  }
-  return std::nullopt;
+// From what a link in /proc and the root of a mount say of a network namespace: `net:[4026531840]`.
+std::optional<std::uint64_t> NsfsInode(absl::string_view name) {
+  std::uint64_t inode = 0;
+  if (!absl::ConsumePrefix(&name, "net:[") || !absl::ConsumeSuffix(&name, "]") || !absl::SimpleAtoi(name, &inode))
+    return std::nullopt;
+  return inode;
 }
 
-std::optional<NetNs> FindByProcess(std::uint64_t inode) {
-  const std::string name = NsfsName(inode);
+using NetNsVisitor = absl::FunctionRef<bool(const std::string& path, std::uint64_t inode)>;
+
+// True: the visitor has ended it.
+bool VisitMounted(NetNsVisitor visit) {
+  std::ifstream mounts("/proc/thread-self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    const std::vector<std::string> fields = absl::StrSplit(line, ' ');
+    if (fields.size() < 5) continue;
+    const std::optional<std::uint64_t> inode = NsfsInode(fields[3]);
+    if (inode.has_value() && visit(fields[4], *inode)) return true;
+  }
+  return false;
+}
+
+void VisitByProcess(NetNsVisitor visit) {
   std::error_code error;
   for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
     if (!IsPid(entry->path().filename().string())) continue;
     const std::filesystem::path link = entry->path() / "ns/net";
     std::error_code unreadable;  // it ended, or is about to
-    if (std::filesystem::read_symlink(link, unreadable) != name) continue;
-    if (std::optional<NetNs> ns = OpenIf(link.string(), inode)) return ns;
+    const std::optional<std::uint64_t> inode = NsfsInode(std::filesystem::read_symlink(link, unreadable).string());
+    if (inode.has_value() && visit(link.string(), *inode)) return;
   }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -140,8 +145,18 @@ absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::ui
   if (ns.ok() && ns->inode() == inode) return std::optional<NetNs>(*std::move(ns));
   // A `/run/netns` name whose namespace was unmounted is an empty file.
   if (!ns.ok() && !absl::IsNotFound(ns.status()) && !absl::IsInvalidArgument(ns.status())) return ns.status();
-  if (std::optional<NetNs> mounted = FindMounted(inode)) return mounted;
-  return FindByProcess(inode);
+  std::optional<NetNs> found;
+  VisitNetNs([&](const std::string& other_path, std::uint64_t other) {
+    if (other == inode) found = OpenIf(other_path, inode);
+    return found.has_value();
+  });
+  return found;
+}
+
+std::string NetNsIdent(std::uint64_t inode) { return absl::StrFormat("%012x", inode & 0xffff'ffff'ffff); }
+
+void VisitNetNs(NetNsVisitor visit) {
+  if (!VisitMounted(visit)) VisitByProcess(visit);
 }
 
 }  // namespace weave

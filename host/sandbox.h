@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -48,5 +49,13 @@ absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::stri
 // namespace did.) nullopt: gone. Errors: could not tell. Reads all of /proc when the path fails: not for the loop's
 // thread.
 absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode);
+
+// Sandbox::ident of a namespace that is no container of Docker's.
+std::string NetNsIdent(std::uint64_t inode);
+
+// Calls `visit` with a path to each network namespace that is mounted or that a process is in, and its inode: with
+// several of them where several lead there, as any may be gone by then. Ends when `visit` returns true. Reads all of
+// /proc: not for the loop's thread.
+void VisitNetNs(absl::FunctionRef<bool(const std::string& path, std::uint64_t inode)> visit);
 
 }  // namespace weave

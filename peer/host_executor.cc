@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -218,6 +219,37 @@ HostResult HostExecutor::TearDown(const TearDownHost& action) {
   return Failure(PacketFilter::RemoveFromAll(Owner()));
 }
 
+namespace {
+
+// What `weave attach` makes, and nobody else; an interface of CNI's may be called that, but says whose it is.
+bool IsOurs(const HostEnd& host, const ContainerEnd& container) {
+  return host.alias.empty() && container.interface == kContainerInterface &&
+         absl::StartsWith(host.host_ifname, kHostIfnamePrefix);
+}
+
+// Interfaces in the bridge that no record tells of: the store was lost, or others made them.
+void LookAtStrays(Netlink& netlink, const std::vector<HostEnd>& ends, HostInventory& inventory, Logger& logger) {
+  const std::vector<absl::StatusOr<ContainerEnd>> containers = FindContainerEnds(netlink, ends);
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const HostEnd& host = ends[i];
+    if (!containers[i].ok()) {
+      logger.Warning("cannot look into a container that is not on record: its addresses may be given to others",
+                     {{"interface", host.host_ifname}, {"reason", containers[i].status().message()}});
+      continue;
+    }
+    const ContainerEnd& container = *containers[i];
+    if (IsOurs(host, container) && !container.addresses.empty()) {
+      inventory.strays.push_back({{NetNsIdent(container.netns_inode), container.netns_path, container.netns_inode},
+                                  {container.netns_inode, {container.mac, host.host_ifname}, container.addresses}});
+      continue;
+    }
+    const std::string holder = NetworkAttachment::Parse(host.alias) ? host.alias : kUnknownHolder;
+    for (const Cidr& address : container.addresses) inventory.in_use.push_back({holder, address});
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view bridge,
                                             const std::vector<Record>& records, Logger& logger) {
   HostInventory inventory;
@@ -245,11 +277,7 @@ absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view 
                ends.end());
     inventory.endpoints.push_back({sandbox.netns_inode, {inspection->mac, host_ifname}, inspection->addresses});
   }
-  for (const HostEnd& end : ends) {
-    if (NetworkAttachment::Parse(end.alias)) continue;  // a CNI runtime remembers it
-    logger.Warning("a container interface that this peer does not remember is in the bridge",
-                   {{"interface", end.host_ifname}});
-  }
+  LookAtStrays(netlink, ends, inventory, logger);
   return inventory;
 }
 

@@ -81,8 +81,8 @@ class HostExecutor {
   WorkerPool workers_;  // last member: joined first
 };
 
-// What the host looks like at a start: the bridge's addresses, and which endpoints on record are alive. Runs in the
-// calling thread.
+// What the host looks like at a start: the bridge's addresses, which endpoints on record are alive, and what is on
+// container interfaces in the bridge that are on no record. Runs in the calling thread.
 absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view bridge,
                                             const std::vector<Record>& records, Logger& logger);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/attachment.h"
 #include "base/check.h"
 #include "peer/core/request_check.h"
 
@@ -32,29 +33,47 @@ AddressPlanner::AddressPlanner(Allocator* allocator, AddressIndex& addresses, En
                                Logger& logger)
     : allocator_(allocator), addresses_(addresses), endpoints_(endpoints), host_(host), logger_(logger) {}
 
-void AddressPlanner::Restore(Now now) {
+void AddressPlanner::Restore(Now now, const std::vector<AddressInUse>& others) {
   addresses_.TakeReleased();  // nothing is the allocator's yet
   if (allocator_ == nullptr) return;
+  DropUnused(now, others);
+  for (const EndpointRecord& endpoint : endpoints_.Records())
+    for (const Cidr& address : endpoint.addresses) ClaimAtStart(now, endpoint.sandbox.ident, address, true);
+  for (const ExposureRecord& exposure : host_.List()) ClaimAtStart(now, kExposeName, exposure.cidr, false);
+  for (const AddressInUse& other : others) {
+    if (!allocator_->config().range.Contains(other.address.address())) continue;
+    // Not as a container's: of those who made the interface we do not hear when it ends, but when they free it.
+    ClaimAtStart(now, other.holder, other.address, false);
+  }
+}
+
+void AddressPlanner::DropUnused(Now now, const std::vector<AddressInUse>& others) {
+  absl::btree_set<IpAddress> in_use;
+  for (const AddressInUse& other : others) in_use.insert(other.address.address());
   const absl::btree_map<std::string, AllocationRecord> allocations = allocator_->allocations();
   for (const auto& [key, allocation] : allocations) {
-    // Of others we do not know whether they are at an end: their addresses may be on interfaces we did not make.
+    // Of others we do not know whether they are at an end: what made their interfaces tells us.
     if (!allocation.is_container && allocation.ident != kExposeName) continue;
     for (const Cidr& address : allocation.addresses) {
-      if (addresses_.HolderOf(address.address()) != nullptr) continue;
+      if (addresses_.HolderOf(address.address()) != nullptr || in_use.contains(address.address())) continue;
       logger_.Info("dropping an address whose holder is gone",
                    {{"address", address.ToString()}, {"holder", allocation.ident}});
       Release(now, allocation.ident, address.address());
     }
   }
-  const auto claim = [&](const std::string& ident, const Cidr& address, bool is_container) {
-    if (allocator_->HolderOf(address.address()).has_value()) return;  // perhaps by another name of the same container
-    const OperationId operation = NextOperation();
-    first_claims_.emplace(operation, address);
-    allocator_->OnOperation(now, operation, ClaimOperation{ident, address, is_container, true});
-  };
-  for (const EndpointRecord& endpoint : endpoints_.Records())
-    for (const Cidr& address : endpoint.addresses) claim(endpoint.sandbox.ident, address, true);
-  for (const ExposureRecord& exposure : host_.List()) claim(kExposeName, exposure.cidr, false);
+}
+
+void AddressPlanner::ClaimAtStart(Now now, const std::string& ident, const Cidr& address, bool is_container) {
+  if (const std::optional<std::string> holder = allocator_->HolderOf(address.address()); holder.has_value()) {
+    // By another name of the same container, perhaps; an attachment has no other than its container's.
+    if (NetworkAttachment::Parse(ident).has_value() && ContainerOf(*holder) != ContainerOf(ident))
+      logger_.Error("an address in use on this host belongs to somebody else",
+                    {{"address", address.ToString()}, {"container", ident}, {"reason", *holder}});
+    return;
+  }
+  const OperationId operation = NextOperation();
+  first_claims_.emplace(operation, address);
+  allocator_->OnOperation(now, operation, ClaimOperation{ident, address, is_container, true});
 }
 
 void AddressPlanner::OnRequest(Now now, RequestId id, ApiRequest request, PeerOutput& out) {

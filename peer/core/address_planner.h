@@ -35,8 +35,8 @@ class AddressPlanner {
                  Logger& logger);
 
   // At start, when the tables have taken over what they found: drops what nobody holds any more (contract A5-10), and
-  // claims what is in use before anybody can ask for it (A5-09).
-  void Restore(Now now);
+  // claims what is in use, by them or by `others`, before anybody can ask for it (A5-09).
+  void Restore(Now now, const std::vector<AddressInUse>& others);
 
   // The request has passed CheckRequest.
   void OnRequest(Now now, RequestId id, ApiRequest request, PeerOutput& out);
@@ -105,6 +105,8 @@ class AddressPlanner {
 
   std::vector<Cidr> Resolve(absl::string_view ident, const std::vector<Cidr>& attached,
                             const std::vector<AddressWish>& wishes) const;
+  void DropUnused(Now now, const std::vector<AddressInUse>& others);
+  void ClaimAtStart(Now now, const std::string& ident, const Cidr& address, bool is_container);
   // An address of the holder is on an interface, or about to be.
   bool InUse(absl::string_view ident) const;
   absl::Status CheckRelease(const ReleaseOperation& release) const;

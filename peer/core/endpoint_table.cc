@@ -45,6 +45,25 @@ void EndpointTable::Hold(const std::vector<EndpointRecord>& records, const HostI
   }
 }
 
+void EndpointTable::Adopt(const std::vector<StrayEndpoint>& strays, PeerOutput& out) {
+  for (const StrayEndpoint& stray : strays) {
+    const std::uint64_t inode = stray.sandbox.netns_inode;
+    const auto [entry, inserted] = endpoints_.try_emplace(inode);
+    if (!inserted) continue;
+    Endpoint& endpoint = entry->second;
+    endpoint.link = stray.live.link;
+    endpoint.record = EndpointRecord{stray.sandbox, boot_id_, {}, true};
+    for (const Cidr& address : stray.live.addresses) AdoptAddress(endpoint, address);
+    if (endpoint.record->addresses.empty()) {  // all are others': it is not ours to take away
+      endpoints_.erase(entry);
+      continue;
+    }
+    logger_.Info("taking over a container that is attached and not on record",
+                 {{"container", stray.sandbox.ident}, {"addresses", Join(endpoint.record->addresses)}});
+    PersistRecord(inode, endpoint.record, out.persist);
+  }
+}
+
 void EndpointTable::Restore(const std::vector<EndpointRecord>& records, const HostInventory& inventory,
                             PeerOutput& out) {
   for (const EndpointRecord& record : records) {

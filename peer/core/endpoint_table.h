@@ -50,10 +50,12 @@ class EndpointTable {
   EndpointTable(std::string boot_id, AddressIndex& addresses, CommandIds& command_ids, Logger& logger);
 
   // At start, before any request. What is really on an interface counts as held, whatever the record says: so first,
-  // for the whole host, what is there (Hold), and only then what was promised but is missing (Restore).
+  // for the whole host, what is there (Hold, Adopt), and only then what was promised but is missing (Restore).
   // Takes over what is alive, forgets what is gone.
   void Hold(const std::vector<EndpointRecord>& records, const HostInventory& inventory, PeerOutput& out);
-  // Repairs what differs. The same arguments.
+  // Takes over what is alive and not on record, as if it had been.
+  void Adopt(const std::vector<StrayEndpoint>& strays, PeerOutput& out);
+  // Repairs what differs. The arguments of Hold.
   void Restore(const std::vector<EndpointRecord>& records, const HostInventory& inventory, PeerOutput& out);
 
   void OnAttach(RequestId id, AttachOrder request, PeerOutput& out);

@@ -72,10 +72,11 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
   if (former_name != config_.name) out.persist.push_back({IdentityKey(), IdentityRecord{config_.name}});
   endpoints_.Hold(endpoints, inventory, out);
   host_.Hold(inventory.bridge_addresses);
+  endpoints_.Adopt(inventory.strays, out);
   endpoints_.Restore(endpoints, inventory, out);
   host_.Restore(exposures, inventory.bridge_addresses, out);
   if (allocator_ != nullptr) allocator_->OnStart(now, ipam);
-  planner_.Restore(now);
+  planner_.Restore(now, inventory.in_use);
   if (names_ != nullptr) names_->Restore(names, out);
   host_.Refresh(out);
   network_.Start(now, config_.direct_peers, out.network);

@@ -181,11 +181,28 @@ struct LiveEndpoint {
   std::vector<Cidr> addresses;  // those really on the interface
 };
 
+// An interface of `weave attach` that a start found, and no record tells of.
+struct StrayEndpoint {
+  SandboxRef sandbox;
+  LiveEndpoint live;
+};
+
+// Who is not known; the allocator then holds the address under its own text.
+inline constexpr char kUnknownHolder[] = "_";
+
+// An address on another container interface in the bridge: CNI's, Docker's, an earlier peer's.
+struct AddressInUse {
+  std::string holder;  // by whose name it will be freed, or kUnknownHolder
+  Cidr address;
+};
+
 // What a start finds on the host.
 struct HostInventory {
   std::vector<Cidr> bridge_addresses;
   std::vector<LiveEndpoint> endpoints;
   std::vector<std::uint64_t> unattached = {};  // namespaces on record that are alive, without the interface
+  std::vector<StrayEndpoint> strays = {};
+  std::vector<AddressInUse> in_use = {};
 };
 
 // The effects of one event: a driver never lets two events share an output. The driver makes `persist` durable first;
