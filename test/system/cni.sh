@@ -161,6 +161,23 @@ launch host1 --name ::1 --nickname host1 --ipalloc-range 10.32.0.0/24
 quietly cni host1 DEL webwebweb web eth0 "$(config 1.1.0)"
 holders host1 | grep -q '^webwebweb ' && fail "$(holders host1)"
 
+step "a lost store: addresses in use are not given out again, and are freed by who made the interface"
+make_container fresh
+mine=$(on host1 weave attach "$(path_of web)")
+cnis=$(address_of "$(cni host1 ADD dbdbdbdb db eth0 "$(config 1.0.0)")")
+on host1 weave stop
+[ -e "$(store_of host1)" ] || fail "no store at $(store_of host1)"
+rm "$(store_of host1)"*
+launch host1 --name ::1 --nickname host1 --ipalloc-range 10.32.0.0/24 --ipalloc-init consensus=1
+next=$(on host1 weave attach "$(path_of fresh)")
+[ "$next" != "$mine" ] && [ "$next" != "$cnis" ] || fail "$next is given twice"
+holders host1 | grep -qxF "dbdbdbdb $cnis" || fail "$(holders host1)"
+[ "$(on host1 weave attach "$(path_of web)")" = "$mine" ] || fail "attached again: another address than $mine"
+quietly cni host1 DEL dbdbdbdb db eth0 "$(config 1.0.0)"
+on host1 weave detach "$(path_of web)" >/dev/null
+on host1 weave detach "$(path_of fresh)" >/dev/null
+holders host1 | grep -qF -e "$mine" -e "$cnis" && fail "left: $(holders host1)"
+
 step "what is malformed is named, and changes nothing"
 remember_state
 for input in '' '{' '[]' '{"cniVersion": 3}' '{"cniVersion": "1.0.0", "name": "weave", "mtu": "much"}'; do
