@@ -193,7 +193,7 @@ NameEntryPtr NameRegistry::Merge(Now now, const NameEntryView& told, bool& news)
   NameEntry entry = told.ToEntry();
   const NameEntryPtr known = Find(entry);
   // Ours alone can say what we have. (Of what is deleted and forgotten here there is nothing to say.)
-  if (entry.origin == self_ && (known != nullptr || entry.alive())) return MergeOwn(now, std::move(entry), known);
+  if (entry.origin == self_ && (known != nullptr || entry.alive())) return MergeOwn(now, entry, known);
   if (entry.origin != self_ && !peers_.IsKnown(entry.origin)) {
     KeepForLater(now, std::move(entry));
     return nullptr;
@@ -206,7 +206,7 @@ NameEntryPtr NameRegistry::Merge(Now now, const NameEntryView& told, bool& news)
 }
 
 // What an earlier life of ours left behind is deleted; of what is here we know best.
-NameEntryPtr NameRegistry::MergeOwn(Now now, NameEntry told, const NameEntryPtr& ours) {
+NameEntryPtr NameRegistry::MergeOwn(Now now, const NameEntry& told, const NameEntryPtr& ours) {
   if (told.version == std::numeric_limits<std::int64_t>::max()) return nullptr;  // nothing could outdo it
   if (ours == nullptr) {
     NameEntryPtr deleted = Share(Deleted(told, now));

@@ -139,7 +139,7 @@ class NameRegistry final : public Gossiper {
   };
   // By address, then as 2.8 would find them.
   struct AddressLess {
-    using is_transparent = void;
+    using is_transparent = void;  // NOLINT(readability-identifier-naming): as the standard calls it
     bool operator()(const NameEntryPtr& a, const NameEntryPtr& b) const;
     bool operator()(const NameEntryPtr& a, std::uint32_t b) const { return a->address < b; }
     bool operator()(std::uint32_t a, const NameEntryPtr& b) const { return a < b->address; }
@@ -169,7 +169,7 @@ class NameRegistry final : public Gossiper {
   NameEntryPtr ChangeOwn(NameEntry entry);
   // One entry of a message: what of it is passed on, null for nothing, and whether it was news to us.
   NameEntryPtr Merge(Now now, const NameEntryView& told, bool& news);
-  NameEntryPtr MergeOwn(Now now, NameEntry told, const NameEntryPtr& ours);
+  NameEntryPtr MergeOwn(Now now, const NameEntry& told, const NameEntryPtr& ours);
   void KeepForLater(Now now, NameEntry entry);
   void ForgetStrangers(Now now);
   void ForgetTombstones(Now now);

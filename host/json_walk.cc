@@ -40,7 +40,7 @@ class JsonWalker final : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  bool Visit(JsonScalar value) {
+  bool Visit(const JsonScalar& value) {
     visit_(path_, value);
     return true;
   }

@@ -93,7 +93,7 @@ absl::Status ReplaceLinkAtomically(absl::string_view path, absl::string_view tar
   ::unlink(temporary.c_str());  // left by a process of that number that was killed
   if (::symlink(leads_to.c_str(), temporary.c_str()) != 0) return ErrnoError(errno, absl::StrCat("link ", temporary));
   if (::rename(temporary.c_str(), name.c_str()) != 0) {
-    const absl::Status status = ErrnoError(errno, absl::StrCat("replace ", name));
+    absl::Status status = ErrnoError(errno, absl::StrCat("replace ", name));
     ::unlink(temporary.c_str());
     return status;
   }

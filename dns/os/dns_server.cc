@@ -47,17 +47,17 @@ absl::StatusOr<Fd> Bind(const SocketAddress& address, int type) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DnsServer>> DnsServer::Listen(EventLoop& loop, const NameRegistry& names,
-                                                             EntropySource& entropy, DnsServerOptions options,
+                                                             EntropySource& entropy, const DnsServerOptions& options,
                                                              Logger& logger) {
   ASSIGN_OR_RETURN(Fd udp, Bind(options.listen, SOCK_DGRAM));
   ASSIGN_OR_RETURN(const SocketAddress address, LocalAddressOf(udp.get()));
   ASSIGN_OR_RETURN(Fd tcp, Bind(address, SOCK_STREAM));
   return std::unique_ptr<DnsServer>(
-      new DnsServer(loop, names, entropy, std::move(options), logger, address, std::move(udp), std::move(tcp)));
+      new DnsServer(loop, names, entropy, options, logger, address, std::move(udp), std::move(tcp)));
 }
 
-DnsServer::DnsServer(EventLoop& loop, const NameRegistry& names, EntropySource& entropy, DnsServerOptions options,
-                     Logger& logger, const SocketAddress& address, Fd udp, Fd tcp)
+DnsServer::DnsServer(EventLoop& loop, const NameRegistry& names, EntropySource& entropy,
+                     const DnsServerOptions& options, Logger& logger, const SocketAddress& address, Fd udp, Fd tcp)
     : loop_(loop),
       resolver_(names, options.ttl_seconds, Random(entropy.Next())),
       address_(address),

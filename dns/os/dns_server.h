@@ -51,7 +51,7 @@ class DnsServer {
   // Listens on UDP and TCP. Errors name the address: AlreadyExists when the port is taken, FailedPrecondition when it
   // is no address of this host, PermissionDenied. References outlive the server.
   static absl::StatusOr<std::unique_ptr<DnsServer>> Listen(EventLoop& loop, const NameRegistry& names,
-                                                           EntropySource& entropy, DnsServerOptions options,
+                                                           EntropySource& entropy, const DnsServerOptions& options,
                                                            Logger& logger);
   DnsServer(const DnsServer&) = delete;
   DnsServer& operator=(const DnsServer&) = delete;
@@ -74,7 +74,7 @@ class DnsServer {
     Reply reply;
   };
 
-  DnsServer(EventLoop& loop, const NameRegistry& names, EntropySource& entropy, DnsServerOptions options,
+  DnsServer(EventLoop& loop, const NameRegistry& names, EntropySource& entropy, const DnsServerOptions& options,
             Logger& logger, const SocketAddress& address, Fd udp, Fd tcp);
 
   void ReceiveDatagrams();

@@ -126,8 +126,8 @@ absl::StatusOr<PeerIpamConfig> ParsePeerIpam(const CniConfig& config) {
     ASSIGN_OR_RETURN(ipam.gateway, ParseV4(message.gateway(), "ipam.gateway"));
   }
   for (const v1::CniRoute& entry : message.routes()) {
-    ASSIGN_OR_RETURN(EndpointRoute route, ParseCniRoute(entry, "ipam.routes"));
-    ipam.routes.push_back(std::move(route));
+    ASSIGN_OR_RETURN(const EndpointRoute route, ParseCniRoute(entry, "ipam.routes"));
+    ipam.routes.push_back(route);
   }
   return ipam;
 }

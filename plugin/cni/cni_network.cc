@@ -79,7 +79,7 @@ absl::StatusOr<std::vector<EndpointRoute>> PlanRoutes(const v1::CniResult& resul
   for (const v1::CniRoute& entry : result.routes()) {
     ASSIGN_OR_RETURN(EndpointRoute route, ParseCniRoute(entry, "routes"));
     if (!route.gateway) route.gateway = gateway;
-    routes.push_back(std::move(route));
+    routes.push_back(route);
   }
   return routes;
 }
