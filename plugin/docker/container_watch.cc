@@ -84,10 +84,9 @@ void ContainerWatch::TellNames(const std::string& container_id, const DockerCont
                                const DockerContainerNetwork& network) {
   const absl::StatusOr<std::string> domain = peer_.NameDomain();
   if (absl::IsNotFound(domain.status())) return;  // it was started without names
-  absl::Status told = domain.status();
-  if (told.ok())
-    for (const std::string& name : NamesOf(container, network, *domain))
-      told.Update(peer_.AddName(container_id, network.address, name));
+  const absl::Status told = domain.ok()
+                                ? peer_.AddNames(container_id, network.address, NamesOf(container, network, *domain))
+                                : domain.status();
   if (!told.ok())
     logger_.Warning("cannot tell all names of a container", {{"container", container_id}, {"reason", told.message()}});
 }

@@ -91,14 +91,18 @@ absl::StatusOr<std::string> PeerAccess::NameDomain() const {
   return info.domain();
 }
 
-absl::Status PeerAccess::AddName(const std::string& container_id, const std::string& address,
-                                 const std::string& name) const {
+absl::Status PeerAccess::AddNames(const std::string& container_id, const std::string& address,
+                                  const std::vector<std::string>& names) const {
   ASSIGN_OR_RETURN(PeerClient client, Reach());
   v1::AddNameRequest request;
   request.set_holder(container_id);
   request.set_address(address);
-  request.set_name(name);
-  return client.AddName(request);
+  absl::Status told;
+  for (const std::string& name : names) {
+    request.set_name(name);
+    told.Update(client.AddName(request));
+  }
+  return told;
 }
 
 absl::StatusOr<std::vector<std::string>> PeerAccess::NameHolders() const {

@@ -38,8 +38,10 @@ class PeerAccess {
 
   // With the final dot. NotFound: the peer serves no names.
   absl::StatusOr<std::string> NameDomain() const;
-  // A name outside the domain is passed over. Repeating it changes nothing.
-  absl::Status AddName(const std::string& container_id, const std::string& address, const std::string& name) const;
+  // Those outside the domain are passed over. Repeating it changes nothing. The first error; the others are told all
+  // the same.
+  absl::Status AddNames(const std::string& container_id, const std::string& address,
+                        const std::vector<std::string>& names) const;
   // Holders of the names that this peer has registered, some more than once.
   absl::StatusOr<std::vector<std::string>> NameHolders() const;
   // All of the container's.
