@@ -24,6 +24,10 @@ struct NetworkAttachment {
   friend bool operator==(const NetworkAttachment&, const NetworkAttachment&) = default;
 };
 
+// The holder that those name who do not know whose an address will be: its own text then stands for the holder
+// (spec/ipam.md section 7).
+inline constexpr char kUnknownHolder[] = "_";
+
 // Follows the container's id in an attachment's name.
 inline constexpr char kAttachmentMark = '@';
 

@@ -4,15 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/attachment.h"
 #include "base/check.h"
 
 namespace weave {
-namespace {
-
-// Who holds an address is not known: its text stands for the holder (spec/ipam.md section 7).
-constexpr absl::string_view kUnknownIdent = "_";
-
-}  // namespace
 
 Allocator::Allocator(AllocatorConfig config, const PeerDirectory& peers, Random random, Logger& logger)
     : config_(std::move(config)),
@@ -51,7 +46,7 @@ void Allocator::Begin(OperationId id, AllocateOperation operation) {
     return Reply(id,
                  absl::InvalidArgumentError(absl::StrCat("subnet ", subnet.ToString(), ": want a network of at least ",
                                                          kMinSubnetSize, " addresses, without host bits")));
-  if (operation.ident == kUnknownIdent) operation.ident.clear();
+  if (operation.ident == kUnknownHolder) operation.ident.clear();
   if (const std::optional<Cidr> address = TryAllocate(operation)) return Reply(id, absl::OkStatus(), {*address});
   if (!subnet.Overlaps(config_.range))
     return Reply(id, absl::InvalidArgumentError(
@@ -64,7 +59,7 @@ void Allocator::Begin(OperationId id, AllocateOperation operation) {
 }
 
 void Allocator::Begin(OperationId id, ClaimOperation operation) {
-  if (operation.ident == kUnknownIdent) operation.ident = operation.address.address().ToString();
+  if (operation.ident == kUnknownHolder) operation.ident = operation.address.address().ToString();
   if (const std::optional<Outcome> outcome = TryClaim(operation, /*answered=*/true))
     return Reply(id, outcome->status, outcome->addresses);
   WaitingOperation waiting{.id = id, .what = operation};

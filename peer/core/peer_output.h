@@ -187,12 +187,9 @@ struct StrayEndpoint {
   LiveEndpoint live;
 };
 
-// Who is not known; the allocator then holds the address under its own text.
-inline constexpr char kUnknownHolder[] = "_";
-
 // An address on another container interface in the bridge: CNI's, Docker's, an earlier peer's.
 struct AddressInUse {
-  std::string holder;  // by whose name it will be freed, or kUnknownHolder
+  std::string holder;  // by whose name it will be freed, or kUnknownHolder (base/attachment.h)
   Cidr address;
 };
 

@@ -3,13 +3,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/attachment.h"
 #include "base/status.h"
 
 namespace weave {
 namespace {
-
-// Who holds the address is Docker's to know: the peer keeps it under its own text (spec/ipam.md section 7).
-constexpr char kUnknownHolder[] = "_";
 
 constexpr PeerDeadlines PluginDeadlines() {
   return {.query = absl::Milliseconds(1500),
