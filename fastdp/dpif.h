@@ -1,0 +1,70 @@
+// The kernel's datapath as the model drives it ("datapath interface", as Open vSwitch calls it). OvsDpif is the real
+// one; tests and the simulator have theirs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/time.h"
+#include "fastdp/flow.h"
+
+namespace weave {
+
+enum class VportKind : std::uint8_t {
+  kNetdev,    // an interface that was put into the datapath: a veth
+  kInternal,  // an interface of the datapath's own
+  kVxlan,     // the tunnels of one UDP port
+  kOther,     // what other programs made
+};
+
+struct Vport {
+  VportNumber number = 0;
+  std::string name;
+  VportKind kind = VportKind::kOther;
+  std::uint16_t udp_port = 0;  // kVxlan
+
+  friend bool operator==(const Vport&, const Vport&) = default;
+};
+
+// A packet that no flow matched.
+struct Upcall {
+  FlowKey key;
+  ByteView frame;  // valid during the call
+};
+
+// A flow as the kernel counts it.
+struct FlowStats {
+  FlowKey key;
+  FlowActions actions;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  bool used = false;  // since it was made or its counters were cleared
+};
+
+// Calls return when the kernel has taken what they ask. One thread.
+class Dpif {
+ public:
+  virtual ~Dpif() = default;
+
+  // Sends this packet through these actions, now.
+  virtual absl::Status Execute(ByteView frame, const FlowActions& actions) = 0;
+
+  // Makes the flow, or gives it other actions; packets meet the one or the other, never neither.
+  virtual absl::Status PutFlow(const FlowKey& key, const FlowActions& actions) = 0;
+  // Nothing there is success.
+  virtual absl::Status DeleteFlow(const FlowKey& key) = 0;
+  // Zero packets, not used.
+  virtual absl::Status ClearFlowStats(const FlowKey& key) = 0;
+  // All flows whose key and actions are of our form. Others, which only another program can have made, are deleted.
+  virtual absl::StatusOr<std::vector<FlowStats>> DumpFlows() = 0;
+
+  virtual absl::StatusOr<std::vector<Vport>> ListVports() = 0;
+  // The VXLAN port of this UDP port; made if it is not there. Unavailable: another program has the UDP port.
+  virtual absl::StatusOr<Vport> EnsureVxlanVport(std::uint16_t udp_port) = 0;
+};
+
+}  // namespace weave
