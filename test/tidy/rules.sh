@@ -31,7 +31,7 @@ rule_file_length() {
 }
 
 # The rooms that compute with libsodium. Its crypto_ headers are pure; <sodium.h> brings the generator of random bytes.
-sodium_rooms='^(wire|sleeve)/'
+sodium_rooms='^(wire|sleeve|fastdp)/'
 
 rule_pure_includes() {
   local refused='<(?:[^>]*[./][^>]*|thread|mutex|shared_mutex|condition_variable|semaphore|latch|barrier|stop_token|chrono|future|atomic|ctime|random|fstream|filesystem|csignal|csetjmp)>|"(?!(?:absl|base|wire|mesh|ipam|dns|overlay|fastdp|sleeve|sim|peer/core)/)|"[^"]*/os/|"absl/(?:time/clock|synchronization/|random/|flags/)'
