@@ -16,6 +16,16 @@ int DigitValue(char c) {
 
 }  // namespace
 
+void WriteBigEndian(std::uint64_t value, std::size_t size, std::uint8_t* out) {
+  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * (size - 1 - i)));
+}
+
+std::uint64_t ReadBigEndian(ByteView bytes) {
+  std::uint64_t value = 0;
+  for (const std::uint8_t byte : bytes) value = value << 8 | byte;
+  return value;
+}
+
 std::string ToHex(ByteView bytes) {
   std::string text;
   text.reserve(2 * bytes.size());

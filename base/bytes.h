@@ -1,6 +1,7 @@
 // Bytes on their way in and out: views, owned buffers, big-endian access, hex text.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,6 +20,10 @@ inline ByteView AsBytes(absl::string_view text) {
 }
 
 inline absl::string_view AsText(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+// Network order: the lowest `size` bytes of `value`, at most 8; and back, of up to 8 bytes.
+void WriteBigEndian(std::uint64_t value, std::size_t size, std::uint8_t* out);
+std::uint64_t ReadBigEndian(ByteView bytes);
 
 // Lower-case hex, two digits a byte, no separators.
 std::string ToHex(ByteView bytes);

@@ -1,11 +1,19 @@
 #include "base/mac.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace weave {
+
+MacAddress MacAddress::FromBytes(ByteView bytes) {
+  std::array<std::uint8_t, 6> mac;
+  std::copy_n(bytes.begin(), mac.size(), mac.begin());
+  return MacAddress(mac);
+}
 
 absl::StatusOr<MacAddress> MacAddress::Parse(absl::string_view text) {
   const auto bad = [&] {

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/bytes.h"
 
 namespace weave {
 
@@ -16,6 +17,9 @@ class MacAddress {
  public:
   constexpr MacAddress() = default;
   constexpr explicit MacAddress(const std::array<std::uint8_t, 6>& bytes) : bytes_(bytes) {}
+
+  // Of at least six bytes, as they stand in a frame.
+  static MacAddress FromBytes(ByteView bytes);
 
   // Six groups of two hex digits, either case, separated by colons.
   static absl::StatusOr<MacAddress> Parse(absl::string_view text);

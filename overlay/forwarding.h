@@ -5,30 +5,53 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/peer_name.h"
 #include "mesh/overlay.h"
 #include "mesh/topology_view.h"
+#include "wire/topology.h"
 
 namespace weave {
 
-// A sub-overlay by its position among those of this peer (sleeve, fastdp).
-using WayIndex = std::uint8_t;
+// How frames can be carried to a neighbour.
+enum class Way : std::uint8_t {
+  kFastdp,  // by the kernel (fastdp/)
+  kSleeve,  // by us (sleeve/)
+};
 
 // How a neighbour is reached.
 struct ForwardingHop {
   PeerName neighbour;
   ConnectionId connection = 0;
-  std::vector<WayIndex> ways;  // the best first; the others are for frames that it cannot carry. None: not now
+  std::vector<Way> ways;  // the best first; the others are for frames that it cannot carry. None: not now
 
   friend bool operator==(const ForwardingHop&, const ForwardingHop&) = default;
 };
 
+// Peers by the short ids that the kernel's tunnels name them with. One id has one owner, and of a peer that lost its id
+// to another there is none until it has picked a new one.
+class ShortIdMap {
+ public:
+  ShortIdMap() = default;
+  // In order of ids.
+  explicit ShortIdMap(std::vector<std::pair<ShortId, PeerName>> owners);
+
+  std::optional<PeerName> OwnerOf(ShortId id) const;
+  std::optional<ShortId> IdOf(PeerName peer) const;
+
+ private:
+  std::vector<std::pair<ShortId, PeerName>> owners_;
+  std::vector<std::pair<PeerName, ShortId>> ids_;
+};
+
 struct ForwardingSnapshot {
   PeerName self;
-  std::shared_ptr<const TopologyView> topology;  // has `self`
-  std::vector<ForwardingHop> hops;               // in order of names
+  std::shared_ptr<const TopologyView> topology;      // has `self`
+  std::vector<ForwardingHop> hops;                   // in order of names
+  std::shared_ptr<const ShortIdMap> short_ids = {};  // null: nobody has one
 };
 
 using ForwardingSnapshotPtr = std::shared_ptr<const ForwardingSnapshot>;

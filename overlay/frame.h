@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "base/mac.h"
 
 namespace weave {
 
@@ -31,5 +32,12 @@ struct Frame {
   ByteView bytes;  // without FCS
   FrameOffload offload;
 };
+
+// Destination and source.
+inline constexpr std::size_t kFrameAddressesSize = 12;
+
+// Of a frame of at least kFrameAddressesSize bytes.
+inline MacAddress DestinationOf(ByteView frame) { return MacAddress::FromBytes(frame.first(6)); }
+inline MacAddress SourceOf(ByteView frame) { return MacAddress::FromBytes(frame.subspan(6, 6)); }
 
 }  // namespace weave

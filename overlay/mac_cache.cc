@@ -21,7 +21,9 @@ MacCache::Learnt MacCache::Learn(MonotonicTime now, const MacAddress& mac, PeerN
     const bool known = place.peer == peer;
     if (!known && now - place.seen < rest) return Learnt::kElsewhere;
     place = {peer, now};
-    return known ? Learnt::kKnown : Learnt::kMoved;
+    if (known) return Learnt::kKnown;
+    for (MacObserver* observer : observers_) observer->OnMacMoved(mac, peer);
+    return Learnt::kMoved;
   }
   if (entries_.size() >= kMaxCount && (!crowded_at_.has_value() || now - *crowded_at_ >= kCrowdedPause)) {
     crowded_at_ = now;
@@ -41,10 +43,13 @@ std::vector<MacCache::Entry> MacCache::List() const {
 
 void MacCache::Drop(MonotonicTime now, Duration age) {
   for (auto entry = entries_.begin(); entry != entries_.end();) {
-    if (now - entry->second.seen >= age)
-      entry = entries_.erase(entry);
-    else
+    if (now - entry->second.seen < age) {
       ++entry;
+      continue;
+    }
+    const MacAddress mac = entry->first;
+    entry = entries_.erase(entry);
+    for (MacObserver* observer : observers_) observer->OnMacForgotten(mac);
   }
 }
 

@@ -13,6 +13,14 @@
 
 namespace weave {
 
+// Hears where MAC addresses are no longer; must not call the cache.
+class MacObserver {
+ public:
+  virtual ~MacObserver() = default;
+  virtual void OnMacMoved(const MacAddress& mac, PeerName to) = 0;
+  virtual void OnMacForgotten(const MacAddress& mac) = 0;
+};
+
 class MacCache {
  public:
   static constexpr Duration kAge = absl::Minutes(10);
@@ -36,6 +44,10 @@ class MacCache {
     kFull,       // not entered
   };
 
+  // Until it is removed.
+  void AddObserver(MacObserver& observer) { observers_.push_back(&observer); }
+  void RemoveObserver(MacObserver& observer) { std::erase(observers_, &observer); }
+
   // The peer of `mac`; none: unknown.
   std::optional<PeerName> Find(const MacAddress& mac) const;
 
@@ -58,6 +70,7 @@ class MacCache {
   void Drop(MonotonicTime now, Duration age);
 
   absl::btree_map<MacAddress, Place> entries_;
+  std::vector<MacObserver*> observers_;
   std::optional<MonotonicTime> crowded_at_;  // of the last look for room
 };
 

@@ -36,8 +36,8 @@ std::string OverlaySwitch::Names() const {
 }
 
 // In our order: what both ends prefer alike gets the same index on both (spec/overlay.md section 1).
-std::vector<OverlaySwitch::Way> OverlaySwitch::CommonWays(const OverlayConnection& connection) const {
-  std::vector<Way> ways;
+std::vector<OverlaySwitch::CommonWay> OverlaySwitch::CommonWays(const OverlayConnection& connection) const {
+  std::vector<CommonWay> ways;
   if (!connection.remote_overlays.has_value()) {
     if (compatibility_ != nullptr) ways.push_back({.overlay = compatibility_, .failure = ""});
     return ways;
@@ -62,7 +62,7 @@ absl::Status OverlaySwitch::Prepare(Now now, const OverlayConnection& connection
                                                       "\""));
   }
   bool any = false;
-  for (Way& way : entry.ways) {
+  for (CommonWay& way : entry.ways) {
     const absl::Status prepared = way.overlay->Prepare(now, connection);
     way.working = prepared.ok();
     way.failure = std::string(prepared.message());
@@ -75,7 +75,7 @@ absl::Status OverlaySwitch::Prepare(Now now, const OverlayConnection& connection
   if (!any) return NoWayLeft(entry);
   ++generation_;
   Switched& kept = connections_.emplace(connection.connection, std::move(entry)).first->second;
-  const auto first = std::find_if(kept.ways.begin(), kept.ways.end(), [](const Way& way) { return way.working; });
+  const auto first = std::find_if(kept.ways.begin(), kept.ways.end(), [](const CommonWay& way) { return way.working; });
   kept.best = static_cast<std::size_t>(std::distance(kept.ways.begin(), first));
   return absl::OkStatus();
 }
@@ -84,7 +84,7 @@ void OverlaySwitch::Confirm(Now now, ConnectionId connection) {
   const auto found = connections_.find(connection);
   if (found == connections_.end()) return;
   ++generation_;  // the mesh prefers it from now on
-  for (const Way& way : found->second.ways) {
+  for (const CommonWay& way : found->second.ways) {
     if (way.working) way.overlay->Confirm(now, connection);
   }
 }
@@ -97,7 +97,7 @@ absl::Status OverlaySwitch::OnControl(Now now, ConnectionId connection, ByteView
   Switched& entry = found->second;
   const std::uint8_t tag = message[0];
   if (entry.compatibility) {
-    const Way& way = entry.ways.front();
+    const CommonWay& way = entry.ways.front();
     if (IsCompatibilityTag(tag) && way.working) way.overlay->OnControl(now, connection, tag, message.subspan(1));
     return absl::OkStatus();  // like any unknown tag of an overlay
   }
@@ -114,7 +114,7 @@ absl::Status OverlaySwitch::OnControl(Now now, ConnectionId connection, ByteView
     return absl::InvalidArgumentError(absl::StrCat("overlay control message: overlay index ", index, ", there are ",
                                                    entry.ways.size(), " overlays in common"));
   }
-  const Way& way = entry.ways[index];
+  const CommonWay& way = entry.ways[index];
   if (way.working) way.overlay->OnControl(now, connection, message[2], message.subspan(3));
   return absl::OkStatus();
 }
@@ -122,7 +122,7 @@ absl::Status OverlaySwitch::OnControl(Now now, ConnectionId connection, ByteView
 void OverlaySwitch::Stop(Now now, ConnectionId connection) {
   const auto found = connections_.find(connection);
   if (found == connections_.end()) return;
-  for (const Way& way : found->second.ways) {
+  for (const CommonWay& way : found->second.ways) {
     if (way.working) way.overlay->Stop(now, connection);
   }
   connections_.erase(found);
@@ -159,14 +159,11 @@ std::vector<ForwardingHop> OverlaySwitch::Hops() const {
   for (const auto& [id, connection] : connections_) {
     ForwardingHop& hop = hops.emplace_back(ForwardingHop{connection.remote, id, {}});
     if (!connection.best.has_value()) continue;
-    const auto index = [&](const Way& way) {
-      return static_cast<WayIndex>(
-          std::distance(overlays_.begin(), std::find(overlays_.begin(), overlays_.end(), way.overlay)));
-    };
-    hop.ways.push_back(index(connection.ways[*connection.best]));
+    hop.ways.push_back(connection.ways[*connection.best].overlay->way());
     for (std::size_t i = 0; i < connection.ways.size(); ++i) {
-      const Way& way = connection.ways[i];
-      if (i != *connection.best && way.working && way.healthy && way.established) hop.ways.push_back(index(way));
+      const CommonWay& way = connection.ways[i];
+      if (i != *connection.best && way.working && way.healthy && way.established)
+        hop.ways.push_back(way.overlay->way());
     }
   }
   return hops;
@@ -177,7 +174,7 @@ void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent eve
   if (found == connections_.end()) return;  // stopped in the same turn
   Switched& entry = found->second;
   const auto way = std::find_if(entry.ways.begin(), entry.ways.end(),
-                                [&](const Way& candidate) { return candidate.overlay == &overlay; });
+                                [&](const CommonWay& candidate) { return candidate.overlay == &overlay; });
   CHECK(way != entry.ways.end()) << overlay.name();
   if (!way->working) return;
 
@@ -217,7 +214,7 @@ void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent eve
 void OverlaySwitch::ChooseBest(ConnectionId id, Switched& connection, std::vector<OverlayEvent>& out) {
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < connection.ways.size(); ++i) {
-    const Way& way = connection.ways[i];
+    const CommonWay& way = connection.ways[i];
     if (!way.working || !way.healthy) continue;
     if (!best.has_value()) best = i;
     if (way.established) {
@@ -243,7 +240,7 @@ void OverlaySwitch::ChooseBest(ConnectionId id, Switched& connection, std::vecto
 absl::Status OverlaySwitch::NoWayLeft(const Switched& connection) const {
   std::vector<std::string> reasons;
   reasons.reserve(connection.ways.size());
-  for (const Way& way : connection.ways)
+  for (const CommonWay& way : connection.ways)
     reasons.push_back(absl::StrCat(way.overlay->name(), " ", way.working ? "hears nothing" : way.failure));
   return absl::UnavailableError(
       absl::StrCat("no working forwarders to ", connection.remote.ToString(), ": ", absl::StrJoin(reasons, "; ")));

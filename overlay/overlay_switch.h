@@ -51,7 +51,7 @@ class OverlaySwitch final : public Overlay {
  private:
   // A sub-overlay on one connection. Its position in the list is the forwarder index of control messages, so it stays
   // when it has failed.
-  struct Way {
+  struct CommonWay {
     SubOverlay* overlay = nullptr;
     bool working = true;
     bool established = false;
@@ -61,13 +61,13 @@ class OverlaySwitch final : public Overlay {
   struct Switched {
     PeerName remote;
     bool compatibility = false;  // one way, whose tags are protocol tags
-    std::vector<Way> ways;
+    std::vector<CommonWay> ways;
     std::optional<std::size_t> best;
     bool established = false;
     bool failed = false;  // OverlayFailed was told
   };
 
-  std::vector<Way> CommonWays(const OverlayConnection& connection) const;
+  std::vector<CommonWay> CommonWays(const OverlayConnection& connection) const;
   absl::Status NoWayLeft(const Switched& connection) const;
   void OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent event, std::vector<OverlayEvent>& out);
   void ChooseBest(ConnectionId id, Switched& connection, std::vector<OverlayEvent>& out);

@@ -12,13 +12,14 @@ constexpr std::size_t kEthernetHeaderSize = 14;
 // IEEE 802.1D: what bridges tell their neighbours.
 constexpr MacAddress kSpanningTree(std::array<std::uint8_t, 6>{0x01, 0x80, 0xc2, 0x00, 0x00, 0x00});
 
-MacAddress MacAt(ByteView bytes, std::size_t offset) {
-  std::array<std::uint8_t, 6> mac;
-  std::copy_n(bytes.data() + offset, mac.size(), mac.begin());
-  return MacAddress(mac);
-}
-
 }  // namespace
+
+void FramePlan::Clear() {
+  std::vector<Leg> room = std::move(legs);
+  room.clear();
+  *this = FramePlan();
+  legs = std::move(room);
+}
 
 void PacketRouter::SetForwarding(ForwardingSnapshotPtr forwarding) {
   forwarding_ = std::move(forwarding);
@@ -37,25 +38,10 @@ void PacketRouter::OnCaptured(MonotonicTime now, const Frame& frame, FrameSink& 
     ++counters_.unroutable;
     return;
   }
-  const PeerName self = forwarding_->self;
-  if (!Learn(now, MacAt(frame.bytes, 6), self, kCaptureRest, sink)) {
-    ++counters_.foreign_sources;
-    return;
-  }
-  const MacAddress destination = MacAt(frame.bytes, 0);
-  if (destination == kSpanningTree) {
-    ++counters_.link_control;
-    return;
-  }
-  const std::optional<PeerName> peer = macs_.Find(destination);
-  if (peer == self) {
-    ++counters_.local;
-  } else if (peer.has_value()) {
-    Unicast(self, *peer, frame, sink);
-  } else {
-    ++(destination.IsMulticast() ? counters_.broadcast : counters_.flooded);
-    Broadcast(self, frame, sink);
-  }
+  if (!LearnCaptured(now, SourceOf(frame.bytes))) return;
+  PlanCaptured(DestinationOf(frame.bytes), plan_);
+  Count(plan_);
+  SendPlanned(frame, sink);
 }
 
 void PacketRouter::OnForwarded(MonotonicTime now, PeerName source, PeerName destination, const Frame& frame,
@@ -68,23 +54,69 @@ void PacketRouter::OnForwarded(MonotonicTime now, PeerName source, PeerName dest
     ++counters_.unroutable;
     return;
   }
-  const PeerName self = forwarding_->self;
-  if (source == self) {
+  if (source == forwarding_->self) {
     ++counters_.returned;
     return;
   }
-  if (destination != self) return Unicast(source, destination, frame, sink);
-  if (source.known()) Learn(now, MacAt(frame.bytes, 6), source, absl::ZeroDuration(), sink);
-  sink.Deliver(frame);
-  const MacAddress destination_mac = MacAt(frame.bytes, 0);
-  if (!destination_mac.IsMulticast() && macs_.Find(destination_mac) == self) return;
-  Broadcast(source, frame, sink);
+  if (destination == forwarding_->self) LearnForwarded(now, SourceOf(frame.bytes), source);
+  PlanForwarded(source, destination, DestinationOf(frame.bytes), plan_);
+  Count(plan_);
+  if (plan_.deliver) sink.Deliver(frame);
+  SendPlanned(frame, sink);
 }
 
 void PacketRouter::Return(PeerName source, PeerName destination, const Frame& frame, FrameSink& sink) {
   if (forwarding_ == nullptr) return;
   if (destination == forwarding_->self) return sink.Deliver(frame);
-  Unicast(source, destination, frame, sink);
+  FramePlan plan;  // called while the frame that is answered is on its way
+  PlanUnicast(source, destination, plan);
+  Count(plan);
+  for (const FramePlan::Leg& leg : plan.legs) sink.Send(*leg.hop, source, leg.destination, frame, false);
+}
+
+void PacketRouter::PlanCaptured(const MacAddress& destination, FramePlan& plan) const {
+  plan.Clear();
+  if (forwarding_ == nullptr) return;
+  plan.source = forwarding_->self;
+  if (destination == kSpanningTree) {
+    plan.fate = FramePlan::Fate::kLinkControl;
+    return;
+  }
+  const std::optional<PeerName> peer = macs_.Find(destination);
+  if (peer == forwarding_->self) {
+    plan.fate = FramePlan::Fate::kHere;
+  } else if (peer.has_value()) {
+    PlanUnicast(forwarding_->self, *peer, plan);
+  } else {
+    plan.fate = destination.IsMulticast() ? FramePlan::Fate::kBroadcast : FramePlan::Fate::kFlooded;
+    PlanBroadcast(forwarding_->self, plan);
+  }
+}
+
+void PacketRouter::PlanForwarded(PeerName source, PeerName destination, const MacAddress& destination_mac,
+                                 FramePlan& plan) const {
+  plan.Clear();
+  plan.source = source;
+  if (forwarding_ == nullptr || source == forwarding_->self) return;
+  if (destination != forwarding_->self) return PlanUnicast(source, destination, plan);
+  plan.deliver = true;
+  const bool group = destination_mac.IsMulticast();
+  if (!group && macs_.Find(destination_mac) == forwarding_->self) {
+    plan.fate = FramePlan::Fate::kHere;
+    return;
+  }
+  plan.fate = group ? FramePlan::Fate::kBroadcast : FramePlan::Fate::kFlooded;
+  PlanBroadcast(source, plan);
+}
+
+bool PacketRouter::LearnCaptured(MonotonicTime now, const MacAddress& mac) {
+  if (Learn(now, mac, forwarding_->self, kCaptureRest)) return true;
+  ++counters_.foreign_sources;
+  return false;
+}
+
+void PacketRouter::LearnForwarded(MonotonicTime now, const MacAddress& mac, PeerName peer) {
+  if (peer.known()) Learn(now, mac, peer, absl::ZeroDuration());
 }
 
 void PacketRouter::OnTimer(MonotonicTime now) {
@@ -101,36 +133,51 @@ const ForwardingHop* PacketRouter::HopTo(PeerName neighbour) const {
   return hop == hops.end() || hop->neighbour != neighbour || hop->ways.empty() ? nullptr : &*hop;
 }
 
-void PacketRouter::Unicast(PeerName source, PeerName destination, const Frame& frame, FrameSink& sink) {
+void PacketRouter::PlanUnicast(PeerName source, PeerName destination, FramePlan& plan) const {
+  plan.source = source;
+  plan.fate = FramePlan::Fate::kUnicast;
   const std::optional<PeerName> next = routes_->NextHop(Links::kEstablished, destination);
   const ForwardingHop* hop = next.has_value() ? HopTo(*next) : nullptr;
-  if (hop == nullptr) {
-    ++counters_.unroutable;
-    return;
-  }
-  ++counters_.unicast;
-  sink.Send(*hop, source, destination, frame, /*broadcast=*/false);
+  if (hop == nullptr)
+    ++plan.unroutable;
+  else
+    plan.legs.push_back({hop, destination});
 }
 
-void PacketRouter::Broadcast(PeerName source, const Frame& frame, FrameSink& sink) {
+void PacketRouter::PlanBroadcast(PeerName source, FramePlan& plan) const {
   for (const PeerName neighbour : routes_->Broadcast(Links::kEstablished, source)) {
     const ForwardingHop* hop = HopTo(neighbour);
     if (hop == nullptr)
-      ++counters_.unroutable;
+      ++plan.unroutable;
     else
-      sink.Send(*hop, source, neighbour, frame, /*broadcast=*/true);
+      plan.legs.push_back({hop, neighbour});
   }
 }
 
-bool PacketRouter::Learn(MonotonicTime now, const MacAddress& mac, PeerName peer, Duration rest, FrameSink& sink) {
+// A forwarded frame that is for us alone, or is passed on to others as well, counts as nothing here.
+void PacketRouter::Count(const FramePlan& plan) {
+  counters_.unroutable += plan.unroutable;
+  if (plan.fate == FramePlan::Fate::kUnicast && !plan.legs.empty()) ++counters_.unicast;
+  if (plan.deliver) return;
+  if (plan.fate == FramePlan::Fate::kLinkControl) ++counters_.link_control;
+  if (plan.fate == FramePlan::Fate::kHere) ++counters_.local;
+  if (plan.fate == FramePlan::Fate::kBroadcast) ++counters_.broadcast;
+  if (plan.fate == FramePlan::Fate::kFlooded) ++counters_.flooded;
+}
+
+// `plan_`; the sink may have us Return() an answer meanwhile.
+void PacketRouter::SendPlanned(const Frame& frame, FrameSink& sink) const {
+  const bool broadcast = plan_.fate != FramePlan::Fate::kUnicast;
+  for (const FramePlan::Leg& leg : plan_.legs) sink.Send(*leg.hop, plan_.source, leg.destination, frame, broadcast);
+}
+
+bool PacketRouter::Learn(MonotonicTime now, const MacAddress& mac, PeerName peer, Duration rest) {
   switch (macs_.Learn(now, mac, peer, rest)) {
     case MacCache::Learnt::kKnown:
+    case MacCache::Learnt::kMoved:
       return true;
     case MacCache::Learnt::kNew:
       BringForward(sweep_at_, now + MacCache::kSweepInterval);
-      return true;
-    case MacCache::Learnt::kMoved:
-      sink.OnMacMoved(mac, peer);
       return true;
     case MacCache::Learnt::kFull:
       ++counters_.unlearnt_sources;

@@ -1,9 +1,11 @@
 // What happens to a frame, by the MAC addresses in it and the routes (spec/overlay.md section 5), whichever data path
-// it came by. Says what to do through FrameSink: sleeve does it at once, a kernel's flow is made of it.
+// it came by. A data path that handles frames hears what to do through FrameSink; one that makes rules for the kernel
+// asks for the plan, at any time, and gets what a frame would meet now.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/mac.h"
 #include "base/peer_name.h"
@@ -25,8 +27,31 @@ class FrameSink {
   // To a neighbour, in the name of `source`. `broadcast`: it is one of several copies.
   virtual void Send(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
                     bool broadcast) = 0;
-  // A MAC address is at another peer than before: what was decided for it is not true any more.
-  virtual void OnMacMoved(const MacAddress& mac, PeerName to) = 0;
+};
+
+// What all frames with these addresses meet, as things are now. Legs are valid until the next SetForwarding.
+struct FramePlan {
+  enum class Fate : std::uint8_t {
+    kNone,         // nothing is known of the network yet, or they came back to us
+    kLinkControl,  // stay on their link
+    kHere,         // of captured ones: for this side of the bridge
+    kUnicast,      // to one peer
+    kBroadcast,    // to everybody, as their destination asks
+    kFlooded,      // to everybody, as nobody knows their destination
+  };
+  struct Leg {
+    const ForwardingHop* hop = nullptr;
+    PeerName destination;
+  };
+
+  Fate fate = Fate::kNone;
+  bool deliver = false;  // of forwarded ones: into the local bridge
+  PeerName source;       // in whose name the legs go
+  std::vector<Leg> legs;
+  std::uint32_t unroutable = 0;  // legs to which there is no way now
+
+  // As new, with the room it has.
+  void Clear();
 };
 
 // Frames by what was decided. Only the first three went anywhere.
@@ -62,23 +87,37 @@ class PacketRouter {
   // local bridge when it is ours. Nothing is learnt from it.
   void Return(PeerName source, PeerName destination, const Frame& frame, FrameSink& sink);
 
+  // ---- for whoever decides about frames that it does not see ----
+
+  void PlanCaptured(const MacAddress& destination, FramePlan& plan) const;
+  void PlanForwarded(PeerName source, PeerName destination, const MacAddress& destination_mac, FramePlan& plan) const;
+  // A frame from `mac` was captured here, or forwarded in the name of `peer`. False: not to be believed; it goes
+  // nowhere.
+  bool LearnCaptured(MonotonicTime now, const MacAddress& mac);
+  void LearnForwarded(MonotonicTime now, const MacAddress& mac, PeerName peer);
+  MacCache& macs() { return macs_; }
+
   void OnTimer(MonotonicTime now);
   // Of the next OnTimer; none while there is nothing to sweep.
   std::optional<MonotonicTime> NextDeadline() const { return sweep_at_; }
 
+  const ForwardingSnapshotPtr& forwarding() const { return forwarding_; }  // null: nowhere to go yet
   const MacCache& macs() const { return macs_; }
   const PacketRouterCounters& counters() const { return counters_; }
 
  private:
   const ForwardingHop* HopTo(PeerName neighbour) const;
-  void Unicast(PeerName source, PeerName destination, const Frame& frame, FrameSink& sink);
-  void Broadcast(PeerName source, const Frame& frame, FrameSink& sink);
-  bool Learn(MonotonicTime now, const MacAddress& mac, PeerName peer, Duration rest, FrameSink& sink);
+  void PlanUnicast(PeerName source, PeerName destination, FramePlan& plan) const;
+  void PlanBroadcast(PeerName source, FramePlan& plan) const;
+  void Count(const FramePlan& plan);
+  void SendPlanned(const Frame& frame, FrameSink& sink) const;
+  bool Learn(MonotonicTime now, const MacAddress& mac, PeerName peer, Duration rest);
 
-  ForwardingSnapshotPtr forwarding_;  // null: nowhere to go yet
+  ForwardingSnapshotPtr forwarding_;
   std::optional<RouteTable> routes_;  // of `forwarding_`
   MacCache macs_;
   std::optional<MonotonicTime> sweep_at_;
+  FramePlan plan_;  // of the frame at hand
   PacketRouterCounters counters_;
 };
 

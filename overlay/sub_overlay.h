@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/time.h"
 #include "mesh/overlay.h"
+#include "overlay/forwarding.h"
 #include "overlay/overlay_output.h"
 
 namespace weave {
@@ -46,6 +47,8 @@ class SubOverlay {
 
   // The word in the feature "Overlays": `sleeve`. Never changes.
   virtual absl::string_view name() const = 0;
+  // What data paths know it as.
+  virtual Way way() const = 0;
 
   // A connection whose id was not used before. Nothing is sent yet, but control messages may arrive from now on. An
   // error says why this way cannot serve it; the connection is then unknown here.

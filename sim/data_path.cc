@@ -8,7 +8,9 @@ namespace weave::sim {
 
 void SimDataPath::Start(PeerName self) {
   SleeveIo& io = *this;
-  forwarder_ = std::make_unique<SleeveForwarder>(self, io);
+  forwarder_.reset();
+  router_ = std::make_unique<PacketRouter>();
+  forwarder_ = std::make_unique<SleeveForwarder>(self, *router_, io);
   datagrams_.Listen(id_, {[this](const SocketAddress& from, ByteView bytes) { OnDatagram(from, bytes); },
                           [this](const SocketAddress& to, std::size_t path_mtu_bytes) {
                             on_notice_(DatagramTooBig{to, path_mtu_bytes});
@@ -18,10 +20,11 @@ void SimDataPath::Start(PeerName self) {
 void SimDataPath::Crash() {
   datagrams_.Crash(id_);
   forwarder_.reset();
+  router_.reset();
 }
 
 void SimDataPath::Perform(NetworkOutput& output) {
-  if (output.forwarding != nullptr) forwarder_->SetForwarding(std::move(output.forwarding));
+  if (output.forwarding != nullptr) router_->SetForwarding(std::move(output.forwarding));
   for (const SleeveCommand& command : output.sleeve) forwarder_->OnCommand(command);
   forwarder_->Flush();
 }

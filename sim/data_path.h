@@ -32,13 +32,13 @@ class SimDataPath final : private SleeveIo {
   void Send(DatagramBatch& batch) override;
   void Inject(const FrameBatch&) override {}
   void OnSpecialFrame(const SpecialFrameReceived& frame) override { notices_.push_back(frame); }
-  void OnMacMoved(const MacAddress&, PeerName) override {}
 
   const HostId id_;
   EventQueue& queue_;
   Datagrams& datagrams_;
   const std::function<void(const NetworkEvent&)> on_notice_;
-  std::unique_ptr<SleeveForwarder> forwarder_;  // null: down
+  std::unique_ptr<PacketRouter> router_;        // null: down
+  std::unique_ptr<SleeveForwarder> forwarder_;  // the same
   std::vector<SpecialFrameReceived> notices_;
 };
 

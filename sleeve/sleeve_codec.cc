@@ -6,15 +6,6 @@
 #include "base/check.h"
 
 namespace weave {
-namespace {
-
-std::uint64_t ReadBigEndian(ByteView bytes) {
-  std::uint64_t value = 0;
-  for (const std::uint8_t byte : bytes) value = value << 8 | byte;
-  return value;
-}
-
-}  // namespace
 
 SpecialFrame SpecialFrameOf(ByteView frame) {
   if (frame.size() < kEthernetHeaderSize) return SpecialFrame::kNone;
@@ -61,10 +52,6 @@ std::optional<SleeveFrame> SleeveFrameReader::Next() {
                              body.first(size)};
   rest_ = body.subspan(size);
   return frame;
-}
-
-void WriteBigEndian(std::uint64_t value, std::size_t size, std::uint8_t* out) {
-  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * (size - 1 - i)));
 }
 
 void WriteFrameHeader(PeerName source, PeerName destination, std::size_t frame_size, std::uint8_t* out) {

@@ -55,9 +55,6 @@ class SleeveFrameReader {
   absl::Status status_;
 };
 
-// `value` in `size` bytes.
-void WriteBigEndian(std::uint64_t value, std::size_t size, std::uint8_t* out);
-
 // The header of a frame of `frame_size` bytes, at most kMaxFrameSize; `out` has room for kFrameHeaderSize bytes.
 void WriteFrameHeader(PeerName source, PeerName destination, std::size_t frame_size, std::uint8_t* out);
 

@@ -66,6 +66,7 @@ class SleeveConnection {
 
   // Where the remote peer's datagrams come from; none for an accepted connection before the first heartbeat.
   const std::optional<SocketAddress>& remote_address() const { return remote_address_; }
+  bool confirmed() const { return confirmed_; }
   bool established() const { return established_; }
   // IP fragments reach the other end, by the latest test.
   bool fragments_pass() const { return fragments_pass_; }

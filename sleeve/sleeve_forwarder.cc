@@ -148,6 +148,11 @@ void SleeveForwarder::Flush() {
 }
 
 void SleeveForwarder::Deliver(const Frame& frame) {
+  if (kernel_ != nullptr) {
+    ++counters_.frames_injected;
+    kernel_->Inject(frame);
+    return;
+  }
   if (!injected_.Fits(frame.bytes.size())) {
     io_.Inject(injected_);
     injected_.Clear();
@@ -158,16 +163,26 @@ void SleeveForwarder::Deliver(const Frame& frame) {
 
 void SleeveForwarder::Send(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
                            bool broadcast) {
-  Path* path = Find(hop.connection);
-  if (path == nullptr || !path->state.has_value()) {
-    ++counters_.no_path;
-    return;
+  for (const Way way : hop.ways) {
+    FrameCarrier* carrier = way == Way::kSleeve ? static_cast<FrameCarrier*>(this) : kernel_;
+    if (carrier != nullptr && carrier->Carry(hop, source, destination, frame, broadcast)) return;
   }
-  const Leg leg{*path, source, destination};
+  ++counters_.no_path;
+}
+
+bool SleeveForwarder::Carry(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
+                            bool broadcast) {
+  Path* path = Find(hop.connection);
+  if (path == nullptr || !path->state.has_value()) return false;
+  SendTo({*path, source, destination}, frame, broadcast);
+  return true;
+}
+
+void SleeveForwarder::SendTo(const Leg& leg, const Frame& frame, bool broadcast) {
   const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame.bytes);
   const bool whole = frame.offload.segments == FrameOffload::Segments::kOne;
   const std::size_t largest = whole ? frame.bytes.size() : FrameSegmenter(frame).largest_size();
-  const bool fits = largest <= MtuOf(*path) + kEthernetHeaderSize;
+  const bool fits = largest <= MtuOf(leg.path) + kEthernetHeaderSize;
   if (ip.has_value() && ip->dont_fragment && !fits) return Refuse(leg, frame, *ip, broadcast);
   if (!whole && fits) return SendSegments(leg, frame);
   if (ip.has_value() && ip->dont_fragment) return SendWhole(leg, frame, /*dont_fragment=*/true);
@@ -178,11 +193,11 @@ void SleeveForwarder::Send(const ForwardingHop& hop, PeerName source, PeerName d
     while (!segmenter.done()) {
       segment.resize(segmenter.next_size());
       segmenter.WriteNext(MutableBytes(segment));
-      Send(hop, source, destination, {segment, {}}, broadcast);
+      SendTo(leg, {segment, {}}, broadcast);
     }
     return;
   }
-  if ((path->state->fragments_pass || !ip.has_value()) && frame.bytes.size() <= RoomOf(*path))
+  if ((leg.path.state->fragments_pass || !ip.has_value()) && frame.bytes.size() <= RoomOf(leg.path))
     return SendWhole(leg, frame, /*dont_fragment=*/false);
   if (fits) return SendWhole(leg, frame, /*dont_fragment=*/true);
   if (ip.has_value()) return SendFragments(leg, frame, *ip);

@@ -2,6 +2,9 @@
 // go on to other neighbours (spec/overlay.md sections 2.7, 2.8 and 5). It owns what numbers and seals datagrams and
 // what tells replayed ones, so special frames pass through it too.
 //
+// Where there is a kernel's datapath too, they share the packet router, the local bridge is the datapath's, and each
+// gives the other what it cannot carry itself.
+//
 // A pure object: captured frames, datagrams and the overlay's commands in, batches of datagrams and frames out through
 // SleeveIo. The daemon drives it on a thread of its own, the simulator in its queue.
 #pragma once
@@ -14,6 +17,7 @@
 #include "absl/container/btree_map.h"
 #include "base/peer_name.h"
 #include "base/time.h"
+#include "overlay/frame_carrier.h"
 #include "overlay/packet_router.h"
 #include "sleeve/checksum.h"
 #include "sleeve/datagram_batch.h"
@@ -33,7 +37,6 @@ class SleeveIo {
   // These go into the local bridge.
   virtual void Inject(const FrameBatch& batch) = 0;
   virtual void OnSpecialFrame(const SpecialFrameReceived& frame) = 0;
-  virtual void OnMacMoved(const MacAddress& mac, PeerName to) = 0;
 };
 
 // Since the start. What is not said to be sent or received was dropped.
@@ -57,14 +60,16 @@ struct SleeveCounters {
   std::uint64_t too_big = 0;             // with DF: their sender was told where it may be; or beyond all limits
 };
 
-class SleeveForwarder final : private FrameSink {
+class SleeveForwarder final : public FrameCarrier, private FrameSink {
  public:
-  // `io` outlives the forwarder.
-  SleeveForwarder(PeerName self, SleeveIo& io) : self_(self), io_(io) {}
+  // Both outlive the forwarder.
+  SleeveForwarder(PeerName self, PacketRouter& router, SleeveIo& io) : self_(self), io_(io), router_(router) {}
   SleeveForwarder(const SleeveForwarder&) = delete;
   SleeveForwarder& operator=(const SleeveForwarder&) = delete;
 
-  void SetForwarding(ForwardingSnapshotPtr forwarding) { router_.SetForwarding(std::move(forwarding)); }
+  // The kernel's datapath, which outlives the forwarder; null: none.
+  void SetKernel(BridgeCarrier* kernel) { kernel_ = kernel; }
+
   void OnCommand(const SleeveCommand& command);
 
   // From the local bridge. What comes of it waits for Flush(), as for the next two.
@@ -74,11 +79,11 @@ class SleeveForwarder final : private FrameSink {
   // Everything that waits leaves. After each turn in which something came, so that little waits together.
   void Flush();
 
-  void OnTimer(MonotonicTime now) { router_.OnTimer(now); }
-  std::optional<MonotonicTime> NextDeadline() const { return router_.NextDeadline(); }
+  // FrameCarrier; waits for Flush() too. A frame that is lost on the way counts as carried.
+  bool Carry(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
+             bool broadcast) override;
 
   const SleeveCounters& counters() const { return counters_; }
-  const PacketRouter& router() const { return router_; }
 
  private:
   struct Path {
@@ -110,6 +115,7 @@ class SleeveForwarder final : private FrameSink {
   void SendSpecial(const SendSpecialFrame& special);
   void OnSpecial(Path& path, const IpAddress& local, const SocketAddress& remote, const SleeveFrame& frame);
 
+  void SendTo(const Leg& leg, const Frame& frame, bool broadcast);
   static std::size_t RoomOf(const Path& path);
   static std::size_t MtuOf(const Path& path);
   void SendSegments(const Leg& leg, const Frame& frame);
@@ -123,11 +129,11 @@ class SleeveForwarder final : private FrameSink {
   void Deliver(const Frame& frame) override;
   void Send(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
             bool broadcast) override;
-  void OnMacMoved(const MacAddress& mac, PeerName to) override { io_.OnMacMoved(mac, to); }
 
   const PeerName self_;
   SleeveIo& io_;
-  PacketRouter router_;
+  PacketRouter& router_;
+  BridgeCarrier* kernel_ = nullptr;
   absl::btree_map<ConnectionId, std::unique_ptr<Path>> paths_;
   absl::btree_map<PeerName, Path*> by_remote_;  // the path opened last
   DatagramBatch batch_;

@@ -11,33 +11,22 @@ absl::Status SleeveOverlay::Prepare(Now, const OverlayConnection& connection) {
     return absl::FailedPreconditionError(absl::StrCat("sleeve: the connection to ", connection.remote_tcp.ToString(),
                                                       " is not over IPv4, which is all that sleeve carries"));
   }
-  std::unique_ptr<SleeveConnection>& sleeve = connections_[connection.connection].sleeve;
-  CHECK(sleeve == nullptr) << connection.connection;
-  sleeve = std::make_unique<SleeveConnection>(self_, connection, counters_, logger_);
+  CHECK(connections_.Find(connection.connection) == nullptr) << connection.connection;
+  connections_.Add(connection.connection, std::make_unique<SleeveConnection>(self_, connection, counters_, logger_));
   return absl::OkStatus();
 }
 
 void SleeveOverlay::Confirm(Now now, ConnectionId connection) {
-  Entry* entry = FindEntry(connection);
-  if (entry == nullptr) return;
-  entry->confirmed = true;
-  entry->sleeve->Confirm(now, output_);
-  Schedule(connection, *entry);
+  connections_.With(connection, [&](SleeveConnection& sleeve) { sleeve.Confirm(now, output_); });
 }
 
 void SleeveOverlay::OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) {
-  Entry* entry = FindEntry(connection);
-  if (entry == nullptr) return;
-  entry->sleeve->OnControl(now, tag, data, output_);
-  Schedule(connection, *entry);
+  connections_.With(connection, [&](SleeveConnection& sleeve) { sleeve.OnControl(now, tag, data, output_); });
 }
 
 void SleeveOverlay::Stop(Now, ConnectionId connection) {
-  const auto found = connections_.find(connection);
-  if (found == connections_.end()) return;
-  if (found->second.confirmed) output_.commands.push_back(CloseSleevePath{connection});
-  if (found->second.deadline.has_value()) deadlines_.erase({*found->second.deadline, connection});
-  connections_.erase(found);
+  const std::unique_ptr<SleeveConnection> sleeve = connections_.Take(connection);
+  if (sleeve != nullptr && sleeve->confirmed()) output_.commands.push_back(CloseSleevePath{connection});
 }
 
 absl::btree_map<std::string, std::string> SleeveOverlay::Attributes(ConnectionId connection) const {
@@ -46,53 +35,18 @@ absl::btree_map<std::string, std::string> SleeveOverlay::Attributes(ConnectionId
   return {{"mtu", absl::StrCat(sleeve->mtu_search().mtu())}};
 }
 
-std::optional<MonotonicTime> SleeveOverlay::NextDeadline() const {
-  if (deadlines_.empty()) return std::nullopt;
-  return deadlines_.begin()->first;
-}
-
 void SleeveOverlay::OnTimer(Now now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now.monotonic) {
-    const ConnectionId connection = deadlines_.begin()->second;
-    Entry* entry = FindEntry(connection);
-    CHECK(entry != nullptr) << connection;
-    entry->sleeve->OnTimer(now, output_);
-    Schedule(connection, *entry);
-    CHECK(!entry->deadline.has_value() || *entry->deadline > now.monotonic) << connection;
-  }
+  connections_.WithDue(now.monotonic, [&](SleeveConnection& sleeve) { sleeve.OnTimer(now, output_); });
 }
 
 void SleeveOverlay::OnSpecialFrame(Now now, const SpecialFrameReceived& frame) {
-  Entry* entry = FindEntry(frame.connection);
-  if (entry == nullptr) return;
-  entry->sleeve->OnSpecialFrame(now, frame, output_);
-  Schedule(frame.connection, *entry);
+  connections_.With(frame.connection, [&](SleeveConnection& sleeve) { sleeve.OnSpecialFrame(now, frame, output_); });
 }
 
 void SleeveOverlay::OnMessageTooBig(Now now, const SocketAddress& remote, std::size_t path_mtu) {
-  for (auto& [connection, entry] : connections_) {
-    if (entry.sleeve->remote_address() != remote) continue;
-    entry.sleeve->OnMessageTooBig(now, path_mtu, output_);
-    Schedule(connection, entry);
-  }
-}
-
-const SleeveConnection* SleeveOverlay::Find(ConnectionId connection) const {
-  const auto found = connections_.find(connection);
-  return found == connections_.end() ? nullptr : found->second.sleeve.get();
-}
-
-SleeveOverlay::Entry* SleeveOverlay::FindEntry(ConnectionId connection) {
-  const auto found = connections_.find(connection);
-  return found == connections_.end() ? nullptr : &found->second;
-}
-
-void SleeveOverlay::Schedule(ConnectionId id, Entry& entry) {
-  const std::optional<MonotonicTime> deadline = entry.sleeve->NextDeadline();
-  if (deadline == entry.deadline) return;
-  if (entry.deadline.has_value()) deadlines_.erase({*entry.deadline, id});
-  if (deadline.has_value()) deadlines_.insert({*deadline, id});
-  entry.deadline = deadline;
+  connections_.WithAll([&](SleeveConnection& sleeve) {
+    if (sleeve.remote_address() == remote) sleeve.OnMessageTooBig(now, path_mtu, output_);
+  });
 }
 
 }  // namespace weave

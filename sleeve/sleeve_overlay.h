@@ -5,14 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
-#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/bytes.h"
@@ -21,6 +19,7 @@
 #include "base/peer_name.h"
 #include "base/socket_address.h"
 #include "base/time.h"
+#include "overlay/connection_table.h"
 #include "overlay/sub_overlay.h"
 #include "sleeve/sleeve_connection.h"
 
@@ -32,12 +31,13 @@ class SleeveOverlay final : public SubOverlay {
   SleeveOverlay(PeerName self, Logger& logger) : self_(self), logger_(logger) {}
 
   absl::string_view name() const override { return "sleeve"; }
+  Way way() const override { return Way::kSleeve; }
   absl::Status Prepare(Now now, const OverlayConnection& connection) override;
   void Confirm(Now now, ConnectionId connection) override;
   void OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) override;
   void Stop(Now now, ConnectionId connection) override;
   absl::btree_map<std::string, std::string> Attributes(ConnectionId connection) const override;
-  std::optional<MonotonicTime> NextDeadline() const override;
+  std::optional<MonotonicTime> NextDeadline() const override { return connections_.NextDeadline(); }
   void OnTimer(Now now) override;
   std::vector<SubOverlayEvent> TakeEvents() override { return std::exchange(output_.events, {}); }
   // What the forwarder shall do, in this order.
@@ -52,23 +52,13 @@ class SleeveOverlay final : public SubOverlay {
 
   const SleeveControlCounters& counters() const { return counters_; }
   // Null when it was not prepared or is stopped.
-  const SleeveConnection* Find(ConnectionId connection) const;
+  const SleeveConnection* Find(ConnectionId connection) const { return connections_.Find(connection); }
 
  private:
-  struct Entry {
-    std::unique_ptr<SleeveConnection> sleeve;
-    std::optional<MonotonicTime> deadline;  // as in deadlines_
-    bool confirmed = false;                 // the forwarder knows of it
-  };
-
-  Entry* FindEntry(ConnectionId connection);
-  void Schedule(ConnectionId id, Entry& entry);
-
   const PeerName self_;
   Logger& logger_;
   SleeveControlCounters counters_;
-  absl::btree_map<ConnectionId, Entry> connections_;
-  absl::btree_set<std::pair<MonotonicTime, ConnectionId>> deadlines_;
+  ConnectionTable<SleeveConnection> connections_;
   SleeveOutput output_;
 };
 

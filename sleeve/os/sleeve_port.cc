@@ -29,7 +29,9 @@ SleevePort::SleevePort(EventLoop& loop, const SleevePortOptions& options, OnNoti
       options_(options),
       on_notice_(std::move(on_notice)),
       logger_(logger),
-      forwarder_(options_.self, *this) {}
+      forwarder_(options_.self, router_, *this) {
+  router_.macs().AddObserver(*this);
+}
 
 SleevePort::~SleevePort() {
   if (!thread_.joinable()) return;
@@ -112,7 +114,7 @@ void SleevePort::Run() {
   pthread_setname_np(pthread_self(), "sleeve");
   do {
     const MonotonicTime now = SampleClocks().monotonic;
-    forwarder_.OnTimer(now);
+    router_.OnTimer(now);
     Receive(now);
     Publish(now);
     Wait();
@@ -120,7 +122,7 @@ void SleevePort::Run() {
 }
 
 void SleevePort::Wait() {
-  std::optional<MonotonicTime> deadline = forwarder_.NextDeadline();
+  std::optional<MonotonicTime> deadline = router_.NextDeadline();
   if (unpublished_) BringForward(deadline, *published_at_ + kPublishPause);
   if (tap_ != nullptr && tap_->down()) BringForward(deadline, SampleClocks().monotonic + kPublishPause);
   const int timeout = deadline.has_value() ? PollTimeout(*deadline - SampleClocks().monotonic) : -1;
@@ -155,7 +157,7 @@ bool SleevePort::TakeTasks() {
 
 void SleevePort::Do(Task task) {
   if (auto* forwarding = std::get_if<ForwardingSnapshotPtr>(&task)) {
-    forwarder_.SetForwarding(std::move(*forwarding));
+    router_.SetForwarding(std::move(*forwarding));
   } else if (auto* command = std::get_if<SleeveCommand>(&task)) {
     forwarder_.OnCommand(*command);
   } else {
@@ -193,13 +195,13 @@ void SleevePort::Publish(MonotonicTime now) {
   unpublished_ = false;
   SleeveStats stats;
   stats.forwarder = forwarder_.counters();
-  stats.router = forwarder_.router().counters();
+  stats.router = router_.counters();
   stats.udp = udp_->stats();
   if (tap_ != nullptr) {
     stats.interface = tap_->interface();
     stats.tap = tap_->stats();
   }
-  stats.macs = forwarder_.router().macs().List();
+  stats.macs = router_.macs().List();
   MutexLock lock(&mutex_);
   published_ = std::move(stats);
 }

@@ -54,7 +54,7 @@ struct SleeveStats {
 };
 
 // Made, called and destroyed on the loop.
-class SleevePort final : private SleeveIo {
+class SleevePort final : private SleeveIo, private MacObserver {
  public:
   using Notice = std::variant<SpecialFrameReceived, SleeveTooBig, TapLost>;
   // Called on the loop, never from within a call of this class.
@@ -95,7 +95,9 @@ class SleevePort final : private SleeveIo {
   void Send(DatagramBatch& batch) override;
   void Inject(const FrameBatch& batch) override;
   void OnSpecialFrame(const SpecialFrameReceived& frame) override { Tell(frame); }
+  // MacObserver:
   void OnMacMoved(const MacAddress& mac, PeerName to) override;
+  void OnMacForgotten(const MacAddress&) override {}
 
   void Wake();
   void Deliver();
@@ -111,6 +113,7 @@ class SleevePort final : private SleeveIo {
   // The thread's own, once it runs.
   std::unique_ptr<UdpPort> udp_;
   std::unique_ptr<BridgeTap> tap_;
+  PacketRouter router_;
   SleeveForwarder forwarder_;
   Fd epoll_;
   Fd wake_;

@@ -73,8 +73,8 @@ class World final : private SleeveIo {
   World() {
     Start(kClear, kClearPeer, /*outbound=*/true);
     Start(kSealed, kSealedPeer, /*outbound=*/false);
-    forwarder_.SetForwarding(std::make_shared<const ForwardingSnapshot>(
-        ForwardingSnapshot{kSelf, MakeTopology(), {{kClearPeer, kClear, {0}}, {kSealedPeer, kSealed, {0}}}}));
+    router_.SetForwarding(std::make_shared<const ForwardingSnapshot>(ForwardingSnapshot{
+        kSelf, MakeTopology(), {{kClearPeer, kClear, {Way::kSleeve}}, {kSealedPeer, kSealed, {Way::kSleeve}}}}));
   }
 
   void Step(std::uint8_t what, ByteView bytes) {
@@ -108,7 +108,7 @@ class World final : private SleeveIo {
       default:
         now_.monotonic = now_.monotonic + absl::Milliseconds(Number(bytes));
         overlays_.OnTimer(now_);
-        forwarder_.OnTimer(now_.monotonic);
+        router_.OnTimer(now_.monotonic);
         CHECK(!sleeve_.NextDeadline().has_value() || *sleeve_.NextDeadline() > now_.monotonic);
     }
     CheckOutput(bytes_in);
@@ -186,11 +186,11 @@ class World final : private SleeveIo {
     }
   }
   void OnSpecialFrame(const SpecialFrameReceived& frame) override { special_.push_back(frame); }
-  void OnMacMoved(const MacAddress&, PeerName) override {}
 
   NullLogger logger_;
   SleeveOverlay sleeve_{kSelf, logger_};
-  SleeveForwarder forwarder_{kSelf, *this};
+  PacketRouter router_;
+  SleeveForwarder forwarder_{kSelf, router_, *this};
   std::vector<SpecialFrameReceived> special_;
   OverlaySwitch overlays_{{&sleeve_}, &sleeve_, logger_};
   FrameSealer sealer_{kSealedPeer, kKey, /*sender_dialled=*/true, /*dont_fragment=*/true};

@@ -34,6 +34,7 @@ class FakeOverlay final : public SubOverlay {
   }
 
   absl::string_view name() const override { return name_; }
+  Way way() const override { return name_ == "fastdp" ? Way::kFastdp : Way::kSleeve; }
   absl::Status Prepare(Now, const OverlayConnection& connection) override {
     Note("prepare", connection.connection);
     return refusal;
@@ -303,7 +304,7 @@ std::vector<std::string> Hops(const World& world) {
   std::vector<std::string> hops;
   for (const ForwardingHop& hop : world.overlays.Hops()) {
     hops.push_back(absl::StrCat(hop.connection, ">", hop.neighbour.value(), ":"));
-    for (const WayIndex way : hop.ways) absl::StrAppend(&hops.back(), " ", way);
+    for (const Way way : hop.ways) absl::StrAppend(&hops.back(), way == Way::kFastdp ? " 0" : " 1");
   }
   return hops;
 }

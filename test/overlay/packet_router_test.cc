@@ -23,10 +23,11 @@ const std::string kEverybody = "ffffffffffff";
 const std::string kSpanningTree = "0180c2000000";
 
 // Peer 2 of the line 1 - 2 - 3, unless a test says otherwise.
-struct RouterWorld final : FrameSink {
+struct RouterWorld final : FrameSink, MacObserver {
   explicit RouterWorld(int self = 2, const std::vector<std::pair<int, int>>& links = {{1, 2}, {2, 3}},
                        const std::vector<int>& neighbours = {1, 3}) {
     router.SetForwarding(MakeForwarding(self, links, neighbours));
+    router.macs().AddObserver(*this);
   }
 
   void Deliver(const Frame& frame) override { lines.push_back("deliver " + ToHex(frame.bytes.first(12))); }
@@ -37,6 +38,7 @@ struct RouterWorld final : FrameSink {
   void OnMacMoved(const MacAddress& mac, PeerName to) override {
     lines.push_back(absl::StrCat("moved ", mac.ToString(), " to ", to.value()));
   }
+  void OnMacForgotten(const MacAddress& mac) override { lines.push_back("forgot " + mac.ToString()); }
 
   Lines Capture(const std::string& to, const std::string& from) {
     const Bytes bytes = FromHex(to + from + "0800").value();
@@ -154,6 +156,7 @@ TEST_CASE("MACs that are not seen any more are forgotten", "[overlay]") {
   }
   CHECK(world.router.macs().size() == 0);
   CHECK(world.now == MonotonicTime() + absl::Minutes(10));
+  CHECK(world.lines == Lines{"forgot 02:00:00:00:00:0a"});
 }
 
 }  // namespace

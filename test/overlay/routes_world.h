@@ -39,7 +39,7 @@ inline ForwardingSnapshotPtr MakeForwarding(int self, const std::vector<std::pai
   ForwardingSnapshot snapshot{PeerName(static_cast<std::uint64_t>(self)), MakeTopology(links), {}};
   for (const int neighbour : neighbours)
     snapshot.hops.push_back(
-        {PeerName(static_cast<std::uint64_t>(neighbour)), static_cast<ConnectionId>(neighbour), {0}});
+        {PeerName(static_cast<std::uint64_t>(neighbour)), static_cast<ConnectionId>(neighbour), {Way::kSleeve}});
   return std::make_shared<const ForwardingSnapshot>(std::move(snapshot));
 }
 

@@ -48,12 +48,10 @@ struct RecordingIo final : SleeveIo {
       injected.push_back({Bytes(frame.bytes.begin(), frame.bytes.end()), frame.offload});
   }
   void OnSpecialFrame(const SpecialFrameReceived& frame) override { special.push_back(frame); }
-  void OnMacMoved(const MacAddress& mac, PeerName to) override { moved.emplace_back(mac, to); }
 
   std::vector<Sent> sent;
   std::vector<Injected> injected;
   std::vector<SpecialFrameReceived> special;
-  std::vector<std::pair<MacAddress, PeerName>> moved;
 };
 
 }  // namespace weave

@@ -17,8 +17,9 @@ TEST_CASE("A relay sends on what a reference relay sent on, byte for byte", "[sl
   const nlohmann::json datagrams = ReadGolden("relay")["sleeve"];
 
   RecordingIo io;
-  SleeveForwarder relay(PeerName(2), io);
-  relay.SetForwarding(MakeForwarding(2, {{1, 2}, {2, 3}}, {1, 3}));
+  PacketRouter router;
+  SleeveForwarder relay(PeerName(2), router, io);
+  router.SetForwarding(MakeForwarding(2, {{1, 2}, {2, 3}}, {1, 3}));
   for (const int peer : {1, 3}) {
     const ConnectionId connection = static_cast<ConnectionId>(peer);
     relay.OnCommand(OpenSleevePath{connection, PeerName(static_cast<std::uint64_t>(peer)), /*outbound=*/true, {}});

@@ -23,7 +23,7 @@ constexpr std::size_t kMaxPayload = 1472;
 // Peer 1, with a path to peer 2.
 struct World {
   explicit World(std::optional<SessionKey> key = {}) {
-    forwarder.SetForwarding(MakeForwarding(1, {{1, 2}, {1, 3}}, {2, 3}));
+    router.SetForwarding(MakeForwarding(1, {{1, 2}, {1, 3}}, {2, 3}));
     forwarder.OnCommand(OpenSleevePath{2, PeerName(2), /*outbound=*/true, key});
     Update();
   }
@@ -59,7 +59,8 @@ struct World {
   const SleeveCounters& counters() const { return forwarder.counters(); }
 
   RecordingIo io;
-  SleeveForwarder forwarder{PeerName(1), io};
+  PacketRouter router;
+  SleeveForwarder forwarder{PeerName(1), router, io};
   FrameSealer sealer{PeerName(2), std::nullopt, /*sender_dialled=*/false, /*dont_fragment=*/true};
   Bytes last_frame;
 };

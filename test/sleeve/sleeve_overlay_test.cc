@@ -31,7 +31,8 @@ struct Peer {
   NullLogger logger;
   SleeveOverlay sleeve{kSelf, logger};
   RecordingIo io;
-  SleeveForwarder forwarder{kSelf, io};
+  PacketRouter router;
+  SleeveForwarder forwarder{kSelf, router, io};
   Now now;
 
   void Prepare(ConnectionId id, bool outbound, std::uint64_t uid = kUid) {

@@ -43,7 +43,8 @@ struct SleeveEnd {
   NullLogger logger;
   SleeveOverlay sleeve;
   RecordingIo io;
-  SleeveForwarder forwarder{self, io};
+  PacketRouter router;
+  SleeveForwarder forwarder{self, router, io};
   OverlaySwitch overlays{{&sleeve}, &sleeve, logger};
   // What it told the mesh.
   std::optional<MonotonicTime> established_at;

@@ -1,0 +1,329 @@
+#include "fastdp/datapath.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "fastdp/heartbeat.h"
+#include "fastdp/tunnel_id.h"
+
+namespace weave {
+namespace {
+
+bool IsLocal(const Vport& vport) { return vport.kind == VportKind::kNetdev || vport.kind == VportKind::kInternal; }
+
+}  // namespace
+
+Datapath::Datapath(std::uint16_t vxlan_port, PacketRouter& router, FrameCarrier& user_space, DatapathEvents& events,
+                   Logger& logger)
+    : vxlan_port_(vxlan_port), router_(router), user_space_(user_space), events_(events), logger_(logger) {
+  router_.macs().AddObserver(*this);
+}
+
+Datapath::~Datapath() { router_.macs().RemoveObserver(*this); }
+
+// ---- the kernel's datapath comes and goes ----
+
+absl::Status Datapath::Attach(MonotonicTime now, Dpif& dpif) {
+  Detach();
+  // The port that others send to; tunnels to peers with another port of theirs add to it.
+  RETURN_IF_ERROR(dpif.EnsureVxlanVport(vxlan_port_).status());
+  ASSIGN_OR_RETURN(const std::vector<Vport> vports, dpif.ListVports());
+  ASSIGN_OR_RETURN(const std::vector<FlowStats> found, dpif.DumpFlows());
+  dpif_ = &dpif;
+  for (const Vport& vport : vports) OnVportAdded(vport);
+  for (auto& [id, tunnel] : tunnels_) Connect(id, tunnel);
+  AdoptFlows(now, found);
+  sweep_at_ = now + kSweepInterval;
+  return absl::OkStatus();
+}
+
+void Datapath::Detach() {
+  dpif_ = nullptr;
+  vports_.clear();
+  local_ports_.clear();
+  local_macs_.clear();
+  for (auto& [id, tunnel] : tunnels_) tunnel.vport.reset();
+  flows_.Clear();
+  sweep_at_.reset();
+  linger_check_at_.reset();
+}
+
+// An earlier run's flows carry packets right now. They stay until we know better, or for so long that we would.
+void Datapath::AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found) {
+  for (const FlowStats& flow : found) {
+    flows_.Put(flow.key, {flow.actions, now + kLinger});
+    LearnFromFlow(now, flow.key);
+  }
+  if (!found.empty()) linger_check_at_ = now + kLinger;
+  all_doubtful_ = true;
+}
+
+void Datapath::OnVportAdded(const Vport& vport) {
+  vports_[vport.number] = vport;
+  if (IsLocal(vport)) local_ports_.insert(vport.number);
+  all_doubtful_ = true;
+}
+
+void Datapath::OnVportGone(VportNumber number) {
+  vports_.erase(number);
+  local_ports_.erase(number);
+  absl::erase_if(local_macs_, [&](const auto& entry) { return entry.second == number; });
+  for (auto& [id, tunnel] : tunnels_)
+    if (tunnel.vport == number) Connect(id, tunnel);
+  all_doubtful_ = true;
+}
+
+// ---- what the overlay says ----
+
+void Datapath::OnForwardingChanged(MonotonicTime now) {
+  for (const auto& [key, flow] : flows_.flows())
+    if (flow.lingers_until.has_value()) LearnFromFlow(now, key);
+  all_doubtful_ = true;
+}
+
+void Datapath::OnCommand(MonotonicTime, const FastdpCommand& command) {
+  if (const auto* set = std::get_if<SetFastdpTunnel>(&command)) {
+    Tunnel& tunnel = tunnels_[set->connection];
+    tunnel.set = *set;
+    Connect(set->connection, tunnel);
+    all_doubtful_ = true;
+  } else if (const auto* close = std::get_if<CloseFastdpTunnel>(&command)) {
+    tunnels_.erase(close->connection);
+    all_doubtful_ = true;
+  } else {
+    SendHeartbeat(std::get<SendFastdpHeartbeat>(command));
+  }
+}
+
+void Datapath::Connect(ConnectionId id, Tunnel& tunnel) {
+  tunnel.vport.reset();
+  if (dpif_ == nullptr) return;
+  const absl::StatusOr<Vport> vport = dpif_->EnsureVxlanVport(tunnel.set.udp_port);
+  if (!vport.ok()) {
+    events_.OnTunnelFailed({id, vport.status()});
+    return;
+  }
+  vports_[vport->number] = *vport;
+  tunnel.vport = vport->number;
+}
+
+void Datapath::SendHeartbeat(const SendFastdpHeartbeat& heartbeat) {
+  const auto tunnel = tunnels_.find(heartbeat.connection);
+  if (tunnel == tunnels_.end() || dpif_ == nullptr || router_.forwarding() == nullptr) return;
+  const ForwardingHop hop{tunnel->second.set.remote_peer, heartbeat.connection, {Way::kFastdp}};
+  const std::optional<FlowActions> actions = TunnelActions(hop, router_.forwarding()->self, hop.neighbour);
+  if (actions.has_value()) Execute(MakeFastdpHeartbeat(heartbeat.uid, heartbeat.frame_size), *actions);
+}
+
+// ---- packets ----
+
+void Datapath::OnMiss(MonotonicTime now, const Upcall& upcall) {
+  if (dpif_ == nullptr) return;
+  const FlowKey& key = upcall.key;
+  if (!vports_.contains(key.in_port)) {
+    ++counters_.unknown_ports;
+    return;
+  }
+  if (key.tunnel.has_value() && key.source == MacAddress() && key.destination == MacAddress())
+    return OnHeartbeatFrame(upcall);
+  ++counters_.misses;
+  if (!Learn(now, key)) return;
+  Decide(key, decision_);
+  Apply(decision_, upcall.frame);
+  if (decision_.settled() && OriginOf(key) == Origin::kHere) Install(key, decision_);
+}
+
+void Datapath::OnHeartbeatFrame(const Upcall& upcall) {
+  const TunnelKey& tunnel = *upcall.key.tunnel;
+  const std::optional<std::uint64_t> uid = ReadFastdpHeartbeat(upcall.frame);
+  const std::optional<PeerName> sender = OwnerOf(SourceOfVni(tunnel.vni));
+  const std::optional<PeerName> receiver = OwnerOf(DestinationOfVni(tunnel.vni));
+  if (!uid.has_value() || !sender.has_value() || receiver != router_.forwarding()->self) {
+    ++counters_.unknown_peers;
+    return;
+  }
+  ++counters_.heartbeats;
+  events_.OnHeartbeat({*sender, tunnel.destination, tunnel.source, *uid, upcall.frame.size()});
+}
+
+// False: the frame is not to be believed.
+bool Datapath::Learn(MonotonicTime now, const FlowKey& key) {
+  const ForwardingSnapshotPtr& forwarding = router_.forwarding();
+  if (forwarding == nullptr) return true;
+  if (!key.tunnel.has_value()) {
+    if (!router_.LearnCaptured(now, key.source)) return false;
+    if (router_.macs().Find(key.source) != forwarding->self) return true;  // no room to remember it
+    const auto [port, is_new] = local_macs_.emplace(key.source, key.in_port);
+    if (!is_new && port->second != key.in_port) {
+      port->second = key.in_port;
+      doubtful_macs_.insert(key.source);
+    }
+    return true;
+  }
+  const std::optional<PeerName> source = OwnerOf(SourceOfVni(key.tunnel->vni));
+  if (source.has_value() && source != forwarding->self &&
+      OwnerOf(DestinationOfVni(key.tunnel->vni)) == forwarding->self)
+    router_.LearnForwarded(now, key.source, *source);
+  return true;
+}
+
+// A flow that is used, or was made by an earlier run, says where its source is: as a frame would, but it proves nothing
+// against frames.
+void Datapath::LearnFromFlow(MonotonicTime now, const FlowKey& key) {
+  if (OriginOf(key) != Origin::kElsewhere) Learn(now, key);
+}
+
+void Datapath::Apply(const Decision& decision, ByteView frame) {
+  if (decision.unknown_peer) ++counters_.unknown_peers;
+  if (decision.hairpin) ++counters_.hairpins;
+  if (decision.no_way) ++counters_.no_way;
+  if (!decision.actions.empty()) Execute(frame, decision.actions);
+  for (const FramePlan::Leg& leg : decision.by_user_space) {
+    if (user_space_.Carry(*leg.hop, decision.source, leg.destination, {frame, {}}, decision.broadcast))
+      ++counters_.by_user_space;
+    else
+      ++counters_.no_way;
+  }
+}
+
+bool Datapath::Execute(ByteView frame, const FlowActions& actions) {
+  const absl::Status done = dpif_->Execute(frame, actions);
+  if (!done.ok()) ++counters_.failures;
+  return done.ok();
+}
+
+void Datapath::Install(const FlowKey& key, const Decision& decision) {
+  if (flows_.Find(key) == nullptr && flows_.size() >= kMaxFlowCount) return;
+  // Also one that we have: a miss says that the kernel lost it, or that this packet came before it did.
+  if (!dpif_->PutFlow(key, decision.actions).ok()) {
+    ++counters_.failures;
+    return;
+  }
+  ++counters_.flows_made;
+  flows_.Put(key, {decision.actions, std::nullopt});
+}
+
+// ---- for the other ways ----
+
+bool Datapath::Carry(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame, bool) {
+  CHECK(frame.offload.none());
+  if (dpif_ == nullptr) return false;
+  const std::optional<FlowActions> actions = TunnelActions(hop, source, destination);
+  return actions.has_value() && Execute(frame.bytes, *actions);
+}
+
+void Datapath::Inject(const Frame& frame) {
+  CHECK(frame.offload.none());
+  if (dpif_ == nullptr || frame.bytes.size() < kFrameAddressesSize) return;
+  ++counters_.injected;
+  Decision decision;
+  AddLocal(DestinationOf(frame.bytes), std::nullopt, decision);
+  if (!decision.actions.empty()) Execute(frame.bytes, decision.actions);
+}
+
+// ---- flows stay true ----
+
+void Datapath::OnMacForgotten(const MacAddress& mac) {
+  doubtful_macs_.insert(mac);
+  local_macs_.erase(mac);
+}
+
+void Datapath::Flush(MonotonicTime now) {
+  if (dpif_ == nullptr) {
+    all_doubtful_ = false;
+    doubtful_macs_.clear();
+    return;
+  }
+  if (std::exchange(all_doubtful_, false)) {
+    doubtful_macs_.clear();
+    for (const FlowKey& key : flows_.Keys()) Review(now, key);
+  }
+  for (const MacAddress& mac : std::exchange(doubtful_macs_, {}))
+    for (const FlowKey& key : flows_.KeysWith(mac)) Review(now, key);
+}
+
+void Datapath::Review(MonotonicTime now, const FlowKey& key) {
+  FlowTable::Flow* flow = flows_.Find(key);
+  if (flow == nullptr) return;
+  Decide(key, decision_);
+  if (OriginOf(key) == Origin::kHere && decision_.settled()) {
+    flow->lingers_until.reset();
+    if (flow->actions == decision_.actions) return;
+    if (!dpif_->PutFlow(key, decision_.actions).ok()) {
+      ++counters_.failures;
+      return Delete(key, &DatapathCounters::flows_deleted);
+    }
+    flow->actions = decision_.actions;
+    ++counters_.flows_changed;
+    return;
+  }
+  if (!MayLinger(key, decision_, *flow)) return Delete(key, &DatapathCounters::flows_deleted);
+  if (!flow->lingers_until.has_value()) {
+    flow->lingers_until = now + kLinger;
+    BringForward(linger_check_at_, *flow->lingers_until);
+  } else if (now >= *flow->lingers_until) {
+    Delete(key, &DatapathCounters::flows_deleted);
+  }
+}
+
+void Datapath::Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter) {
+  const absl::Status deleted = dpif_->DeleteFlow(key);
+  if (!deleted.ok()) {
+    // It would go on carrying packets where they do not belong any more: tried again with the next look at all flows.
+    ++counters_.failures;
+    logger_.Error("a flow of the datapath cannot be deleted", {{"flow", ToString(key)}, {"reason", deleted.message()}});
+  }
+  ++(counters_.*counter);
+  flows_.Erase(key);
+}
+
+// ---- time ----
+
+void Datapath::OnTimer(MonotonicTime now) {
+  if (dpif_ == nullptr) return;
+  if (sweep_at_.has_value() && now >= *sweep_at_) {
+    sweep_at_ = now + kSweepInterval;
+    Sweep(now);
+  }
+  if (linger_check_at_.has_value() && now >= *linger_check_at_) {
+    linger_check_at_.reset();
+    for (const auto& [key, flow] : flows_.flows())
+      if (flow.lingers_until.has_value() && *flow.lingers_until > now)
+        BringForward(linger_check_at_, *flow.lingers_until);
+    all_doubtful_ = true;
+  }
+  Flush(now);
+}
+
+std::optional<MonotonicTime> Datapath::NextDeadline() const {
+  if (dpif_ == nullptr) return std::nullopt;
+  return Earliest({sweep_at_, linger_check_at_});
+}
+
+void Datapath::Sweep(MonotonicTime now) {
+  const absl::StatusOr<std::vector<FlowStats>> found = dpif_->DumpFlows();
+  if (!found.ok()) {
+    ++counters_.failures;
+    logger_.Warning("the datapath's flows cannot be read", {{"reason", found.status().message()}});
+    return;
+  }
+  absl::btree_set<FlowKey> in_kernel;
+  for (const FlowStats& flow : *found) {
+    in_kernel.insert(flow.key);
+    if (flows_.Find(flow.key) == nullptr) {  // made by nobody that we know, or not deleted when it should have been
+      Delete(flow.key, &DatapathCounters::flows_deleted);
+    } else if (!flow.used) {
+      Delete(flow.key, &DatapathCounters::flows_idle);
+    } else {
+      LearnFromFlow(now, flow.key);
+      if (!dpif_->ClearFlowStats(flow.key).ok()) ++counters_.failures;
+    }
+  }
+  for (const FlowKey& key : flows_.Keys())
+    if (!in_kernel.contains(key)) flows_.Erase(key);
+}
+
+}  // namespace weave

@@ -1,0 +1,177 @@
+// The kernel's datapath as a model: what it meets for the first time comes here, is sent where it belongs, and becomes
+// a flow if everything like it belongs there too (spec/overlay.md section 3). A flow is a cached answer: at any time it
+// equals what would be decided now, and when something changes, exactly those flows change whose answer does.
+//
+// A pure object: misses, ports and the overlay's commands in; packets and flows out through Dpif. The daemon drives it
+// on the data path's thread, where it shares the packet router with sleeve.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
+#include "base/log.h"
+#include "base/peer_name.h"
+#include "base/time.h"
+#include "fastdp/dpif.h"
+#include "fastdp/fastdp_command.h"
+#include "fastdp/flow_table.h"
+#include "overlay/frame_carrier.h"
+#include "overlay/packet_router.h"
+
+namespace weave {
+
+// Called back during the datapath's calls; must not call it.
+class DatapathEvents {
+ public:
+  virtual ~DatapathEvents() = default;
+  virtual void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) = 0;
+  virtual void OnTunnelFailed(const FastdpTunnelFailed& failure) = 0;
+};
+
+// Since the start.
+struct DatapathCounters {
+  std::uint64_t misses = 0;      // without heartbeats
+  std::uint64_t heartbeats = 0;  // received
+  std::uint64_t flows_made = 0;
+  std::uint64_t flows_changed = 0;  // given other actions in place
+  std::uint64_t flows_deleted = 0;  // not true any more
+  std::uint64_t flows_idle = 0;     // not used for a while
+  std::uint64_t by_user_space = 0;  // frames that another way carried
+  std::uint64_t injected = 0;       // frames that another way brought
+  // Frames that went nowhere, or of whose copies one did not:
+  std::uint64_t unknown_peers = 0;  // their tunnel's short ids mean nobody
+  std::uint64_t unknown_ports = 0;
+  std::uint64_t hairpins = 0;  // would leave where they came from
+  std::uint64_t no_way = 0;
+  std::uint64_t failures = 0;  // the kernel refused a packet or a flow
+};
+
+class Datapath final : public BridgeCarrier, private MacObserver {
+ public:
+  // Flows that nobody used for so long go; those that were used keep their MACs alive.
+  static constexpr Duration kSweepInterval = absl::Minutes(5);
+  // How long a flow of an earlier run, or one to a peer that cannot be reached, may stay without proof: the time a peer
+  // needs to start again and be known to all.
+  static constexpr Duration kLinger = absl::Minutes(2);
+  // Beyond that, frames go by way of us. Containers choose their MACs.
+  static constexpr std::size_t kMaxFlowCount = 65'536;
+
+  // `vxlan_port`: ours. `user_space` carries what the kernel cannot. References outlive the datapath.
+  Datapath(std::uint16_t vxlan_port, PacketRouter& router, FrameCarrier& user_space, DatapathEvents& events,
+           Logger& logger);
+  ~Datapath() override;
+  Datapath(const Datapath&) = delete;
+  Datapath& operator=(const Datapath&) = delete;
+
+  // From now on this is the kernel's datapath, which outlives us or a Detach(); its flows are taken over. An error: it
+  // is not used.
+  absl::Status Attach(MonotonicTime now, Dpif& dpif);
+  void Detach();
+  bool attached() const { return dpif_ != nullptr; }
+
+  // The router has other routes. As for all changes, flows follow in Flush().
+  void OnForwardingChanged(MonotonicTime now);
+  void OnCommand(MonotonicTime now, const FastdpCommand& command);
+  void OnVportAdded(const Vport& vport);
+  void OnVportGone(VportNumber number);
+  void OnMiss(MonotonicTime now, const Upcall& upcall);
+  // Makes every flow true that what happened has made doubtful. After each turn.
+  void Flush(MonotonicTime now);
+
+  void OnTimer(MonotonicTime now);
+  std::optional<MonotonicTime> NextDeadline() const;
+
+  // ---- BridgeCarrier: for the other ways ----
+  bool Carry(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
+             bool broadcast) override;
+  void Inject(const Frame& frame) override;
+
+  const DatapathCounters& counters() const { return counters_; }
+  const FlowTable& flows() const { return flows_; }
+
+  // The proof, after Flush(): OK, or the first flow that differs from what would be decided now.
+  absl::Status CheckFlows() const;
+
+ private:
+  struct Tunnel {
+    SetFastdpTunnel set;
+    std::optional<VportNumber> vport;  // none: the kernel has none for its UDP port
+  };
+  // What frames with one key meet now.
+  struct Decision {
+    FlowActions actions;
+    std::vector<FramePlan::Leg> by_user_space;
+    PeerName source;         // of those
+    bool broadcast = false;  // those are copies
+    bool unknown_destination = false;
+    bool unknown_peer = false;
+    bool hairpin = false;
+    bool no_way = false;  // for all of it
+
+    // May be a flow.
+    bool settled() const {
+      return by_user_space.empty() && !unknown_destination && !unknown_peer && !hairpin && !no_way;
+    }
+  };
+  // Where a frame's source address is known to be.
+  enum class Origin { kHere, kElsewhere, kUnknown };
+
+  bool Learn(MonotonicTime now, const FlowKey& key);
+  void LearnFromFlow(MonotonicTime now, const FlowKey& key);
+  Origin OriginOf(const FlowKey& key) const;
+  std::optional<PeerName> OwnerOf(ShortId id) const;
+  std::optional<VportNumber> LocalPortOf(const MacAddress& mac) const;
+
+  void Decide(const FlowKey& key, Decision& decision) const;
+  void DecideCaptured(const FlowKey& key, Decision& decision) const;
+  void DecideForwarded(const FlowKey& key, Decision& decision) const;
+  void AddLegs(const FlowKey& key, const FramePlan& plan, Decision& decision) const;
+  void AddLocal(const MacAddress& destination, std::optional<VportNumber> except, Decision& decision) const;
+  std::optional<FlowActions> TunnelActions(const ForwardingHop& hop, PeerName source, PeerName destination) const;
+
+  void Apply(const Decision& decision, ByteView frame);
+  void Install(const FlowKey& key, const Decision& decision);
+  bool Execute(ByteView frame, const FlowActions& actions);
+  void Review(MonotonicTime now, const FlowKey& key);
+  void Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter);
+  void Linger(MonotonicTime now, FlowTable::Flow& flow);
+  bool MayLinger(const FlowKey& key, const Decision& decision, const FlowTable::Flow& flow) const;
+
+  void OnHeartbeatFrame(const Upcall& upcall);
+  void SendHeartbeat(const SendFastdpHeartbeat& heartbeat);
+  void Connect(ConnectionId id, Tunnel& tunnel);
+  void AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found);
+  void Sweep(MonotonicTime now);
+
+  // ---- MacObserver ----
+  void OnMacMoved(const MacAddress& mac, PeerName) override { doubtful_macs_.insert(mac); }
+  void OnMacForgotten(const MacAddress& mac) override;
+
+  const std::uint16_t vxlan_port_;
+  PacketRouter& router_;
+  FrameCarrier& user_space_;
+  DatapathEvents& events_;
+  Logger& logger_;
+
+  Dpif* dpif_ = nullptr;
+  absl::btree_map<VportNumber, Vport> vports_;
+  absl::btree_set<VportNumber> local_ports_;  // the local bridge's side: those of vports_ that are no tunnels
+  absl::btree_map<MacAddress, VportNumber> local_macs_;  // which of them; valid while the router says it is ours
+  absl::btree_map<ConnectionId, Tunnel> tunnels_;
+
+  FlowTable flows_;
+  bool all_doubtful_ = false;
+  absl::btree_set<MacAddress> doubtful_macs_;
+  std::optional<MonotonicTime> sweep_at_;
+  std::optional<MonotonicTime> linger_check_at_;
+  Decision decision_;  // of the packet at hand
+  mutable FramePlan plan_;
+  DatapathCounters counters_;
+};
+
+}  // namespace weave

@@ -1,0 +1,81 @@
+// The fast path of one connection: how it gets established, rests when nothing is heard, and comes back
+// (spec/overlay.md section 3.2).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/peer_name.h"
+#include "base/time.h"
+#include "fastdp/fastdp_command.h"
+#include "mesh/overlay.h"
+#include "overlay/sub_overlay.h"
+
+namespace weave {
+
+// Of the whole overlay since its start. What is counted was dropped without another effect.
+struct FastdpControlCounters {
+  std::uint64_t foreign_heartbeats = 0;  // of no connection of ours, or not from its peer
+};
+
+// Effects, collected: events for the switch, commands for the datapath.
+struct FastdpOutput {
+  std::vector<SubOverlayEvent> events;
+  std::vector<FastdpCommand> commands;
+};
+
+class FastdpConnection {
+ public:
+  static constexpr Duration kFastHeartbeat = absl::Milliseconds(500);  // until acknowledged
+  static constexpr Duration kSlowHeartbeat = absl::Seconds(10);
+  static constexpr Duration kHeartbeatTimeout = absl::Seconds(60);
+
+  // Both addresses must be IPv4. `vxlan_port`: ours; `frame_size`: of heartbeats. `logger` outlives the connection.
+  FastdpConnection(const OverlayConnection& connection, std::uint16_t vxlan_port, std::size_t frame_size,
+                   FastdpControlCounters& counters, Logger& logger);
+  FastdpConnection(const FastdpConnection&) = delete;
+  FastdpConnection& operator=(const FastdpConnection&) = delete;
+
+  void Confirm(Now now, FastdpOutput& out);
+  void OnControl(Now now, std::uint8_t tag, ByteView data, FastdpOutput& out);
+  // With this connection's UID; anybody may have sent it.
+  void OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat, FastdpOutput& out);
+  // The kernel has no tunnel for it.
+  void OnTunnelFailed(const absl::Status& status, FastdpOutput& out);
+  void Stop(FastdpOutput& out);
+
+  std::optional<MonotonicTime> NextDeadline() const;
+  void OnTimer(Now now, FastdpOutput& out);
+
+  std::uint64_t uid() const { return uid_; }
+  PeerName remote() const { return tunnel_.remote_peer; }
+  bool established() const { return established_; }
+  bool healthy() const { return healthy_; }
+
+ private:
+  void OnAcknowledged(Now now, FastdpOutput& out);
+  void SendHeartbeat(Now now, FastdpOutput& out);
+  void Tell(decltype(SubOverlayEvent::what) what, FastdpOutput& out) const;
+
+  const ConnectionId id_;
+  const std::uint64_t uid_;
+  const std::size_t frame_size_;
+  FastdpControlCounters& counters_;
+  Logger& logger_;
+
+  SetFastdpTunnel tunnel_;
+  bool open_ = false;  // the datapath knows the tunnel
+  bool failed_ = false;
+  bool heartbeat_seen_ = false;  // and acknowledged
+  bool established_ = false;
+  bool healthy_ = true;
+  Duration interval_ = kFastHeartbeat;
+  std::optional<MonotonicTime> heartbeat_at_;
+  std::optional<MonotonicTime> timeout_at_;
+};
+
+}  // namespace weave

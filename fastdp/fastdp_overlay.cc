@@ -1,0 +1,65 @@
+#include "fastdp/fastdp_overlay.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace weave {
+namespace {
+
+constexpr std::size_t kEthernetHeaderSize = 14;
+
+}  // namespace
+
+absl::Status FastdpOverlay::Prepare(Now, const OverlayConnection& connection) {
+  if (!connection.local_tcp.ip.IsV4() || !connection.remote_tcp.ip.IsV4())
+    return absl::FailedPreconditionError(absl::StrCat("the connection to ", connection.remote_tcp.ToString(),
+                                                      " is not over IPv4, which is all that the tunnels carry"));
+  if (!connection.remote_short_id.has_value())
+    return absl::FailedPreconditionError("the peer has no short id, by which tunnels name peers");
+  CHECK(connections_.Find(connection.connection) == nullptr) << connection.connection;
+  connections_.Add(connection.connection,
+                   std::make_unique<FastdpConnection>(connection, config_.vxlan_port, config_.mtu + kEthernetHeaderSize,
+                                                      counters_, logger_));
+  by_uid_[connection.uid] = connection.connection;
+  return absl::OkStatus();
+}
+
+void FastdpOverlay::Confirm(Now now, ConnectionId connection) {
+  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.Confirm(now, output_); });
+}
+
+void FastdpOverlay::OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) {
+  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.OnControl(now, tag, data, output_); });
+}
+
+void FastdpOverlay::Stop(Now, ConnectionId connection) {
+  const std::unique_ptr<FastdpConnection> fastdp = connections_.Take(connection);
+  if (fastdp == nullptr) return;
+  fastdp->Stop(output_);
+  const auto by_uid = by_uid_.find(fastdp->uid());
+  if (by_uid != by_uid_.end() && by_uid->second == connection) by_uid_.erase(by_uid);
+}
+
+absl::btree_map<std::string, std::string> FastdpOverlay::Attributes(ConnectionId) const {
+  return {{"mtu", absl::StrCat(config_.mtu)}};
+}
+
+void FastdpOverlay::OnTimer(Now now) {
+  connections_.WithDue(now.monotonic, [&](FastdpConnection& fastdp) { fastdp.OnTimer(now, output_); });
+}
+
+void FastdpOverlay::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat) {
+  const auto found = by_uid_.find(heartbeat.uid);
+  if (found == by_uid_.end()) {
+    ++counters_.foreign_heartbeats;
+    return;
+  }
+  connections_.With(found->second, [&](FastdpConnection& fastdp) { fastdp.OnHeartbeat(now, heartbeat, output_); });
+}
+
+void FastdpOverlay::OnTunnelFailed(Now, const FastdpTunnelFailed& failure) {
+  connections_.With(failure.connection,
+                    [&](FastdpConnection& fastdp) { fastdp.OnTunnelFailed(failure.status, output_); });
+}
+
+}  // namespace weave

@@ -1,0 +1,65 @@
+// The kernel's path: frames in VXLAN tunnels that Open vSwitch fills and empties by itself (spec/overlay.md section 3).
+// What decides whether the tunnel to a neighbour works is here; what goes through it is Datapath's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "fastdp/fastdp_command.h"
+#include "fastdp/fastdp_connection.h"
+#include "overlay/connection_table.h"
+#include "overlay/sub_overlay.h"
+
+namespace weave {
+
+struct FastdpConfig {
+  std::uint16_t vxlan_port = 0;  // UDP, ours
+  std::size_t mtu = 0;           // bytes of the frames' payload that every tunnel must carry: of the datapath's device
+};
+
+class FastdpOverlay final : public SubOverlay {
+ public:
+  // `logger` outlives the overlay.
+  FastdpOverlay(const FastdpConfig& config, Logger& logger) : config_(config), logger_(logger) {}
+
+  absl::string_view name() const override { return "fastdp"; }
+  Way way() const override { return Way::kFastdp; }
+  absl::Status Prepare(Now now, const OverlayConnection& connection) override;
+  void Confirm(Now now, ConnectionId connection) override;
+  void OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) override;
+  void Stop(Now now, ConnectionId connection) override;
+  absl::btree_map<std::string, std::string> Attributes(ConnectionId connection) const override;
+  std::optional<MonotonicTime> NextDeadline() const override { return connections_.NextDeadline(); }
+  void OnTimer(Now now) override;
+  std::vector<SubOverlayEvent> TakeEvents() override { return std::exchange(output_.events, {}); }
+  // What the datapath shall do, in this order.
+  std::vector<FastdpCommand> TakeCommands() { return std::exchange(output_.commands, {}); }
+
+  // From the datapath. Late ones, of connections that have ended, are ignored.
+  void OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat);
+  void OnTunnelFailed(Now now, const FastdpTunnelFailed& failure);
+
+  const FastdpControlCounters& counters() const { return counters_; }
+  // Null when it was not prepared or is stopped.
+  const FastdpConnection* Find(ConnectionId connection) const { return connections_.Find(connection); }
+
+ private:
+  const FastdpConfig config_;
+  Logger& logger_;
+  FastdpControlCounters counters_;
+  ConnectionTable<FastdpConnection> connections_;
+  absl::btree_map<std::uint64_t, ConnectionId> by_uid_;
+  FastdpOutput output_;
+};
+
+}  // namespace weave
