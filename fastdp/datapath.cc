@@ -261,12 +261,10 @@ void Datapath::Review(MonotonicTime now, const FlowKey& key) {
     return;
   }
   if (!MayLinger(key, decision_, *flow)) return Delete(key, &DatapathCounters::flows_deleted);
-  if (!flow->lingers_until.has_value()) {
-    flow->lingers_until = now + kLinger;
-    BringForward(linger_check_at_, *flow->lingers_until);
-  } else if (now >= *flow->lingers_until) {
-    Delete(key, &DatapathCounters::flows_deleted);
-  }
+  if (flow->lingers_until.has_value() && now >= *flow->lingers_until)
+    return Delete(key, &DatapathCounters::flows_deleted);
+  BringForward(flow->lingers_until, now + (decision_.by_user_space.empty() ? kLinger : kProof));
+  BringForward(linger_check_at_, *flow->lingers_until);
 }
 
 void Datapath::Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter) {

@@ -56,8 +56,10 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   // Flows that nobody used for so long go; those that were used keep their MACs alive.
   static constexpr Duration kSweepInterval = absl::Minutes(5);
   // How long a flow of an earlier run, or one to a peer that cannot be reached, may stay without proof: the time a peer
-  // needs to start again and be known to all.
+  // needs to start again and be known to all. Once another way is there, only for as long as the tunnel needs to be
+  // proven.
   static constexpr Duration kLinger = absl::Minutes(2);
+  static constexpr Duration kProof = absl::Seconds(10);
   // Beyond that, frames go by way of us. Containers choose their MACs.
   static constexpr std::size_t kMaxFlowCount = 65'536;
 
@@ -139,8 +141,8 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   bool Execute(ByteView frame, const FlowActions& actions);
   void Review(MonotonicTime now, const FlowKey& key);
   void Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter);
-  void Linger(MonotonicTime now, FlowTable::Flow& flow);
   bool MayLinger(const FlowKey& key, const Decision& decision, const FlowTable::Flow& flow) const;
+  bool TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& decision) const;
 
   void OnHeartbeatFrame(const Upcall& upcall);
   void SendHeartbeat(const SendFastdpHeartbeat& heartbeat);

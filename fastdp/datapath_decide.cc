@@ -142,7 +142,15 @@ bool Datapath::MayLinger(const FlowKey& key, const Decision& decision, const Flo
   if (OriginOf(key) == Origin::kElsewhere) return false;
   if (decision.no_way || decision.unknown_peer) return true;
   // Of an earlier run: what it was made of may not have been heard of again.
-  return flow.lingers_until.has_value() && decision.by_user_space.empty() && !decision.hairpin;
+  if (!flow.lingers_until.has_value() || decision.hairpin) return false;
+  return decision.by_user_space.empty() || TakesTheTunnelOf(flow, decision);
+}
+
+// Sleeve is usually proven first. A flow through the tunnel that is about to be proven need not go and come again.
+bool Datapath::TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& decision) const {
+  if (decision.broadcast || decision.by_user_space.size() != 1) return false;
+  const FramePlan::Leg& leg = decision.by_user_space.front();
+  return TunnelActions(*leg.hop, decision.source, leg.destination) == flow.actions;
 }
 
 absl::Status Datapath::CheckFlows() const {

@@ -1,0 +1,194 @@
+// A peer with a datapath: ports, neighbours, and a kernel that does what flows say.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "fastdp/datapath.h"
+#include "fastdp/heartbeat.h"
+#include "fastdp/tunnel_id.h"
+#include "test/overlay/routes_world.h"
+#include "test/support/catch.h"
+
+namespace weave {
+
+using Lines = std::vector<std::string>;
+
+// The kernel's half.
+class FakeDpif final : public Dpif {
+ public:
+  struct Flow {
+    FlowActions actions;
+    std::uint64_t packets = 0;
+  };
+
+  absl::Status Execute(ByteView, const FlowActions& actions) override {
+    lines.push_back("sent " + ToString(actions));
+    return refuse;
+  }
+  absl::Status PutFlow(const FlowKey& key, const FlowActions& actions) override {
+    if (!refuse.ok()) return refuse;
+    lines.push_back(absl::StrCat(flows.contains(key) ? "changed " : "flow ", ToString(actions)));
+    flows[key].actions = actions;
+    return absl::OkStatus();
+  }
+  absl::Status DeleteFlow(const FlowKey& key) override {
+    if (!refuse.ok()) return refuse;
+    if (flows.erase(key) != 0) lines.push_back("deleted " + ToString(key));
+    return absl::OkStatus();
+  }
+  absl::Status ClearFlowStats(const FlowKey& key) override {
+    flows[key].packets = 0;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<FlowStats>> DumpFlows() override {
+    std::vector<FlowStats> dump;
+    for (const auto& [key, flow] : flows) dump.push_back({key, flow.actions, flow.packets, 0, flow.packets != 0});
+    return dump;
+  }
+  absl::StatusOr<std::vector<Vport>> ListVports() override {
+    std::vector<Vport> list;
+    for (const auto& [number, vport] : vports) list.push_back(vport);
+    return list;
+  }
+  absl::StatusOr<Vport> EnsureVxlanVport(std::uint16_t udp_port) override {
+    for (const auto& [number, vport] : vports)
+      if (vport.kind == VportKind::kVxlan && vport.udp_port == udp_port) return vport;
+    if (udp_port == taken_port) return absl::UnavailableError("port taken");
+    return Add({0, absl::StrCat("vxlan-", udp_port), VportKind::kVxlan, udp_port});
+  }
+  const Vport& Add(Vport vport) {
+    vport.number = vports.empty() ? 0 : vports.rbegin()->first + 1;
+    return vports[vport.number] = vport;
+  }
+
+  absl::btree_map<FlowKey, Flow> flows;
+  absl::btree_map<VportNumber, Vport> vports;
+  std::uint16_t taken_port = 0;
+  absl::Status refuse;
+  Lines lines;
+};
+
+// Port 0 is the datapath's own, 1 the bridge's, 2 the tunnels'. Peer n has short id n and the address 10.0.0.n, and its
+// connection the number n.
+struct DatapathWorld : FrameCarrier, DatapathEvents {
+  explicit DatapathWorld(int self_number = 2) : self(self_number) {
+    dpif.Add({0, "datapath", VportKind::kInternal, 0});
+    dpif.Add({0, "vethwe-datapath", VportKind::kNetdev, 0});
+  }
+
+  static IpAddress AddressOf(int peer) { return IpAddress::V4(0x0a000000 + static_cast<std::uint32_t>(peer)); }
+
+  void Attach() {
+    REQUIRE(datapath.Attach(now, dpif).ok());
+    Settle();
+  }
+  // What a daemon does at its start.
+  void Start(const std::vector<std::pair<int, int>>& links, const std::vector<int>& neighbours) {
+    Route(links, neighbours);
+    Attach();
+    for (const int neighbour : neighbours) Tunnel(neighbour);
+  }
+  void Route(const std::vector<std::pair<int, int>>& links, const std::vector<int>& neighbours,
+             const std::vector<Way>& ways = {Way::kFastdp, Way::kSleeve}, bool settle = true) {
+    ForwardingSnapshot snapshot = *MakeForwarding(self, links, neighbours);
+    for (ForwardingHop& hop : snapshot.hops) hop.ways = ways;
+    snapshot.short_ids = short_ids;
+    router.SetForwarding(std::make_shared<const ForwardingSnapshot>(snapshot));
+    datapath.OnForwardingChanged(now);
+    if (settle) Settle();
+  }
+  void Tunnel(int peer, std::uint16_t udp_port = 6784) {
+    datapath.OnCommand(now, SetFastdpTunnel{static_cast<ConnectionId>(peer), PeerName(static_cast<std::uint64_t>(peer)),
+                                            AddressOf(self), AddressOf(peer), udp_port});
+    Settle();
+  }
+  void CloseTunnel(int peer) {
+    datapath.OnCommand(now, CloseFastdpTunnel{static_cast<ConnectionId>(peer)});
+    Settle();
+  }
+
+  // A frame from `port`, or out of a tunnel from peer `hop`: by a flow, or by a miss.
+  Lines Packet(VportNumber port, const MacAddress& to, const MacAddress& from) {
+    return Packet(FlowKey{port, std::nullopt, from, to});
+  }
+  Lines Tunnelled(int source, int destination, int hop, const MacAddress& to, const MacAddress& from) {
+    const std::uint32_t vni = MakeVni(static_cast<ShortId>(source), static_cast<ShortId>(destination));
+    return Packet(FlowKey{2, TunnelKey{vni, AddressOf(hop), AddressOf(self)}, from, to});
+  }
+  Lines Packet(const FlowKey& key) {
+    dpif.lines.clear();
+    const auto flow = dpif.flows.find(key);
+    if (flow != dpif.flows.end()) {
+      ++flow->second.packets;
+      return {"by flow " + ToString(flow->second.actions)};
+    }
+    Bytes frame(60, 0);
+    std::copy_n(key.destination.bytes().begin(), 6, frame.begin());
+    std::copy_n(key.source.bytes().begin(), 6, frame.begin() + 6);
+    datapath.OnMiss(now, {key, frame});
+    Settle();
+    return std::exchange(dpif.lines, {});
+  }
+  void Heartbeat(int peer, std::uint64_t uid, const Bytes& frame) {
+    const std::uint32_t vni = MakeVni(static_cast<ShortId>(peer), static_cast<ShortId>(self));
+    datapath.OnMiss(now, {{2, TunnelKey{vni, AddressOf(peer), AddressOf(self)}, {}, {}}, frame});
+    (void)uid;
+    Settle();
+  }
+  // What happened to flows since the last call.
+  Lines TakeLines() { return std::exchange(dpif.lines, {}); }
+
+  // The end of a turn: every flow is true, and the kernel has those that we think it has.
+  void Settle() {
+    datapath.Flush(now);
+    CHECK(datapath.CheckFlows() == absl::OkStatus());
+    Lines ours, kernels;
+    for (const auto& [key, flow] : datapath.flows().flows())
+      ours.push_back(absl::StrCat(ToString(key), " ", ToString(flow.actions)));
+    for (const auto& [key, flow] : dpif.flows)
+      kernels.push_back(absl::StrCat(ToString(key), " ", ToString(flow.actions)));
+    if (datapath.attached() && check_kernel) CHECK(ours == kernels);
+  }
+  void Advance(Duration time) {
+    const MonotonicTime end = now + time;
+    for (;;) {
+      const std::optional<MonotonicTime> next = Earliest({datapath.NextDeadline(), router.NextDeadline()});
+      if (!next.has_value() || *next > end) break;
+      now = std::max(now, *next);
+      router.OnTimer(now);
+      datapath.OnTimer(now);
+      Settle();
+    }
+    now = end;
+  }
+
+  // ---- FrameCarrier: sleeve ----
+  bool Carry(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame&, bool broadcast) override {
+    dpif.lines.push_back(absl::StrCat("sleeve to ", hop.neighbour.value(), " ", source.value(), ">",
+                                      destination.value(), broadcast ? " broadcast" : ""));
+    return true;
+  }
+  // ---- DatapathEvents ----
+  void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) override { heartbeats.push_back(heartbeat); }
+  void OnTunnelFailed(const FastdpTunnelFailed& failure) override { failures.push_back(failure); }
+
+  const int self;
+  MonotonicTime now = MonotonicTime() + absl::Hours(1);
+  NullLogger logger;
+  FakeDpif dpif;
+  std::shared_ptr<const ShortIdMap> short_ids =
+      std::make_shared<const ShortIdMap>(std::vector<std::pair<ShortId, PeerName>>{
+          {1, PeerName(1)}, {2, PeerName(2)}, {3, PeerName(3)}, {4, PeerName(4)}});
+  PacketRouter router;
+  Datapath datapath{6784, router, *this, *this, logger};
+  std::vector<FastdpHeartbeatReceived> heartbeats;
+  std::vector<FastdpTunnelFailed> failures;
+  bool check_kernel = true;
+};
+
+}  // namespace weave
