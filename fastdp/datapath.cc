@@ -153,14 +153,11 @@ void Datapath::OnHeartbeatFrame(const Upcall& upcall) {
 bool Datapath::Learn(MonotonicTime now, const FlowKey& key) {
   const ForwardingSnapshotPtr& forwarding = router_.forwarding();
   if (forwarding == nullptr) return true;
+  if (OriginOf(key) != Origin::kHere) doubtful_macs_.insert(key.source);
   if (!key.tunnel.has_value()) {
     if (!router_.LearnCaptured(now, key.source)) return false;
     if (router_.macs().Find(key.source) != forwarding->self) return true;  // no room to remember it
-    const auto [port, is_new] = local_macs_.emplace(key.source, key.in_port);
-    if (!is_new && port->second != key.in_port) {
-      port->second = key.in_port;
-      doubtful_macs_.insert(key.source);
-    }
+    local_macs_[key.source] = key.in_port;
     return true;
   }
   const std::optional<PeerName> source = OwnerOf(SourceOfVni(key.tunnel->vni));
@@ -217,7 +214,7 @@ bool Datapath::Carry(const ForwardingHop& hop, PeerName source, PeerName destina
 
 void Datapath::Inject(const Frame& frame) {
   CHECK(frame.offload.none());
-  if (dpif_ == nullptr || frame.bytes.size() < kFrameAddressesSize) return;
+  if (dpif_ == nullptr || frame.bytes.size() < kEthernetHeaderSize) return;
   ++counters_.injected;
   Decision decision;
   AddLocal(DestinationOf(frame.bytes), std::nullopt, decision);

@@ -4,11 +4,6 @@
 #include "base/check.h"
 
 namespace weave {
-namespace {
-
-constexpr std::size_t kEthernetHeaderSize = 14;
-
-}  // namespace
 
 absl::Status FastdpOverlay::Prepare(Now, const OverlayConnection& connection) {
   if (!connection.local_tcp.ip.IsV4() || !connection.remote_tcp.ip.IsV4())

@@ -14,6 +14,7 @@ bool ShortIdTable::Add(ShortId short_id, PeerName peer) {
   const std::optional<PeerName> owner = OwnerOf(short_id);
   const bool reused = !owner.has_value() && used_[short_id];
   holders_.insert({short_id, peer});
+  ++generation_;
   used_.set(short_id);
   taken_.set(short_id);
   return reused || (owner.has_value() && peer < *owner);
@@ -22,6 +23,7 @@ bool ShortIdTable::Add(ShortId short_id, PeerName peer) {
 bool ShortIdTable::Remove(ShortId short_id, PeerName peer) {
   const std::optional<PeerName> owner = OwnerOf(short_id);
   holders_.erase({short_id, peer});
+  ++generation_;
   if (owner.has_value()) taken_.set(short_id, OwnerOf(short_id).has_value());
   return owner == peer;
 }
@@ -30,6 +32,13 @@ std::optional<PeerName> ShortIdTable::OwnerOf(ShortId short_id) const {
   const auto it = holders_.lower_bound({short_id, PeerName()});
   if (it == holders_.end() || it->first != short_id) return std::nullopt;
   return it->second;
+}
+
+std::vector<std::pair<ShortId, PeerName>> ShortIdTable::Owners() const {
+  std::vector<std::pair<ShortId, PeerName>> owners;
+  for (const auto& [short_id, peer] : holders_)
+    if (owners.empty() || owners.back().first != short_id) owners.emplace_back(short_id, peer);
+  return owners;
 }
 
 std::optional<ShortId> ShortIdTable::PickFree(Random& random) const {

@@ -4,8 +4,10 @@
 
 #include <bitset>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/container/btree_set.h"
 #include "base/peer_name.h"
@@ -27,6 +29,11 @@ class ShortIdTable {
   std::optional<PeerName> OwnerOf(ShortId short_id) const;
   bool Holds(PeerName peer, ShortId short_id) const { return holders_.contains({short_id, peer}); }
 
+  // Every id that has one, with its owner; in order of ids.
+  std::vector<std::pair<ShortId, PeerName>> Owners() const;
+  // Differs whenever Owners() may.
+  std::uint64_t generation() const { return generation_; }
+
   // Pairs of id and peer, colliding ones included.
   std::size_t size() const { return holders_.size(); }
 
@@ -37,6 +44,7 @@ class ShortIdTable {
   absl::btree_set<std::pair<ShortId, PeerName>> holders_;  // the first with an id is its owner
   std::bitset<kShortIdCount> taken_;                       // ids that have an owner
   std::bitset<kShortIdCount> used_;                        // ids that had one at some time
+  std::uint64_t generation_ = 0;
 };
 
 }  // namespace weave

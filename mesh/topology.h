@@ -91,6 +91,7 @@ class Topology {
   std::vector<const PeerSummary*> Peers() const;
   std::vector<PeerName> Names() const;
   std::optional<PeerName> OwnerOf(ShortId short_id) const { return short_ids_.OwnerOf(short_id); }
+  const ShortIdTable& short_ids() const { return short_ids_; }
 
   // Those of `names` that are known.
   PeerSet SetOf(absl::Span<const PeerName> names) const;

@@ -33,10 +33,9 @@ struct Frame {
   FrameOffload offload;
 };
 
-// Destination and source.
-inline constexpr std::size_t kFrameAddressesSize = 12;
+inline constexpr std::size_t kEthernetHeaderSize = 14;  // without VLAN tag
 
-// Of a frame of at least kFrameAddressesSize bytes.
+// Of a frame that has its header.
 inline MacAddress DestinationOf(ByteView frame) { return MacAddress::FromBytes(frame.first(6)); }
 inline MacAddress SourceOf(ByteView frame) { return MacAddress::FromBytes(frame.subspan(6, 6)); }
 

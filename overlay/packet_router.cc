@@ -7,8 +7,6 @@
 namespace weave {
 namespace {
 
-constexpr std::size_t kEthernetHeaderSize = 14;
-
 // IEEE 802.1D: what bridges tell their neighbours.
 constexpr MacAddress kSpanningTree(std::array<std::uint8_t, 6>{0x01, 0x80, 0xc2, 0x00, 0x00, 0x00});
 

@@ -447,7 +447,7 @@ class Daemon {
   ReportView Report() const {
     ReportView view{kVersion, core_->ready(), core_->mesh().Status(loop_.now()), core_->Snapshot().ipam};
     view.dns = Names();
-    view.data_path = MakeDataPathView(network_->sleeve_stats(), core_->mesh().topology(), loop_.now());
+    view.data_path = MakeDataPathView(network_->data_path_stats(), core_->mesh().topology(), loop_.now());
     view.plugin = MakePluginView(options_);
     return view;
   }
@@ -464,7 +464,7 @@ class Daemon {
     view.connection_termination_count = mesh.termination_count;
     view.ipam = snapshot.ipam;
     if (dns_ != nullptr) view.dns = DnsMetrics{core_->names()->own_count(), dns_->stats()};
-    view.sleeve = network_->sleeve_stats();
+    view.data_path = network_->data_path_stats();
     view.loop_slow_turn_count = watchdog_->long_turn_count();
     view.firewall_reapplied_count = host_->firewall_reapplied_count();
     view.store_commit_count = store_->stats().commit_count;

@@ -195,8 +195,30 @@ void AddPeer(const MetricsView& view, Page& page) {
                static_cast<double>(view.store_commit_failure_count));
 }
 
-void AddFrames(const SleeveStats& stats, Page& page) {
-  const SleeveCounters& forwarder = stats.forwarder;
+void AddDatapath(const DataPathStats& stats, Page& page) {
+  const DatapathCounters& counters = stats.datapath;
+  page.Gauge("weave_flows", "Flows of the kernel's datapath.", static_cast<double>(stats.flow_count));
+  page.Counters("weave_flow_changes_total", "What became of flows.", "change",
+                {{"changed", counters.flows_changed},
+                 {"deleted", counters.flows_deleted},
+                 {"idle", counters.flows_idle},
+                 {"made", counters.flows_made}});
+  page.Counters("weave_misses_total", "Packets that no flow of the datapath matched.", "outcome",
+                {{"by_sleeve", counters.by_user_space},
+                 {"hairpin", counters.hairpins},
+                 {"handled", counters.misses},
+                 {"lost", stats.upcalls.lost},
+                 {"malformed", stats.upcalls.malformed},
+                 {"no_way", counters.no_way},
+                 {"refused", counters.failures},
+                 {"unknown_peer", counters.unknown_peers},
+                 {"unknown_port", counters.unknown_ports}});
+  page.Counter("weave_fastdp_heartbeats_total", "Heartbeats that tunnels brought.",
+               static_cast<double>(counters.heartbeats));
+}
+
+void AddFrames(const DataPathStats& stats, Page& page) {
+  const SleeveCounters& forwarder = stats.sleeve;
   const PacketRouterCounters& router = stats.router;
   page.Counters("weave_frames_total", "Frames that passed the data path.", "way",
                 {{"captured", forwarder.frames_captured},
@@ -251,7 +273,8 @@ absl::StatusOr<ProcessStats> ReadProcessStats(const std::string& proc) {
 std::string MetricsPage(const MetricsView& view) {
   Page page;
   AddPeer(view, page);
-  AddFrames(view.sleeve, page);
+  AddFrames(view.data_path, page);
+  if (view.data_path.has_datapath) AddDatapath(view.data_path, page);
   if (view.process.has_value()) AddProcess(*view.process, page);
   return page.Text();
 }

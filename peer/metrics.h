@@ -10,7 +10,7 @@
 #include "dns/os/dns_server.h"
 #include "ipam/allocator.h"
 #include "mesh/mesh_status.h"
-#include "sleeve/os/sleeve_port.h"
+#include "peer/data_path_thread.h"
 
 namespace weave {
 
@@ -46,7 +46,7 @@ struct MetricsView {
   std::uint64_t firewall_reapplied_count = 0;
   std::uint64_t store_commit_count = 0;
   std::uint64_t store_commit_failure_count = 0;
-  SleeveStats sleeve;
+  DataPathStats data_path;
   std::optional<ProcessStats> process;  // absent: could not be read, its series are left out
 };
 

@@ -17,30 +17,28 @@ TcpTransportOptions TcpOptions(const NetworkPortOptions& options) {
   return tcp;
 }
 
-SleevePortOptions SleeveOptions(const NetworkPortOptions& options) {
+DataPathOptions MakeDataPathOptions(const NetworkPortOptions& options) {
   return {options.name, options.host, options.port, options.packet_debug};
 }
 
 }  // namespace
 
-NetworkPort::NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, OnTapLost on_tap_lost,
-                         Logger& logger)
+NetworkPort::NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event,
+                         OnBridgePortLost on_bridge_port_lost, Logger& logger)
     : options_(options),
       on_event_(std::move(on_event)),
-      on_tap_lost_(std::move(on_tap_lost)),
+      on_bridge_port_lost_(std::move(on_bridge_port_lost)),
       tcp_(loop, logger, *this, TcpOptions(options_)),
-      sleeve_(
-          loop, SleeveOptions(options_),
-          [this](const SleevePort::Notice& notice) {
-            if (const auto* special = std::get_if<SpecialFrameReceived>(&notice)) return on_event_(*special);
-            if (std::holds_alternative<TapLost>(notice)) return on_tap_lost_();
-            const auto& too_big = std::get<SleeveTooBig>(notice);
-            on_event_(DatagramTooBig{too_big.remote, too_big.path_mtu_bytes});
+      data_path_(
+          loop, MakeDataPathOptions(options_),
+          [this](const DataPathThread::Notice& notice) {
+            if (const auto* event = std::get_if<NetworkEvent>(&notice)) return on_event_(*event);
+            on_bridge_port_lost_();
           },
           logger) {}
 
 absl::Status NetworkPort::Open() {
-  RETURN_IF_ERROR(sleeve_.Open());
+  RETURN_IF_ERROR(data_path_.Open());
   return tcp_.Listen();
 }
 
@@ -49,7 +47,7 @@ void NetworkPort::Perform(NetworkOutput output) {
   for (const ConnectionId id : output.mesh.admitted) tcp_.Admit(id);
   for (MeshOutput::Send& send : output.mesh.sends) tcp_.Send(send.connection, std::move(send.bytes));
   for (const ConnectionId id : output.mesh.closes) tcp_.Close(id);
-  sleeve_.Perform(std::move(output.forwarding), output.sleeve);
+  data_path_.Perform(std::move(output.forwarding), output.sleeve, output.fastdp);
 }
 
 void NetworkPort::OnConnected(std::uint64_t id, const SocketAddress& local, const SocketAddress&) {
@@ -66,7 +64,7 @@ void NetworkPort::OnWritable(std::uint64_t id) { on_event_(ConnectionWritable{id
 
 void NetworkPort::OnClosed(std::uint64_t id, const absl::Status& reason) { on_event_(ConnectionClosed{id, reason}); }
 
-DataPathView MakeDataPathView(const SleeveStats& stats, const Topology& topology, Now now) {
+DataPathView MakeDataPathView(const DataPathStats& stats, const Topology& topology, Now now) {
   DataPathView view;
   view.interface = stats.interface;
   view.frames_received = stats.tap.received;

@@ -17,8 +17,8 @@
 #include "io/tcp_transport.h"
 #include "mesh/topology.h"
 #include "peer/core/network_event.h"
+#include "peer/data_path_thread.h"
 #include "peer/report.h"
-#include "sleeve/os/sleeve_port.h"
 
 namespace weave {
 
@@ -34,23 +34,24 @@ class NetworkPort final : public TransportEvents {
  public:
   // Called for everything that happens, never from within a call of this class.
   using OnEvent = absl::AnyInvocable<void(const NetworkEvent&)>;
-  // The same; frames of this host are not captured until the next Attach().
-  using OnTapLost = absl::AnyInvocable<void()>;
+  // The same; frames of this host do not come until the next Attach().
+  using OnBridgePortLost = absl::AnyInvocable<void()>;
 
   // References outlive the port.
-  NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event, OnTapLost on_tap_lost,
-              Logger& logger);
+  NetworkPort(EventLoop& loop, const NetworkPortOptions& options, OnEvent on_event,
+              OnBridgePortLost on_bridge_port_lost, Logger& logger);
 
   // Takes the ports; an error names the address that is taken or not ours.
   absl::Status Open();
 
   void Perform(NetworkOutput output);
 
-  // Frames pass between the network and this interface from now on.
-  void Attach(std::unique_ptr<BridgeTap> tap) { sleeve_.Attach(std::move(tap)); }
+  // Frames pass between the network and this interface, or this datapath, from now on.
+  void Attach(std::unique_ptr<BridgeTap> tap) { data_path_.Attach(std::move(tap)); }
+  void Attach(std::unique_ptr<OvsDpif> dpif) { data_path_.Attach(std::move(dpif)); }
 
   TcpTransportStats tcp_stats() const { return tcp_.stats(); }
-  SleeveStats sleeve_stats() const { return sleeve_.stats(); }
+  DataPathStats data_path_stats() const { return data_path_.stats(); }
 
   // ---- TransportEvents ----
   void OnConnected(std::uint64_t id, const SocketAddress& local, const SocketAddress& remote) override;
@@ -62,12 +63,12 @@ class NetworkPort final : public TransportEvents {
  private:
   const NetworkPortOptions options_;
   OnEvent on_event_;
-  OnTapLost on_tap_lost_;
+  OnBridgePortLost on_bridge_port_lost_;
   TcpTransport tcp_;
-  SleevePort sleeve_;
+  DataPathThread data_path_;
 };
 
 // The data path as reports show it.
-DataPathView MakeDataPathView(const SleeveStats& stats, const Topology& topology, Now now);
+DataPathView MakeDataPathView(const DataPathStats& stats, const Topology& topology, Now now);
 
 }  // namespace weave

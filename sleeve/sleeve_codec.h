@@ -9,13 +9,13 @@
 #include "absl/status/status.h"
 #include "base/bytes.h"
 #include "base/peer_name.h"
+#include "overlay/frame.h"
 
 namespace weave {
 
 // All sizes in bytes.
 inline constexpr std::size_t kSenderNameSize = 6;
-inline constexpr std::size_t kFrameHeaderSize = 14;     // two names and a length
-inline constexpr std::size_t kEthernetHeaderSize = 14;  // without VLAN tag
+inline constexpr std::size_t kFrameHeaderSize = 14;  // two names and a length
 inline constexpr std::size_t kVlanTagSize = 4;
 inline constexpr std::size_t kMaxFrameSize = 65535;  // what the length can say
 

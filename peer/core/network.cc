@@ -7,9 +7,20 @@
 
 namespace weave {
 
-Network::Network(MeshConfig config, EntropySource& entropy, Logger& logger)
-    : sleeve_(config.name, logger),
-      overlay_({&sleeve_}, &sleeve_, logger),
+namespace {
+
+std::optional<FastdpOverlay> MakeFastdp(const std::optional<FastdpConfig>& config, Logger& logger) {
+  if (!config.has_value()) return std::nullopt;
+  return std::make_optional<FastdpOverlay>(*config, logger);
+}
+
+}  // namespace
+
+Network::Network(MeshConfig config, const std::optional<FastdpConfig>& fastdp, EntropySource& entropy, Logger& logger)
+    : fastdp_(MakeFastdp(fastdp, logger)),
+      sleeve_(config.name, logger),
+      overlay_(fastdp_.has_value() ? std::vector<SubOverlay*>{&*fastdp_, &sleeve_} : std::vector<SubOverlay*>{&sleeve_},
+               &sleeve_, logger),
       mesh_(std::move(config), overlay_, entropy, Random(entropy.Next()), logger) {}
 
 void Network::Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out) {
@@ -38,6 +49,12 @@ void Network::OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out) {
     void operator()(const ConnectionClosed& e) const { network.mesh_.OnClosed(now, e.connection, e.reason, out); }
     void operator()(const SpecialFrameReceived& e) const { network.sleeve_.OnSpecialFrame(now, e); }
     void operator()(const DatagramTooBig& e) const { network.sleeve_.OnMessageTooBig(now, e.remote, e.path_mtu_bytes); }
+    void operator()(const FastdpHeartbeatReceived& e) const {
+      if (network.fastdp_.has_value()) network.fastdp_->OnHeartbeat(now, e);
+    }
+    void operator()(const FastdpTunnelFailed& e) const {
+      if (network.fastdp_.has_value()) network.fastdp_->OnTunnelFailed(now, e);
+    }
   };
   std::visit(Handler{*this, now, out.mesh}, event);
   Settle(now, out);
@@ -83,13 +100,18 @@ void Network::Settle(Now now, NetworkOutput& out) {
   }
   std::vector<SleeveCommand> commands = sleeve_.TakeCommands();
   std::move(commands.begin(), commands.end(), std::back_inserter(out.sleeve));
+  if (fastdp_.has_value()) {
+    std::vector<FastdpCommand> tunnels = fastdp_->TakeCommands();
+    std::move(tunnels.begin(), tunnels.end(), std::back_inserter(out.fastdp));
+  }
   RefreshForwarding(out);
 }
 
 void Network::RefreshForwarding(NetworkOutput& out) {
   const std::shared_ptr<const TopologyView>& topology = mesh_.routes().view();
   const std::uint64_t generation = overlay_.generation();
-  if (forwarding_ != nullptr && forwarding_->topology == topology && ways_generation_ == generation) return;
+  const bool same_ids = !RefreshShortIds();
+  if (forwarding_ != nullptr && forwarding_->topology == topology && ways_generation_ == generation && same_ids) return;
   std::vector<ForwardingHop> hops = overlay_.Hops();
   // Of two connections to a peer the mesh uses one.
   std::erase_if(hops, [&](const ForwardingHop& hop) { return mesh_.ConnectionTo(hop.neighbour) != hop.connection; });
@@ -97,8 +119,17 @@ void Network::RefreshForwarding(NetworkOutput& out) {
             [](const ForwardingHop& a, const ForwardingHop& b) { return a.neighbour < b.neighbour; });
   ways_generation_ = generation;
   forwarding_ = std::make_shared<const ForwardingSnapshot>(
-      ForwardingSnapshot{mesh_.topology().self(), topology, std::move(hops)});
+      ForwardingSnapshot{mesh_.topology().self(), topology, std::move(hops), short_ids_});
   out.forwarding = forwarding_;
+}
+
+// Only tunnels name peers by short ids. True: they differ.
+bool Network::RefreshShortIds() {
+  const ShortIdTable& short_ids = mesh_.topology().short_ids();
+  if (!fastdp_.has_value() || std::exchange(short_ids_generation_, short_ids.generation()) == short_ids.generation())
+    return false;
+  short_ids_ = std::make_shared<const ShortIdMap>(short_ids.Owners());
+  return true;
 }
 
 }  // namespace weave

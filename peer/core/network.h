@@ -12,6 +12,7 @@
 #include "base/gossiper.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "fastdp/fastdp_overlay.h"
 #include "mesh/mesh_router.h"
 #include "overlay/overlay_switch.h"
 #include "peer/core/network_event.h"
@@ -22,7 +23,8 @@ namespace weave {
 class Network {
  public:
   // References outlive the network.
-  Network(MeshConfig config, EntropySource& entropy, Logger& logger);
+  // `fastdp`: none where there is no datapath.
+  Network(MeshConfig config, const std::optional<FastdpConfig>& fastdp, EntropySource& entropy, Logger& logger);
 
   // Before Start; see MeshRouter::AddChannel.
   void AddChannel(absl::string_view name, Gossiper& gossiper) { mesh_.AddChannel(name, gossiper); }
@@ -48,13 +50,17 @@ class Network {
   // Carries effects between mesh and overlay until there are none, and tells the data path of what changed for it.
   void Settle(Now now, NetworkOutput& out);
   void RefreshForwarding(NetworkOutput& out);
+  bool RefreshShortIds();
 
+  std::optional<FastdpOverlay> fastdp_;
   SleeveOverlay sleeve_;
   OverlaySwitch overlay_;
   MeshRouter mesh_;
   // What the data path was told last, and what it was made of.
   ForwardingSnapshotPtr forwarding_;
   std::uint64_t ways_generation_ = 0;
+  std::shared_ptr<const ShortIdMap> short_ids_;
+  std::uint64_t short_ids_generation_ = 0;
 };
 
 }  // namespace weave

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "base/bytes.h"
 #include "base/socket_address.h"
+#include "fastdp/fastdp_command.h"
 #include "mesh/mesh_output.h"
 #include "overlay/forwarding.h"
 #include "sleeve/sleeve_command.h"
@@ -38,7 +39,8 @@ struct ConnectionClosed {
   absl::Status reason;
 };
 
-// ---- the data path: SpecialFrameReceived (sleeve/sleeve_command.h), and ----
+// ---- the data path: SpecialFrameReceived (sleeve/sleeve_command.h), FastdpHeartbeatReceived and FastdpTunnelFailed
+// (fastdp/fastdp_command.h), and ----
 
 // A datagram with DF set was too large for the path.
 struct DatagramTooBig {
@@ -46,8 +48,9 @@ struct DatagramTooBig {
   std::size_t path_mtu_bytes = 0;  // of IPv4 packets, headers included
 };
 
-using NetworkEvent = std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable,
-                                  ConnectionClosed, SpecialFrameReceived, DatagramTooBig>;
+using NetworkEvent =
+    std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable, ConnectionClosed,
+                 SpecialFrameReceived, DatagramTooBig, FastdpHeartbeatReceived, FastdpTunnelFailed>;
 
 // Effects on sockets. They tell of nothing that is recorded, so they wait for no disk: the driver performs them at
 // once, `mesh` first.
@@ -55,8 +58,9 @@ struct NetworkOutput {
   MeshOutput mesh;
   ForwardingSnapshotPtr forwarding;   // for whoever forwards frames; null: as before
   std::vector<SleeveCommand> sleeve;  // in order, behind `forwarding`
+  std::vector<FastdpCommand> fastdp;  // the same
 
-  bool empty() const { return mesh.empty() && forwarding == nullptr && sleeve.empty(); }
+  bool empty() const { return mesh.empty() && forwarding == nullptr && sleeve.empty() && fastdp.empty(); }
 };
 
 }  // namespace weave

@@ -40,7 +40,7 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
       endpoints_(config_.boot_id, addresses_, command_ids_, logger),
       host_(
           addresses_, command_ids_, [this] { return endpoints_.Ports(); }, logger),
-      network_(config_.mesh, entropy, logger),
+      network_(config_.mesh, config_.fastdp, entropy, logger),
       directory_(network_.mesh()),
       allocator_(MakeAllocator(config_, directory_, entropy, logger)),
       planner_(allocator_.get(), addresses_, endpoints_, host_, logger),
