@@ -114,7 +114,7 @@ struct NetlinkSocket::Datagram {
   int size = 0;  // 0: there was none
 };
 
-absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol) {
+absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol, int queue_size) {
   NetlinkSocket result;
   result.socket_.reset(nl_socket_alloc());
   if (result.socket_ == nullptr) return absl::ResourceExhaustedError("netlink: no memory for a socket");
@@ -123,6 +123,12 @@ absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol) {
     return LibraryError(error, "cannot open a socket to the kernel");
   if (int error = nl_socket_set_msg_buf_size(result.socket_.get(), kReceiveSize); error < 0)
     return LibraryError(error, "receive buffer");
+  if (queue_size > 0) {
+    // The kernel doubles it, for its own structures. Without the right to more the system's limit holds.
+    const int half = queue_size / 2;
+    if (::setsockopt(result.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof half) != 0)
+      (void)::setsockopt(result.fd(), SOL_SOCKET, SO_RCVBUF, &half, sizeof half);
+  }
   const int on = 1;  // kernels before 4.12 know no extended acknowledgement: their errors have no text
   (void)setsockopt(result.fd(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   return result;

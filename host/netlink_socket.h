@@ -59,8 +59,10 @@ class NetlinkSocket {
   // Sees each message of an answer; a pointer is valid during the call.
   using Visitor = absl::FunctionRef<void(const nlmsghdr&)>;
 
-  // In the calling thread's namespace. `protocol`: NETLINK_ROUTE and the like.
-  static absl::StatusOr<NetlinkSocket> Open(int protocol = NETLINK_ROUTE);
+  // In the calling thread's namespace. `protocol`: NETLINK_ROUTE and the like. `queue_size`: what the kernel may keep
+  // for us at a time, in bytes as it counts them; 0: 64 KiB, too little for an answer of 60 KiB and what comes behind
+  // it.
+  static absl::StatusOr<NetlinkSocket> Open(int protocol = NETLINK_ROUTE, int queue_size = 0);
 
   // Sends and reads until the kernel says the answer is complete. `what` opens the text of an error. The errnos in
   // `fine` count as success. A dump that the kernel could not make consistent is Aborted: ask again.

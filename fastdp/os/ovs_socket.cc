@@ -64,7 +64,8 @@ absl::StatusOr<std::optional<Info>> Ask(NetlinkSocket& netlink, const NetlinkReq
 }  // namespace
 
 absl::StatusOr<OvsSocket> OvsSocket::Open() {
-  ASSIGN_OR_RETURN(NetlinkSocket netlink, NetlinkSocket::Open(NETLINK_GENERIC));
+  constexpr int kQueueSize = 512 * 1024;  // a flow to a thousand peers, listed
+  ASSIGN_OR_RETURN(NetlinkSocket netlink, NetlinkSocket::Open(NETLINK_GENERIC, kQueueSize));
   ASSIGN_OR_RETURN(const OvsFamilies families, FindFamilies(netlink));
   return OvsSocket(std::move(netlink), families);
 }
