@@ -55,6 +55,14 @@ NetlinkRequest::NetlinkRequest(int type, int flags) : message_(nlmsg_alloc_simpl
   CHECK(message_ != nullptr) << "netlink message " << type;
 }
 
+NetlinkRequest::NetlinkRequest(int type, int flags, std::size_t room_bytes)
+    : message_(nlmsg_alloc_size(room_bytes + NLMSG_HDRLEN)) {
+  CHECK(message_ != nullptr && nlmsg_put(message_.get(), NL_AUTO_PORT, NL_AUTO_SEQ, type, 0, flags | NLM_F_REQUEST))
+      << "netlink message " << type << " of " << room_bytes << " bytes";
+}
+
+ByteView NetlinkRequest::payload() const { return PayloadOf(*nlmsg_hdr(message_.get())); }
+
 NetlinkRequest& NetlinkRequest::AppendBytes(const void* data, std::size_t size) {
   CHECK(nlmsg_append(message_.get(), const_cast<void*>(data), size, NLMSG_ALIGNTO) == 0) << size;
   return *this;
@@ -94,6 +102,10 @@ NetlinkRequest& NetlinkRequest::End() {
   return *this;
 }
 
+ByteView PayloadOf(const nlmsghdr& header) {
+  return {static_cast<const std::uint8_t*>(nlmsg_data(&header)), static_cast<std::size_t>(nlmsg_datalen(&header))};
+}
+
 struct NetlinkSocket::Datagram {
   struct Free {
     void operator()(unsigned char* memory) const { std::free(memory); }
@@ -102,7 +114,7 @@ struct NetlinkSocket::Datagram {
   int size = 0;  // 0: there was none
 };
 
-absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol) {
+absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol, int queue_size) {
   NetlinkSocket result;
   result.socket_.reset(nl_socket_alloc());
   if (result.socket_ == nullptr) return absl::ResourceExhaustedError("netlink: no memory for a socket");
@@ -111,6 +123,12 @@ absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol) {
     return LibraryError(error, "cannot open a socket to the kernel");
   if (int error = nl_socket_set_msg_buf_size(result.socket_.get(), kReceiveSize); error < 0)
     return LibraryError(error, "receive buffer");
+  if (queue_size > 0) {
+    // The kernel doubles it, for its own structures. Without the right to more the system's limit holds.
+    const int half = queue_size / 2;
+    if (::setsockopt(result.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof half) != 0)
+      (void)::setsockopt(result.fd(), SOL_SOCKET, SO_RCVBUF, &half, sizeof half);
+  }
   const int on = 1;  // kernels before 4.12 know no extended acknowledgement: their errors have no text
   (void)setsockopt(result.fd(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   return result;
@@ -140,8 +158,7 @@ absl::Status NetlinkSocket::Exchange(const NetlinkRequest& request, absl::string
                                      std::initializer_list<int> fine) {
   nlmsghdr* sent = nlmsg_hdr(request.get());
   sent->nlmsg_flags |= NLM_F_ACK;
-  nl_complete_msg(socket_.get(), request.get());
-  if (int error = nl_send(socket_.get(), request.get()); error < 0) return LibraryError(error, what);
+  RETURN_IF_ERROR(Send(request, what));
 
   bool interrupted = false;
   while (true) {
@@ -154,24 +171,54 @@ absl::Status NetlinkSocket::Exchange(const NetlinkRequest& request, absl::string
         // A dump that failed says so here: the first four bytes are the (negative) error.
         if (nlmsg_datalen(header) >= static_cast<int>(sizeof(int))) {
           const int error = -*static_cast<int*>(nlmsg_data(header));
+          last_errno_ = std::max(error, 0);
           if (error > 0) return ErrnoError(error, what);
         }
         if (interrupted) return absl::AbortedError(absl::StrCat(what, ": it changed while it was listed"));
         return absl::OkStatus();
       }
-      if (header->nlmsg_type == NLMSG_ERROR) {
-        const int error = -static_cast<nlmsgerr*>(nlmsg_data(header))->error;
-        if (error == 0 || std::find(fine.begin(), fine.end(), error) != fine.end()) return absl::OkStatus();
-        return KernelError(*header, error, what);
-      }
+      if (header->nlmsg_type == NLMSG_ERROR) return Verdict(*header, what, fine);
       visit(*header);
     }
   }
 }
 
+absl::Status NetlinkSocket::Perform(const NetlinkRequest& request, absl::string_view what,
+                                    std::initializer_list<int> fine) {
+  RETURN_IF_ERROR(Send(request, what));
+  const nlmsghdr* sent = nlmsg_hdr(request.get());
+  while (true) {
+    // What says that there is nothing costs no buffer.
+    char byte;
+    if (::recv(fd(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR))
+      return absl::OkStatus();
+    ASSIGN_OR_RETURN(Datagram datagram, Read());
+    auto* header = reinterpret_cast<nlmsghdr*>(datagram.bytes.get());
+    for (int left = datagram.size; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+      if (header->nlmsg_seq == sent->nlmsg_seq && header->nlmsg_type == NLMSG_ERROR)
+        return Verdict(*header, what, fine);
+    }
+  }
+}
+
+absl::Status NetlinkSocket::Send(const NetlinkRequest& request, absl::string_view what) {
+  last_errno_ = 0;
+  nl_complete_msg(socket_.get(), request.get());
+  if (int error = nl_send(socket_.get(), request.get()); error < 0) return LibraryError(error, what);
+  return absl::OkStatus();
+}
+
+absl::Status NetlinkSocket::Verdict(const nlmsghdr& header, absl::string_view what, std::initializer_list<int> fine) {
+  if (nlmsg_datalen(&header) < static_cast<int>(sizeof(nlmsgerr)))
+    return absl::InternalError(absl::StrCat(what, ": netlink: an error of ", nlmsg_datalen(&header), " bytes"));
+  last_errno_ = -static_cast<const nlmsgerr*>(nlmsg_data(&header))->error;
+  if (last_errno_ == 0 || std::find(fine.begin(), fine.end(), last_errno_) != fine.end()) return absl::OkStatus();
+  return KernelError(header, last_errno_, what);
+}
+
 absl::Status NetlinkSocket::Subscribe(int group) {
   if (int error = nl_socket_add_membership(socket_.get(), group); error < 0)
-    return LibraryError(error, "cannot subscribe to link events");
+    return LibraryError(error, "cannot subscribe to the kernel's events");
   if (int error = nl_socket_set_nonblocking(socket_.get()); error < 0) return LibraryError(error, "non-blocking");
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// One netlink socket and the exchange of a request for its answers. Private to host/: what speaks to the kernel stands
-// on it.
+// One netlink socket and the exchange of a request for its answers. What speaks to the kernel stands on it: host/, and
+// fastdp/os/ for Open vSwitch and ESP. Nobody else has a use for it.
 #pragma once
 
 #include <netlink/msg.h>
@@ -18,10 +18,12 @@
 
 namespace weave {
 
-// A request being built. Running out of room is a CHECK: our requests are small.
+// A request being built. Running out of room is a CHECK: our requests are small, a page holds them. One that carries
+// what may be long says how much.
 class NetlinkRequest {
  public:
   NetlinkRequest(int type, int flags);
+  NetlinkRequest(int type, int flags, std::size_t room_bytes);  // headers and padding included
 
   // Appends the family's fixed header (ifinfomsg and the like).
   template <typename Header>
@@ -36,6 +38,7 @@ class NetlinkRequest {
   NetlinkRequest& End();
 
   nl_msg* get() const { return message_.get(); }
+  ByteView payload() const;  // as PayloadOf()
 
  private:
   struct Free {
@@ -48,19 +51,29 @@ class NetlinkRequest {
   std::vector<nlattr*> nests_;
 };
 
+// Behind the netlink header.
+ByteView PayloadOf(const nlmsghdr& header);
+
 class NetlinkSocket {
  public:
   // Sees each message of an answer; a pointer is valid during the call.
   using Visitor = absl::FunctionRef<void(const nlmsghdr&)>;
 
-  // In the calling thread's namespace. `protocol`: NETLINK_ROUTE and the like.
-  static absl::StatusOr<NetlinkSocket> Open(int protocol = NETLINK_ROUTE);
+  // In the calling thread's namespace. `protocol`: NETLINK_ROUTE and the like. `queue_size`: what the kernel may keep
+  // for us at a time, in bytes as it counts them; 0: 64 KiB, too little for an answer of 60 KiB and what comes behind
+  // it.
+  static absl::StatusOr<NetlinkSocket> Open(int protocol = NETLINK_ROUTE, int queue_size = 0);
 
   // Sends and reads until the kernel says the answer is complete. `what` opens the text of an error. The errnos in
   // `fine` count as success. A dump that the kernel could not make consistent is Aborted: ask again.
   absl::Status Exchange(const NetlinkRequest& request, absl::string_view what, Visitor visit,
                         std::initializer_list<int> fine = {});
   absl::Status Exchange(const NetlinkRequest& request, absl::string_view what, std::initializer_list<int> fine = {});
+  // As Exchange, for what has no answer but an error and is asked often: no acknowledgement is made or waited for. The
+  // kernel does what a request asks within the system call that sends it, so one that has left no error behind is done.
+  absl::Status Perform(const NetlinkRequest& request, absl::string_view what, std::initializer_list<int> fine = {});
+  // With which the kernel refused the last request, also when it was a fine one; 0: it did not.
+  int last_errno() const { return last_errno_; }
 
   // For a subscriber: events of a multicast group, read without blocking.
   absl::Status Subscribe(int group);
@@ -77,8 +90,12 @@ class NetlinkSocket {
   struct Datagram;
   // The next datagram from the kernel; an empty one when a non-blocking socket has none.
   absl::StatusOr<Datagram> Read();
+  absl::Status Send(const NetlinkRequest& request, absl::string_view what);
+  // Of NLMSG_ERROR, which is an acknowledgement when its number is 0.
+  absl::Status Verdict(const nlmsghdr& header, absl::string_view what, std::initializer_list<int> fine);
 
   std::unique_ptr<nl_sock, Free> socket_;
+  int last_errno_ = 0;
 };
 
 }  // namespace weave
