@@ -127,17 +127,15 @@ class EspKernel::Impl {
   NetlinkSocket socket_;
 };
 
-absl::StatusOr<EspKernel> EspKernel::Open() {
+absl::StatusOr<std::unique_ptr<EspKernel>> EspKernel::Open() {
   absl::StatusOr<NetlinkSocket> socket = NetlinkSocket::Open(NETLINK_XFRM);
   if (!socket.ok())
     return absl::FailedPreconditionError(
         absl::StrCat("IPsec: this kernel has no XFRM, module xfrm_user (", socket.status().message(), ")"));
-  return EspKernel(std::make_unique<Impl>(*std::move(socket)));
+  return std::unique_ptr<EspKernel>(new EspKernel(std::make_unique<Impl>(*std::move(socket))));
 }
 
 EspKernel::EspKernel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-EspKernel::EspKernel(EspKernel&&) noexcept = default;
-EspKernel& EspKernel::operator=(EspKernel&&) noexcept = default;
 EspKernel::~EspKernel() = default;
 
 absl::StatusOr<Spi> EspKernel::AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key) {
@@ -150,30 +148,29 @@ absl::StatusOr<Spi> EspKernel::AddInbound(const IpAddress& local, const IpAddres
   return added;
 }
 
-absl::Status EspKernel::RemoveInbound(const IpAddress& local, const IpAddress& remote, Spi spi) {
-  RETURN_IF_ERROR(CheckPair(remote, local));
-  return impl_->Remove({remote, local, spi});
-}
-
-absl::Status EspKernel::AddOutbound(const IpAddress& local, const IpAddress& remote, Spi spi, const EspKey& key) {
-  RETURN_IF_ERROR(CheckPair(local, remote));
-  const EspAssociation association = {local, remote, spi};
+absl::Status EspKernel::AddOutbound(const EspAssociation& association, const EspKey& key) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
   RETURN_IF_ERROR(impl_->Replace(association, key));
   absl::Status put = impl_->PutPolicy(association);
   if (!put.ok()) (void)impl_->Remove(association);
   return put;
 }
 
-absl::Status EspKernel::PointPolicy(const IpAddress& local, const IpAddress& remote, Spi spi) {
-  RETURN_IF_ERROR(CheckPair(local, remote));
-  return impl_->PutPolicy({local, remote, spi});
+absl::Status EspKernel::PointPolicy(const EspAssociation& association) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
+  return impl_->PutPolicy(association);
 }
 
-absl::Status EspKernel::RemoveOutbound(const IpAddress& local, const IpAddress& remote, Spi spi) {
-  RETURN_IF_ERROR(CheckPair(local, remote));
-  const EspAssociation association = {local, remote, spi};
-  ASSIGN_OR_RETURN(const std::optional<EspAssociation> policy, impl_->PolicyOfPair(local, remote));
+absl::Status EspKernel::RemoveOutbound(const EspAssociation& association) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
+  ASSIGN_OR_RETURN(const std::optional<EspAssociation> policy,
+                   impl_->PolicyOfPair(association.source, association.destination));
   if (policy == association) RETURN_IF_ERROR(impl_->RemovePolicy(association));
+  return impl_->Remove(association);
+}
+
+absl::Status EspKernel::RemoveAssociation(const EspAssociation& association) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
   return impl_->Remove(association);
 }
 
@@ -187,10 +184,10 @@ absl::Status EspKernel::RemoveAll() {
 }
 
 absl::Status RemoveAllEsp() {
-  absl::StatusOr<EspKernel> kernel = EspKernel::Open();
+  absl::StatusOr<std::unique_ptr<EspKernel>> kernel = EspKernel::Open();
   if (absl::IsFailedPrecondition(kernel.status())) return absl::OkStatus();
   RETURN_IF_ERROR(kernel.status());
-  return kernel->RemoveAll();
+  return (*kernel)->RemoveAll();
 }
 
 }  // namespace weave

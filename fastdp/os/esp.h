@@ -39,37 +39,49 @@ struct EspState {
   std::vector<EspAssociation> policies;
 };
 
-// The namespace of the thread that calls Open; one thread at a time after that. What it made stays when it ends.
+// Tests have their own. One thread at a time.
 //
 // Errors: FailedPrecondition, this kernel lacks something and the text says what (XFRM, ESP, the cipher);
 // PermissionDenied; AlreadyExists, the index is taken by an association that is not ours; Internal and others as the
-// kernel says. Addresses must be IPv4: InvalidArgument.
-class EspKernel {
+// kernel says. Addresses must be IPv4: InvalidArgument. Removing what is not there is success.
+class Esp {
  public:
-  static absl::StatusOr<EspKernel> Open();
-
-  EspKernel(EspKernel&&) noexcept;
-  EspKernel& operator=(EspKernel&&) noexcept;
-  ~EspKernel();
+  virtual ~Esp() = default;
 
   // An index that the kernel chose for traffic from `remote` to `local`, and the association with it.
-  absl::StatusOr<Spi> AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key);
-  absl::Status RemoveInbound(const IpAddress& local, const IpAddress& remote, Spi spi);
+  virtual absl::StatusOr<Spi> AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key) = 0;
 
-  // The association, then the policy that puts marked UDP from `local` to `remote` into it. A policy of the pair that
+  // The association, then the policy that puts marked UDP from source to destination into it. A policy of the pair that
   // is there is changed in place: marked packets meet the one or the other, never none.
-  absl::Status AddOutbound(const IpAddress& local, const IpAddress& remote, Spi spi, const EspKey& key);
+  virtual absl::Status AddOutbound(const EspAssociation& association, const EspKey& key) = 0;
   // The policy alone, for an association that is there.
-  absl::Status PointPolicy(const IpAddress& local, const IpAddress& remote, Spi spi);
-  // The policy stays if it has another index by now. From then on marked packets to the pair have no association, and
-  // the packet filter drops them (host/firewall_ipsec.h).
-  absl::Status RemoveOutbound(const IpAddress& local, const IpAddress& remote, Spi spi);
+  virtual absl::Status PointPolicy(const EspAssociation& association) = 0;
+  // The policy stays if it has another index by now. Without one marked packets are dropped by the packet filter
+  // (host/firewall_ipsec.h).
+  virtual absl::Status RemoveOutbound(const EspAssociation& association) = 0;
+
+  virtual absl::Status RemoveAssociation(const EspAssociation& association) = 0;
+};
+
+// What it made stays when it ends.
+class EspKernel final : public Esp {
+ public:
+  // In the calling thread's namespace.
+  static absl::StatusOr<std::unique_ptr<EspKernel>> Open();
+  ~EspKernel() override;
+  EspKernel(const EspKernel&) = delete;
+  EspKernel& operator=(const EspKernel&) = delete;
 
   absl::StatusOr<EspState> List();
-
-  // Everything of List(). For `weave reset`, when no flow leads to a tunnel any more and the packet filter is as it
-  // was.
+  // Everything of List(). For `weave reset`, when no flow leads to a tunnel any more and before the rules go.
   absl::Status RemoveAll();
+
+  // ---- Esp ----
+  absl::StatusOr<Spi> AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key) override;
+  absl::Status AddOutbound(const EspAssociation& association, const EspKey& key) override;
+  absl::Status PointPolicy(const EspAssociation& association) override;
+  absl::Status RemoveOutbound(const EspAssociation& association) override;
+  absl::Status RemoveAssociation(const EspAssociation& association) override;
 
  private:
   class Impl;
