@@ -14,6 +14,7 @@ namespace weave {
 
 // Security parameters index: 0x100..0xffffffff, chosen by the receiver of the traffic.
 using Spi = std::uint32_t;
+inline constexpr Spi kMinSpi = 0x100;  // those below are reserved (RFC 4303, section 2.1)
 
 // AES-256 key and salt of rfc4106(gcm(aes)).
 using EspKey = std::array<std::uint8_t, 36>;
@@ -25,7 +26,7 @@ inline constexpr std::uint32_t kIpsecMark = 0x20000;
 // HKDF-SHA256 of the connection's session key; `receiver`: of the traffic.
 EspKey DeriveEspKey(const SessionKey& session_key, const IpsecNonce& nonce, PeerName receiver);
 
-// Data of control message 1: "send me traffic under this index".
+// Data of control message 1: "send me traffic under this index". 28 zero bytes follow, which nobody reads.
 struct IpsecOffer {
   IpsecNonce nonce = {};
   Spi spi = 0;

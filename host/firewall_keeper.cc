@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 
 namespace weave {
 namespace {
@@ -31,11 +32,18 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
 
   void SetRules(RuleSet rules, Done done) {
     if (check_timer_ == nullptr) Begin();
-    rules_ = std::make_shared<const RuleSet>(std::move(rules));
-    if (done) waiting_.push_back(std::move(done));
-    wanted_anew_ = true;
-    placed_ = false;
-    Work();
+    base_ = std::move(rules);
+    Want(std::move(done));
+  }
+
+  void SetIpsecPaths(std::vector<IpsecPath> paths, Done done) {
+    RuleSet checked;
+    if (absl::Status usable = AddIpsecRules(paths, checked); !usable.ok()) {
+      if (done) done(usable);
+      return;
+    }
+    ipsec_paths_ = std::move(paths);
+    Want(std::move(done));
   }
 
   void Close() {
@@ -50,6 +58,17 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
 
  private:
   using Answers = std::vector<Done>;
+
+  void Want(Done done) {
+    if (done) waiting_.push_back(std::move(done));
+    if (!base_) return;
+    RuleSet rules = *base_;
+    CHECK(AddIpsecRules(ipsec_paths_, rules).ok());
+    rules_ = std::make_shared<const RuleSet>(std::move(rules));
+    wanted_anew_ = true;
+    placed_ = false;
+    Work();
+  }
 
   static void Answer(Answers& answers, const absl::Status& status) {
     for (Done& done : std::exchange(answers, {})) done(status);
@@ -175,11 +194,13 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
   const PacketFilter filter_;
   Options options_;
 
-  std::shared_ptr<const RuleSet> rules_;
-  bool wanted_anew_ = false;  // rules_ were set since the last task began
-  bool placed_ = false;       // rules_ have been in place once
-  Answers waiting_;           // callers of SetRules since then
-  Answers asked_;             // callers the running task answers
+  std::optional<RuleSet> base_;           // of SetRules
+  std::vector<IpsecPath> ipsec_paths_;    // of SetIpsecPaths
+  std::shared_ptr<const RuleSet> rules_;  // both
+  bool wanted_anew_ = false;              // rules_ changed since the last task began
+  bool placed_ = false;                   // rules_ have been in place once
+  Answers waiting_;                       // callers since then
+  Answers asked_;                         // callers the running task answers
   bool running_ = false;
   bool changed_ = false;  // the watch spoke while a task was running
   bool failing_ = false;
@@ -200,6 +221,10 @@ FirewallKeeper::FirewallKeeper(EventLoop& loop, WorkerPool& workers, Logger& log
 FirewallKeeper::~FirewallKeeper() { impl_->Close(); }
 
 void FirewallKeeper::SetRules(RuleSet rules, Done done) { impl_->SetRules(std::move(rules), std::move(done)); }
+
+void FirewallKeeper::SetIpsecPaths(std::vector<IpsecPath> paths, Done done) {
+  impl_->SetIpsecPaths(std::move(paths), std::move(done));
+}
 
 std::uint64_t FirewallKeeper::reapplied_count() const { return impl_->reapplied_count(); }
 

@@ -38,6 +38,11 @@ class FirewallKeeper {
   // From now on these rules. `done` (may be empty) hears of the first attempt; retries go on after a failure.
   void SetRules(RuleSet rules, Done done);
 
+  // From now on the rules of these paths (AddIpsecRules) besides those of SetRules, which stay as they are. Before
+  // SetRules was called nothing is changed: `done` (may be empty) hears of the first attempt that has both.
+  // InvalidArgument, which `done` hears at once: the list before stays.
+  void SetIpsecPaths(std::vector<IpsecPath> paths, Done done);
+
   // Times that rules taken away or displaced by others were restored.
   std::uint64_t reapplied_count() const;
 

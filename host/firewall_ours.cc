@@ -5,6 +5,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "host/firewall_ipsec.h"
 
 namespace weave {
 namespace {
@@ -51,6 +53,7 @@ class Finder {
     FindDockerBridges();
     for (const std::string& bridge : bridges_) FindForwarding(bridge);
     FindByText();
+    FindIpsec();
     FindChains(scope);
     if (scope == OwnedScope::kEverything) FindEverything();
     return std::move(ours_);
@@ -157,12 +160,24 @@ class Finder {
     OwnAll(FirewallTable::kNat, Parse(dump_, FirewallTable::kNat, "POSTROUTING"), "-j WEAVE");
   }
 
+  // What any path brings: the chains by name, and what leads to them.
+  void FindIpsec() {
+    RuleSet shapes;
+    const IpAddress any = IpAddress::V4(1);
+    CHECK(AddIpsecRules({{any, any, 0x100, 1, 1}}, shapes).ok());
+    for (const FirewallChain& chain : shapes.chains) ipsec_chains_.insert({chain.table, chain.name});
+    for (const FirewallBuiltin& builtin : shapes.builtins) {
+      for (const std::string& rule : builtin.top)
+        OwnAll(builtin.table, Parse(dump_, builtin.table, builtin.chain), rule);
+    }
+  }
+
   void FindChains(OwnedScope scope) {
     for (const auto& [table, dumped] : dump_) {
       for (const DumpedChain& chain : dumped.chains) {
-        const bool made_here = chain.name == "WEAVE-CANARY" ||
-                               (table == FirewallTable::kFilter && chain.name == "WEAVE-EXPOSE") ||
-                               (table == FirewallTable::kNat && chain.name == "WEAVE");
+        const bool made_here =
+            chain.name == "WEAVE-CANARY" || (table == FirewallTable::kFilter && chain.name == "WEAVE-EXPOSE") ||
+            (table == FirewallTable::kNat && chain.name == "WEAVE") || ipsec_chains_.contains({table, chain.name});
         const bool ours = made_here || (scope == OwnedScope::kEverything && IsWeaveChain(chain.name));
         if (ours && !chain.builtin) ours_.chains.insert({table, chain.name});
       }
@@ -178,9 +193,6 @@ class Finder {
         }
       }
     }
-    // spec/overlay.md section 4.3
-    OwnAll(FirewallTable::kFilter, Parse(dump_, FirewallTable::kFilter, "OUTPUT"),
-           "! -p esp -m policy --dir out --pol none -m mark --mark 0x20000/0x20000 -j DROP");
   }
 
   const FirewallDump& dump_;
@@ -188,6 +200,7 @@ class Finder {
   const ParsedChain input_;
   const ParsedChain forward_;
   absl::btree_set<std::string> bridges_;
+  absl::btree_set<std::pair<FirewallTable, std::string>> ipsec_chains_;
   OwnedParts ours_;
 };
 

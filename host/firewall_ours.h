@@ -22,8 +22,8 @@ struct OwnedParts {
 };
 
 enum class OwnedScope {
-  kRuleSet,     // what BuildRuleSet can make, of any configuration
-  kEverything,  // also IPsec, the policy controller's chains, and rules of others that jump to a chain of ours
+  kRuleSet,     // what BuildRuleSet and AddIpsecRules can make, of any configuration
+  kEverything,  // also the policy controller's chains, and rules of others that jump to a chain of ours
 };
 
 // Known by sight: our chains, the comment of the control port's rule, the rules of a bridge from whose chain we are

@@ -216,6 +216,11 @@ absl::StatusOr<bool> PacketFilter::RejectsForwarding() const {
                      [&](const std::string& rule) { return RuleParts(rule) == reject; });
 }
 
+absl::StatusOr<std::vector<IpsecPath>> PacketFilter::ListIpsecPaths() const {
+  ASSIGN_OR_RETURN(const FirewallDump dump, Dump(kOwnNamespace));
+  return FindIpsecPaths(dump);
+}
+
 absl::StatusOr<std::size_t> PacketFilter::CountForeignRules() const {
   ASSIGN_OR_RETURN(const std::string text, Save(kOwnNamespace));
   std::size_t count = 0;

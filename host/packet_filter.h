@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "base/time.h"
 #include "host/firewall_diff.h"
+#include "host/firewall_ipsec.h"
 #include "host/firewall_rules.h"
 
 namespace weave {
@@ -68,6 +69,9 @@ class PacketFilter {
   // Whether FORWARD refuses whatever reaches its end with kForwardReject, as some distributions set it up: our rules
   // come before, but what they leave to others does not get through (contract A2-04).
   absl::StatusOr<bool> RejectsForwarding() const;
+
+  // The paths of which there are rules (FindIpsecPaths).
+  absl::StatusOr<std::vector<IpsecPath>> ListIpsecPaths() const;
 
   // The multicast rules of a container's interface, in the network namespace `netns_fd` (borrowed). `subnets` are all
   // subnets of the interface: others from an earlier call are taken out. Same rules: nothing changes.

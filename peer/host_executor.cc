@@ -99,6 +99,11 @@ void HostExecutor::RemoveForeignRules() {
   });
 }
 
+void HostExecutor::SetIpsecPaths(std::vector<IpsecPath> paths, FirewallKeeper::Done done) {
+  if (keeper_ == nullptr) return done(absl::CancelledError("packet filter: torn down"));
+  keeper_->SetIpsecPaths(std::move(paths), std::move(done));
+}
+
 // The worker that will bring in the rules, so this is over before.
 void HostExecutor::LookForForwardReject(absl::AnyInvocable<void()> found) {
   firewall_workers_.Submit([this, found = std::move(found), alive = std::weak_ptr<Alive>(alive_)]() mutable {

@@ -50,6 +50,10 @@ class HostExecutor {
   // waits.
   void RemoveForeignRules();
 
+  // The paths over ESP whose rules are wanted besides those of SyncHost (FirewallKeeper). Cancelled after a tear-down,
+  // which takes the rules away.
+  void SetIpsecPaths(std::vector<IpsecPath> paths, FirewallKeeper::Done done);
+
   // Calls `found`, on the loop and before the first SyncHost is answered, when the host's packet filter has
   // kForwardReject. To be asked before anything is executed.
   void LookForForwardReject(absl::AnyInvocable<void()> found);

@@ -1,9 +1,18 @@
 // Security associations and policies of the fast data path in the kernel (spec/overlay.md sections 4.1 and 4.2), over
 // XFRM netlink.
+//
+// Whose are they? The kernel keeps no note of who made an association, and ours must look like 2.8's, which has none
+// either. A policy is ours when it carries our mark and has the one form in which we write it. An association is ours
+// when all of it is as we write it: ESP in transport mode between two IPv4 addresses, rfc4106(gcm(aes)) with a key of
+// 36 bytes and an ICV of 16, extended sequence numbers with a window of 256, request id 0, no selector, limits, mark,
+// interface or encapsulation. Keying daemons (strongSwan, libreswan) number their requests from 1 and set limits;
+// Docker's encrypted overlays have a request id and an ICV of 8; Cilium has a mark. What is left is an association that
+// somebody typed by hand in exactly these words, with nothing that would let us or them tell the difference.
 #pragma once
 
-#include <array>
-#include <cstdint>
+#include <memory>
+#include <tuple>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,28 +21,67 @@
 
 namespace weave {
 
-// Calling thread's namespace at Open. One thread. What it made stays when it ends.
-class EspKernel {
+// An association, or a policy by the association that it names.
+struct EspAssociation {
+  IpAddress source;
+  IpAddress destination;
+  Spi spi = 0;
+
+  friend bool operator==(const EspAssociation&, const EspAssociation&) = default;
+  friend bool operator<(const EspAssociation& a, const EspAssociation& b) {
+    return std::tie(a.source, a.destination, a.spi) < std::tie(b.source, b.destination, b.spi);
+  }
+};
+
+// What is ours in the kernel, of this run, earlier ones and 2.8.
+struct EspState {
+  std::vector<EspAssociation> associations;
+  std::vector<EspAssociation> policies;
+};
+
+// Tests have their own. One thread at a time.
+//
+// Errors: FailedPrecondition, this kernel lacks something and the text says what (XFRM, ESP, the cipher);
+// PermissionDenied; AlreadyExists, the index is taken by an association that is not ours; Internal and others as the
+// kernel says. Addresses must be IPv4: InvalidArgument. Removing what is not there is success.
+class Esp {
  public:
-  // FailedPrecondition when this kernel has no ESP with AES-GCM and extended sequence numbers: says what is missing.
-  static absl::StatusOr<EspKernel> Open();
+  virtual ~Esp() = default;
 
-  EspKernel(EspKernel&&) noexcept;
-  EspKernel& operator=(EspKernel&&) noexcept;
-  ~EspKernel();
+  // An index that the kernel chose for traffic from `remote` to `local`, and the association with it.
+  virtual absl::StatusOr<Spi> AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key) = 0;
 
-  // An index that the kernel keeps for traffic from `remote` to `local`, and the association with it.
-  absl::StatusOr<Spi> AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key);
-  absl::Status RemoveInbound(const IpAddress& local, const IpAddress& remote, Spi spi);
+  // The association, then the policy that puts marked UDP from source to destination into it. A policy of the pair that
+  // is there is changed in place: marked packets meet the one or the other, never none.
+  virtual absl::Status AddOutbound(const EspAssociation& association, const EspKey& key) = 0;
+  // The policy alone, for an association that is there.
+  virtual absl::Status PointPolicy(const EspAssociation& association) = 0;
+  // The policy stays if it has another index by now. Without one marked packets are dropped by the packet filter
+  // (host/firewall_ipsec.h).
+  virtual absl::Status RemoveOutbound(const EspAssociation& association) = 0;
 
-  // The association, and the policy that puts marked UDP from `local` to `remote` into it; a policy for the pair that
-  // is there is changed in place, so that nothing leaves in clear meanwhile.
-  absl::Status AddOutbound(const IpAddress& local, const IpAddress& remote, Spi spi, const EspKey& key);
-  // The policy stays if it has another SPI by now.
-  absl::Status RemoveOutbound(const IpAddress& local, const IpAddress& remote, Spi spi);
+  virtual absl::Status RemoveAssociation(const EspAssociation& association) = 0;
+};
 
-  // Everything that carries our mark, or is the association of a policy that does, of earlier runs and of 2.8.
+// What it made stays when it ends.
+class EspKernel final : public Esp {
+ public:
+  // In the calling thread's namespace.
+  static absl::StatusOr<std::unique_ptr<EspKernel>> Open();
+  ~EspKernel() override;
+  EspKernel(const EspKernel&) = delete;
+  EspKernel& operator=(const EspKernel&) = delete;
+
+  absl::StatusOr<EspState> List();
+  // Everything of List(). For `weave reset`, when no flow leads to a tunnel any more and before the rules go.
   absl::Status RemoveAll();
+
+  // ---- Esp ----
+  absl::StatusOr<Spi> AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key) override;
+  absl::Status AddOutbound(const EspAssociation& association, const EspKey& key) override;
+  absl::Status PointPolicy(const EspAssociation& association) override;
+  absl::Status RemoveOutbound(const EspAssociation& association) override;
+  absl::Status RemoveAssociation(const EspAssociation& association) override;
 
  private:
   class Impl;
@@ -41,5 +89,8 @@ class EspKernel {
 
   std::unique_ptr<Impl> impl_;
 };
+
+// RemoveAll in the calling thread's namespace. A kernel without XFRM holds nothing: OK.
+absl::Status RemoveAllEsp();
 
 }  // namespace weave

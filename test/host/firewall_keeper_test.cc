@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "test/host/firewall_bench.h"
 #include "test/host/packet_filter_world.h"
 
 namespace weave {
@@ -14,63 +14,15 @@ namespace {
 
 using World = PacketFilterWorld;
 
-// Our chains and all rules, in order; not the order in which chains were made.
-std::string State(FirewallBackend backend) {
-  const std::string ipt = "iptables-" + std::string(ToString(backend));
-  std::string command;
-  for (const char* table : {"filter", "mangle", "nat"}) {
-    const std::string list = absl::StrCat(ipt, " -t ", table, " -S | grep ");
-    absl::StrAppend(&command, "echo ", table, "; ", list, "'^-N WEAVE' | sort; ", list, "'^-A'; ");
-  }
-  return World::Run(command + "true");
-}
-
-class Bench {
- public:
-  explicit Bench(PacketFilter filter, FirewallKeeper::Options options = {})
-      : workers_("pf-test", 1), keeper_(std::in_place, loop_, workers_, log_, std::move(filter), std::move(options)) {}
-
-  // Turns the loop until `condition` holds; fails the test after a generous limit.
-  void WaitFor(absl::FunctionRef<bool()> condition) {
-    const MonotonicTime limit = SampleClocks().monotonic + absl::Seconds(30);
-    bool held = false;
-    std::unique_ptr<Timer> timer;
-    timer = loop_.MakeTimer([&] {
-      held = condition();
-      if (held || loop_.now().monotonic > limit) return loop_.Stop();
-      timer->Arm(loop_.now().monotonic + absl::Milliseconds(20));
-    });
-    timer->Arm(SampleClocks().monotonic);
-    loop_.Run();
-    REQUIRE(held);
-  }
-
-  absl::Status SetRulesAndWait(const RuleSet& rules) {
-    std::optional<absl::Status> status;
-    keeper_->SetRules(rules, [&](absl::Status s) { status = s; });
-    WaitFor([&] { return status.has_value(); });
-    return *status;
-  }
-
-  FirewallKeeper& keeper() { return *keeper_; }
-  void DestroyKeeper() { keeper_.reset(); }
-
- private:
-  EventLoop loop_;
-  WorkerPool workers_;
-  NullLogger log_;
-  std::optional<FirewallKeeper> keeper_;
-};
-
 TEST_CASE("Rules that something takes away are back, the same as before", "[host][root]") {
   if (!MayMakeNamespaces()) return;
   for (FirewallBackend backend : kBackends) {
     const World world;
     if (!World::Has(backend)) continue;
     const std::string ipt = "iptables-" + std::string(ToString(backend));
-    Bench bench(World::Filter(backend));
+    FirewallBench bench(World::Filter(backend));
     REQUIRE(bench.SetRulesAndWait(ExampleRules()).ok());
-    const std::string before = State(backend);
+    const std::string before = FirewallState(backend);
     std::vector<std::string> disturbances = {
         ipt + " -F",
         ipt + " -t nat -F",
@@ -85,11 +37,11 @@ TEST_CASE("Rules that something takes away are back, the same as before", "[host
     for (const std::string& disturbance : disturbances) {
       INFO(disturbance);
       World::Run(disturbance);
-      REQUIRE(State(backend) != before);
+      REQUIRE(FirewallState(backend) != before);
       const MonotonicTime start = SampleClocks().monotonic;
       ++count;
       bench.WaitFor([&] { return bench.keeper().reapplied_count() >= count; });
-      CHECK(State(backend) == before);
+      CHECK(FirewallState(backend) == before);
       // The promise is 2 s; a loaded test machine gets more.
       CHECK(SampleClocks().monotonic - start < absl::Seconds(10));
     }
@@ -102,7 +54,7 @@ TEST_CASE("A rule put above ours by another program goes below", "[host][root]")
   for (FirewallBackend backend : kBackends) {
     const World world;
     if (!World::Has(backend)) continue;
-    Bench bench(World::Filter(backend));
+    FirewallBench bench(World::Filter(backend));
     REQUIRE(bench.SetRulesAndWait(ExampleRules()).ok());
     World::Run("iptables-" + std::string(ToString(backend)) + " -I FORWARD -i docker0 -j ACCEPT");
     bench.WaitFor([&] { return bench.keeper().reapplied_count() == 1; });
@@ -115,7 +67,7 @@ TEST_CASE("Of several wishes the last one is what remains, and every caller hear
   if (!MayMakeNamespaces()) return;
   const World world;
   if (!World::Has(FirewallBackend::kNft)) return;
-  Bench bench(World::Filter(FirewallBackend::kNft));
+  FirewallBench bench(World::Filter(FirewallBackend::kNft));
   int heard = 0;
   for (int i = 1; i <= 5; ++i) {
     FirewallConfig config;
@@ -123,7 +75,7 @@ TEST_CASE("Of several wishes the last one is what remains, and every caller hear
     bench.keeper().SetRules(BuildRuleSet(config).value(), [&](absl::Status status) { heard += status.ok() ? 1 : 0; });
   }
   bench.WaitFor([&] { return heard == 5; });
-  const std::string rules = State(FirewallBackend::kNft);
+  const std::string rules = FirewallState(FirewallBackend::kNft);
   CHECK_THAT(rules, Catch::Contains("-A WEAVE-EXPOSE -d 10.0.5.0/24 -j ACCEPT"));
   CHECK_THAT(rules, !Catch::Contains("10.0.1.0/24"));
   CHECK(bench.keeper().reapplied_count() == 0);
@@ -175,7 +127,7 @@ TEST_CASE("A failure is reported and retried until it works", "[host][root]") {
     ++failures;
   };
   options.on_recovery = [&] { ++recoveries; };
-  Bench bench(programs.Filter(), std::move(options));
+  FirewallBench bench(programs.Filter(), std::move(options));
   CHECK_FALSE(bench.SetRulesAndWait(ExampleRules()).ok());
   bench.WaitFor([&] { return failures >= 3; });
   programs.Repair();
@@ -188,7 +140,7 @@ TEST_CASE("While nothing changes no program runs", "[host][root]") {
   const World world;
   if (!World::Has(FirewallBackend::kNft)) return;
   FragilePrograms programs;
-  Bench bench(programs.Filter());
+  FirewallBench bench(programs.Filter());
   REQUIRE(bench.SetRulesAndWait(ExampleRules()).ok());
   // Our own change is announced and looked at; after that the count stands still for as long as we care to look.
   std::uintmax_t count = 0;
@@ -208,9 +160,9 @@ TEST_CASE("Ending the keeper leaves the rules and tells who waits", "[host][root
   if (!MayMakeNamespaces()) return;
   const World world;
   if (!World::Has(FirewallBackend::kNft)) return;
-  Bench bench(World::Filter(FirewallBackend::kNft));
+  FirewallBench bench(World::Filter(FirewallBackend::kNft));
   REQUIRE(bench.SetRulesAndWait(ExampleRules()).ok());
-  const std::string before = State(FirewallBackend::kNft);
+  const std::string before = FirewallState(FirewallBackend::kNft);
   std::vector<absl::Status> heard;
   bench.keeper().SetRules(ExampleRules(), [&](absl::Status status) { heard.push_back(status); });
   bench.keeper().SetRules(ExampleRules(), [&](absl::Status status) { heard.push_back(status); });
@@ -218,7 +170,7 @@ TEST_CASE("Ending the keeper leaves the rules and tells who waits", "[host][root
   REQUIRE(heard.size() == 2);
   CHECK(absl::IsCancelled(heard[0]));
   CHECK(absl::IsCancelled(heard[1]));
-  CHECK(State(FirewallBackend::kNft) == before);
+  CHECK(FirewallState(FirewallBackend::kNft) == before);
 }
 
 }  // namespace

@@ -1,0 +1,193 @@
+#include "fastdp/os/esp.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "fastdp/os/esp_codec.h"
+#include "host/netlink_socket.h"
+
+namespace weave {
+namespace {
+
+// A dump that other changes keep interrupting is asked for again this often.
+constexpr int kDumpAttempts = 20;
+
+std::string Describe(const EspAssociation& association) {
+  return absl::StrCat(association.source.ToString(), " to ", association.destination.ToString(), " index 0x",
+                      absl::Hex(association.spi));
+}
+
+absl::Status CheckPair(const IpAddress& source, const IpAddress& destination) {
+  if (source.IsV4() && destination.IsV4()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("IPsec: ", source.ToString(), " to ", destination.ToString(), ": only IPv4 is possible"));
+}
+
+// What the kernel's refusal means (net/xfrm/xfrm_user.c, net/xfrm/xfrm_state.c, net/ipv4/esp4.c).
+absl::Status Explain(const absl::Status& status) {
+  const auto is = [&](int error) {
+    return absl::StrContains(status.message(), std::generic_category().message(error));
+  };
+  const auto lacks = [&](absl::string_view what) {
+    return absl::FailedPreconditionError(absl::StrCat("IPsec: this kernel has no ", what, " (", status.message(), ")"));
+  };
+  if (absl::IsPermissionDenied(status))
+    return absl::PermissionDeniedError(absl::StrCat("IPsec: no permission, root is needed (", status.message(), ")"));
+  if (is(EPROTONOSUPPORT)) return lacks("ESP for IPv4, module esp4");
+  if (is(ENOSYS) || absl::IsNotFound(status))
+    return lacks(absl::StrCat("cipher ", kEspCipher, ", modules gcm, ghash-generic, ctr and seqiv"));
+  return Annotate(status, "IPsec");
+}
+
+}  // namespace
+
+class EspKernel::Impl {
+ public:
+  explicit Impl(NetlinkSocket socket) : socket_(std::move(socket)) {}
+
+  absl::StatusOr<Spi> Allocate(const IpAddress& source, const IpAddress& destination) {
+    std::optional<Spi> spi;
+    const std::string what = absl::StrCat("index for ", source.ToString(), " to ", destination.ToString());
+    RETURN_IF_ERROR(Explain(socket_.Exchange(AllocateSpiRequest(source, destination), what,
+                                             [&](const nlmsghdr& header) { spi = DecodeAllocatedSpi(header); })));
+    if (!spi) return absl::InternalError(absl::StrCat("IPsec: ", what, ": the kernel's answer has none"));
+    return *spi;
+  }
+
+  absl::Status Add(int type, const EspAssociation& association, const EspKey& key) {
+    return Explain(socket_.Exchange(AssociationRequest(type, association, key),
+                                    absl::StrCat("association ", Describe(association))));
+  }
+
+  // The other end chose the index and uses it once: what has it here is what we kept of an earlier time.
+  absl::Status Replace(const EspAssociation& association, const EspKey& key) {
+    absl::Status added = Add(XFRM_MSG_NEWSA, association, key);
+    if (!absl::IsAlreadyExists(added)) return added;
+    ASSIGN_OR_RETURN(const EspState state, List());
+    const auto& ours = state.associations;
+    if (std::find(ours.begin(), ours.end(), association) == ours.end()) return added;
+    RETURN_IF_ERROR(Remove(association));
+    return Add(XFRM_MSG_NEWSA, association, key);
+  }
+
+  absl::Status Remove(const EspAssociation& association) {
+    return Annotate(socket_.Exchange(DeleteAssociationRequest(association),
+                                     absl::StrCat("removing association ", Describe(association)), {ESRCH}),
+                    "IPsec");
+  }
+
+  absl::Status PutPolicy(const EspAssociation& policy) {
+    return Explain(socket_.Exchange(PolicyRequest(policy), absl::StrCat("policy ", Describe(policy))));
+  }
+
+  absl::Status RemovePolicy(const EspAssociation& policy) {
+    return Annotate(socket_.Exchange(PolicyOfPairRequest(XFRM_MSG_DELPOLICY, policy.source, policy.destination),
+                                     absl::StrCat("removing policy ", Describe(policy)), {ENOENT}),
+                    "IPsec");
+  }
+
+  absl::StatusOr<std::optional<EspAssociation>> PolicyOfPair(const IpAddress& source, const IpAddress& destination) {
+    std::optional<EspAssociation> policy;
+    RETURN_IF_ERROR(
+        Annotate(socket_.Exchange(PolicyOfPairRequest(XFRM_MSG_GETPOLICY, source, destination), "looking for a policy",
+                                  [&](const nlmsghdr& header) { policy = DecodePolicy(header); }, {ENOENT}),
+                 "IPsec"));
+    return policy;
+  }
+
+  absl::StatusOr<EspState> List() {
+    EspState state;
+    ASSIGN_OR_RETURN(state.associations, Dump(XFRM_MSG_GETSA, DecodeAssociation));
+    ASSIGN_OR_RETURN(state.policies, Dump(XFRM_MSG_GETPOLICY, DecodePolicy));
+    return state;
+  }
+
+ private:
+  using Decode = std::optional<EspAssociation> (*)(const nlmsghdr&);
+
+  absl::StatusOr<std::vector<EspAssociation>> Dump(int type, Decode decode) {
+    absl::Status status;
+    for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+      std::vector<EspAssociation> found;
+      status = socket_.Exchange(NetlinkRequest(type, NLM_F_DUMP), "listing associations and policies",
+                                [&](const nlmsghdr& header) {
+                                  if (std::optional<EspAssociation> one = decode(header); one) found.push_back(*one);
+                                });
+      if (status.ok()) return found;
+      if (!absl::IsAborted(status)) break;
+    }
+    return Explain(status);
+  }
+
+  NetlinkSocket socket_;
+};
+
+absl::StatusOr<std::unique_ptr<EspKernel>> EspKernel::Open() {
+  absl::StatusOr<NetlinkSocket> socket = NetlinkSocket::Open(NETLINK_XFRM);
+  if (!socket.ok())
+    return absl::FailedPreconditionError(
+        absl::StrCat("IPsec: this kernel has no XFRM, module xfrm_user (", socket.status().message(), ")"));
+  return std::unique_ptr<EspKernel>(new EspKernel(std::make_unique<Impl>(*std::move(socket))));
+}
+
+EspKernel::EspKernel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+EspKernel::~EspKernel() = default;
+
+absl::StatusOr<Spi> EspKernel::AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key) {
+  RETURN_IF_ERROR(CheckPair(remote, local));
+  ASSIGN_OR_RETURN(const Spi spi, impl_->Allocate(remote, local));
+  const EspAssociation association = {remote, local, spi};
+  absl::Status added = impl_->Add(XFRM_MSG_UPDSA, association, key);
+  if (added.ok()) return spi;
+  (void)impl_->Remove(association);  // the place that was kept
+  return added;
+}
+
+absl::Status EspKernel::AddOutbound(const EspAssociation& association, const EspKey& key) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
+  RETURN_IF_ERROR(impl_->Replace(association, key));
+  absl::Status put = impl_->PutPolicy(association);
+  if (!put.ok()) (void)impl_->Remove(association);
+  return put;
+}
+
+absl::Status EspKernel::PointPolicy(const EspAssociation& association) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
+  return impl_->PutPolicy(association);
+}
+
+absl::Status EspKernel::RemoveOutbound(const EspAssociation& association) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
+  ASSIGN_OR_RETURN(const std::optional<EspAssociation> policy,
+                   impl_->PolicyOfPair(association.source, association.destination));
+  if (policy == association) RETURN_IF_ERROR(impl_->RemovePolicy(association));
+  return impl_->Remove(association);
+}
+
+absl::Status EspKernel::RemoveAssociation(const EspAssociation& association) {
+  RETURN_IF_ERROR(CheckPair(association.source, association.destination));
+  return impl_->Remove(association);
+}
+
+absl::StatusOr<EspState> EspKernel::List() { return impl_->List(); }
+
+absl::Status EspKernel::RemoveAll() {
+  ASSIGN_OR_RETURN(const EspState state, impl_->List());
+  for (const EspAssociation& policy : state.policies) RETURN_IF_ERROR(impl_->RemovePolicy(policy));
+  for (const EspAssociation& association : state.associations) RETURN_IF_ERROR(impl_->Remove(association));
+  return absl::OkStatus();
+}
+
+absl::Status RemoveAllEsp() {
+  absl::StatusOr<std::unique_ptr<EspKernel>> kernel = EspKernel::Open();
+  if (absl::IsFailedPrecondition(kernel.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(kernel.status());
+  return (*kernel)->RemoveAll();
+}
+
+}  // namespace weave
