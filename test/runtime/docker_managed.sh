@@ -19,6 +19,33 @@ status_of() { on "$1" curl -s -m 3 http://127.0.0.1:6782/status; }
 joined() { has "Connections: 1 (1 established)" status_of "$1"; }
 replica_of() { docker_on "$1" ps -q --filter label=com.docker.swarm.service.name=web | head -1; }
 both_run() { [ -n "$(replica_of host1)" ] && [ -n "$(replica_of host2)" ]; }
+no_replicas() { [ -z "$(replica_of host1)$(replica_of host2)" ]; }
+nodes_ready() { [ "$(docker_on host1 node ls --format '{{.Status}}' | grep -c Ready)" = 2 ]; }
+swarm_fails() { # swarm_fails WHAT: with what the swarm and both daemons say
+    echo "--- nodes and tasks" >&2
+    docker_on host1 node ls >&2 || true
+    docker_on host1 service ps --no-trunc web >&2 || true
+    local host
+    for host in host1 host2; do
+        echo "--- dockerd of $host" >&2
+        grep -iE "weave|plugin" "$DOCKER_ROOT/$host/dockerd.log" | tail -12 >&2 || true
+    done
+    fail "$@"
+}
+serve() { # a service with a replica on each host; their addresses are $one and $two
+    docker_on host1 service create -d --name web --network swarmnet --endpoint-mode dnsrr --mode global \
+        --no-resolve-image --stop-grace-period 1s --cap-add NET_RAW "$IMAGE" /bin/sleep 3600 >/dev/null ||
+        swarm_fails "no service"
+    eventually 40 both_run || swarm_fails "no replicas"
+    one=$(address_in host1 "$(replica_of host1)") two=$(address_in host2 "$(replica_of host2)")
+    [[ $one = 10.50.0.* && $two = 10.50.0.* && $one != "$two" ]] || swarm_fails "addresses \"$one\" and \"$two\""
+    eventually 15 reaches host1 "$two" || swarm_fails "the replica on host1 does not reach the other"
+    eventually 15 reaches host2 "$one" || swarm_fails "the replica on host2 does not reach the other"
+}
+end_service() {
+    docker_on host1 service rm web >/dev/null
+    eventually 20 no_replicas || swarm_fails "the replicas stay"
+}
 address_in() { docker_on "$1" exec "$2" ip -o -4 addr show | sed -nE 's/.* ethwe[0-9]+ +inet ([0-9.]+).*/\1/p'; }
 reaches() { docker_on "$1" exec "$(replica_of "$1")" ping -c 1 -W 2 "$2" >/dev/null 2>&1; }
 
@@ -43,13 +70,7 @@ expect 1 "cannot set on an active plugin" docker_on host1 plugin set "$PLUGIN" L
 
 step "a service with a replica on each host: they reach each other; the multicast route is there"
 docker_on host1 network create --driver "$PLUGIN" --subnet 10.50.0.0/24 swarmnet >/dev/null || fail "no network"
-docker_on host1 service create -d --name web --network swarmnet --endpoint-mode dnsrr --mode global \
-    --no-resolve-image --cap-add NET_RAW "$IMAGE" /bin/sleep 3600 >/dev/null || fail "no service"
-eventually 40 both_run || fail "no replicas: $(docker_on host1 service ps --no-trunc web)"
-one=$(address_in host1 "$(replica_of host1)") two=$(address_in host2 "$(replica_of host2)")
-[[ $one = 10.50.0.* && $two = 10.50.0.* ]] || fail "addresses \"$one\" and \"$two\""
-eventually 15 reaches host1 "$two" || fail "the replicas do not reach each other"
-eventually 15 reaches host2 "$one" || fail "the replicas do not reach each other"
+serve
 has 224.0.0.0/4 docker_on host2 exec "$(replica_of host2)" ip route || fail "no multicast route"
 has "mtu 1300" docker_on host2 exec "$(replica_of host2)" ip link || fail "the MTU is another: $(docker_on host2 exec "$(replica_of host2)" ip link)"
 
@@ -57,13 +78,13 @@ step "a node that starts again rejoins by the peers it knew"
 stop_docker host2
 start_docker host2
 eventually 30 joined host2 || fail "host2 does not rejoin: $(status_of host2)"
-eventually 40 both_run || fail "no replica on host2: $(docker_on host1 service ps --no-trunc web)"
-eventually 15 reaches host2 "$one" || fail "the replica on host2 does not reach the other"
+# A new service: whether swarm starts the old one's replica again depends on when it noticed that the node was away.
+eventually 30 nodes_ready || swarm_fails "host2 is not ready"
+end_service
+serve
 
 step "disabled, removed, made anew: nothing of it stays"
-docker_on host1 service rm web >/dev/null
-no_replicas() { [ -z "$(replica_of host1)$(replica_of host2)" ]; }
-eventually 20 no_replicas || fail "the replicas stay"
+end_service
 eventually 10 docker_on host1 network rm swarmnet >/dev/null 2>&1 || fail "the network stays"
 for host in host1 host2; do
     docker_on $host plugin disable -f "$PLUGIN" >/dev/null || fail "the plugin is not disabled on $host"
