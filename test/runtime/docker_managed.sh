@@ -13,12 +13,13 @@ CREATE=$(readlink -f "$(dirname "$0")/../../deploy/docker-plugin")/create
 make_plugin() { # make_plugin HOST
     W_ENV="WEAVE_BIN=$(readlink -f "$BIN")" on "$1" "$CREATE" "$PLUGIN" >/dev/null || fail "the plugin is not made"
     docker_on "$1" plugin set "$PLUGIN" LOG_LEVEL=debug WEAVE_PASSWORD=secret WEAVE_MULTICAST=1 WEAVE_MTU=1300 \
-        EXTRA_ARGS="--no-fastdp" docker.sock.source=/run/docker.sock
+        EXTRA_ARGS="--no-fastdp --trusted-subnets 203.0.113.0/24" docker.sock.source=/run/docker.sock
 }
 status_of() { on "$1" curl -s -m 3 http://127.0.0.1:6782/status; }
 joined() { has "Connections: 1 (1 established)" status_of "$1"; }
 replica_of() { docker_on "$1" ps -q --filter label=com.docker.swarm.service.name=web | head -1; }
 both_run() { [ -n "$(replica_of host1)" ] && [ -n "$(replica_of host2)" ]; }
+words_of_plugin() { grep -c "INFO: .*plugin=" "$DOCKER_ROOT/host1/dockerd.log" || true; }
 no_replicas() { [ -z "$(replica_of host1)$(replica_of host2)" ]; }
 nodes_ready() { [ "$(docker_on host1 node ls --format '{{.Status}}' | grep -c Ready)" = 2 ]; }
 swarm_fails() { # swarm_fails WHAT: with what the swarm and both daemons say
@@ -66,6 +67,8 @@ done
 eventually 20 joined host1 || fail "the peers do not connect: $(status_of host1)"
 has "Service: plugin (v2)" status_of host1 || fail "status: $(status_of host1)"
 has "Encryption: enabled" status_of host1 || fail "the password is not used"
+has "TrustedSubnets: 203.0.113.0/24" status_of host1 || fail "EXTRA_ARGS are not used: $(status_of host1)"
+[ -z "$(on host1 ss -Hltun 'sport = :53')" ] || fail "the plugin listens on port 53: $(on host1 ss -ltun)"
 expect 1 "cannot set on an active plugin" docker_on host1 plugin set "$PLUGIN" LOG_LEVEL=info
 
 step "a service with a replica on each host: they reach each other; the multicast route is there"
@@ -92,8 +95,11 @@ for host in host1 host2; do
     [ "$(links $host | grep -c '^vethw[lg]')" = 0 ] || fail "endpoints stay on $host: $(links $host)"
 done
 make_plugin host1
+docker_on host1 plugin set "$PLUGIN" LOG_LEVEL=warning
+words=$(words_of_plugin)
 docker_on host1 plugin enable "$PLUGIN" >/dev/null || fail "the new plugin is not enabled"
 has "Service: plugin (v2)" status_of host1 || fail "the new plugin does not run"
+[[ $words -gt 0 && $(words_of_plugin) = "$words" ]] || fail "lines of the log: $words, with LOG_LEVEL=warning $(words_of_plugin)"
 docker_on host1 plugin disable -f "$PLUGIN" >/dev/null
 
 step "a range that overlaps a route of the host is refused, and the log says why"

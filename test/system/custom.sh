@@ -74,9 +74,13 @@ for host in host1 host2 host1; do
     expect 0 "10.5.1.200/24" on $host weave hide 10.5.1.200/24
 done
 
-step "the usual ports, and control that is switched off"
+step "the usual ports, with control switched off; names are served on a Docker bridge of another name"
 expect 0 "" on host1 weave reset
-launch_peer host1 --no-fastdp --http-addr=
-expect_listeners host1 "tcp 0.0.0.0:6783 tcp 127.0.0.1:53 tcp 127.0.0.1:6782 udp 0.0.0.0:6783 udp 127.0.0.1:53"
-expect 0 "Service: router" on host1 weave status
+on host1 ip link add dkr0 type bridge
+on host1 ip addr add 172.30.0.1/24 dev dkr0
+on host1 ip link set dkr0 up
+W_ENV="DOCKER_BRIDGE=dkr0" launch_peer host1 --no-fastdp --http-addr=
+expect_listeners host1 "tcp 0.0.0.0:6783 tcp 127.0.0.1:6782 tcp 172.30.0.1:53 udp 0.0.0.0:6783 udp 172.30.0.1:53"
+expect 0 "--dns=172.30.0.1 --dns-search=weave.local." on host1 weave dns-args
+has "-i dkr0 -o weave -j DROP" rules host1 || fail "no rules for the Docker bridge: $(rules host1)"
 pass
