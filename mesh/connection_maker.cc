@@ -45,7 +45,9 @@ std::vector<std::string> ConnectionMaker::DirectPeers(bool active_only) const {
   for (const auto& [text, addresses] : direct_peers_) {
     const auto given_up = [this](const SocketAddress& address) {
       const auto target = targets_.find(Complete(address));
-      return target != targets_.end() && !target->second.try_at.has_value();
+      // Ourselves, and not a peer of our name: without its vote it and we might choose first owners apart.
+      return target != targets_.end() && !target->second.try_at.has_value() &&
+             !absl::IsAlreadyExists(target->second.last_error);
     };
     if (!active_only || addresses.empty() || !std::all_of(addresses.begin(), addresses.end(), given_up))
       texts.push_back(text);

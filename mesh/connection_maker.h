@@ -54,7 +54,7 @@ class ConnectionMaker {
   // ---- the user ----
   void Connect(Now now, absl::Span<const DirectPeer> peers, bool replace);
   void Forget(Now now, absl::Span<const std::string> texts);
-  // As given, in order; with `active_only` without those that are never tried again.
+  // As given, in order; with `active_only` without those that turned out to be ourselves.
   std::vector<std::string> DirectPeers(bool active_only) const;
 
   // ---- connections ----

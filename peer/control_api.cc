@@ -1,5 +1,6 @@
 #include "peer/control_api.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -89,8 +90,10 @@ void AddForget(HttpRouter& router, EventLoop& loop, CoreDriver& driver) {
 
 // POST /expose/{ip}/{prefixlen}[?skipNAT=bool]. A malformed skipNAT exposes nothing (docs/differences.md).
 absl::StatusOr<ExposeRequest> ParseExpose(const HttpCall& call) {
-  absl::StatusOr<Cidr> address = Cidr::Parse(absl::StrCat(call.Param("ip"), "/", call.Param("prefixlen")));
-  if (!address.ok()) return address.status();
+  const std::string text = absl::StrCat(call.Param("ip"), "/", call.Param("prefixlen"));
+  absl::StatusOr<Cidr> address = Cidr::Parse(text);
+  if (!address.ok())
+    return absl::InvalidArgumentError(absl::StrCat("unable to parse ip addr: invalid CIDR address: ", text));
   absl::StatusOr<HttpForm> form = ParseForm(call.request);
   if (!form.ok()) return form.status();
   const std::string skip_nat = form->First("skipNAT").value_or("false");

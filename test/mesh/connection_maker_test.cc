@@ -125,17 +125,21 @@ TEST_CASE("A peer that has dialled us is not dialled where the user gave no port
   CHECK(w.Run().size() == (with_port ? 0 : 1));
 }
 
-TEST_CASE("What never works is not tried again, and is not among the active ones", "[mesh]") {
+TEST_CASE("What never works is not tried again, and is not among the active ones if it is us", "[mesh]") {
   MakerWorld w;
-  w.maker.Connect(w.now, {{{"self", {At("10.0.0.1:6783")}}, {"far", {At("10.0.0.2:6783")}}}}, false);
-  REQUIRE(w.Run().size() == 2);
+  w.maker.Connect(
+      w.now, {{{"self", {At("10.0.0.1:6783")}}, {"far", {At("10.0.0.2:6783")}}, {"namesake", {At("10.0.0.3:6783")}}}},
+      false);
+  REQUIRE(w.Run().size() == 3);
   w.maker.OnAttemptFailed(w.now, At("10.0.0.1:6783"), absl::FailedPreconditionError("it is us"),
+                          ConnectionMaker::Ending::kNever);
+  w.maker.OnAttemptFailed(w.now, At("10.0.0.3:6783"), absl::AlreadyExistsError("it has our name"),
                           ConnectionMaker::Ending::kNever);
   w.maker.OnConnected(1, Peer(2), At("10.0.0.2:6783"), true);
   CHECK(w.Run().empty());
   CHECK_FALSE(w.maker.NextDeadline().has_value());
-  CHECK(w.maker.DirectPeers(false) == std::vector<std::string>{"far", "self"});
-  CHECK(w.maker.DirectPeers(true) == std::vector<std::string>{"far"});
+  CHECK(w.maker.DirectPeers(false) == std::vector<std::string>{"far", "namesake", "self"});
+  CHECK(w.maker.DirectPeers(true) == std::vector<std::string>{"far", "namesake"});
 }
 
 TEST_CASE("Others' connections show where to dial, unless discovery is off", "[mesh]") {

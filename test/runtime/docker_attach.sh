@@ -32,7 +32,7 @@ took_at_most() {
 
 make_host host1
 step "a Docker daemon of our own"
-start_dockerd "$TAG-host1"
+start_dockerd "$TAG-host1" --host=tcp://127.0.0.1:2375 # its own loopback
 make_busybox_image "$IMAGE"
 W_ENV="DOCKER_HOST=$DOCKER_HOST" launch host1 --name ::1 --nickname host1
 web=$(run web --net=none)
@@ -119,6 +119,23 @@ expect 1 "is not running" on host1 weave attach 10.2.1.2/24 "$TAG-db"
 created=$(docker create --name "$TAG-created" --net=none "$IMAGE" /bin/sleep 3600)
 expect 1 "is not running" on host1 weave attach 10.2.1.5/24 "${created:0:12}"
 
+step "HTTP requests with check-alive count for containers that run alone"
+http() { on host1 curl -s -m 10 -w ' %{http_code}' "${@:3}" -X "$1" "http://127.0.0.1:6784$2"; } # http METHOD PATH CURL...
+expect_http() { # expect_http ANSWER METHOD PATH CURL...
+    [ "$(http "${@:2}")" = "$1" ] || fail "$2 $3: $(http "${@:2}"), want $1"
+}
+expect_http "10.32.0.1/12 200" POST "/ip/$web?check-alive=true"
+expect_http " 204" PUT "/ip/$web/10.32.0.8/12?check-alive=true"
+expect_http "cancelled 200" POST "/ip/$db?check-alive=true"
+expect_http "cancelled 200" PUT "/ip/$db/10.32.0.9/12?check-alive=true"
+expect_http "10.32.0.1/12 10.32.0.8/12 200" GET "/ip/$web"
+expect_http " 200" GET "/ip/$db"
+for address in 10.32.0.1 10.32.0.8; do expect_http " 204" DELETE "/ip/$web/$address"; done
+for id in "$web" "$db"; do expect_http " 204" PUT "/name/$id/10.32.0.8" -d fqdn=alive.weave.local -d check-alive=true; done
+has "alive        10.32.0.8       ${web:0:12} 00:00:00:00:00:01" on host1 weave status dns || fail "$(on host1 weave status dns)"
+lacks "${db:0:12}" on host1 weave status dns || fail "a dead container has a name: $(on host1 weave status dns)"
+expect_http " 204" DELETE "/name/$web"
+
 step "a container that was started again gets its address at once"
 docker start "$TAG-db" >/dev/null
 expect 0 "10.2.1.2/24" on host1 weave attach 10.2.1.2/24 "$TAG-db"
@@ -175,9 +192,12 @@ expect 1 "$WORK/nobody.sock" on host1 weave attach 10.2.1.6/24 "$TAG-app"
 echo "   told: $OUT"
 expect 0 "10.2.5.2/24" on host1 weave detach 10.2.5.2/24 "$heir_pid"
 
-step "the daemon that ends takes its containers along"
+step "a daemon over TCP"
 expect 0 "" on host1 weave stop
-W_ENV="DOCKER_HOST=$DOCKER_HOST" launch host1 --name ::1 --nickname host1
+W_ENV="DOCKER_HOST=tcp://127.0.0.1:2375" launch host1 --name ::1 --nickname host1
+expect 0 "10.2.1.7/24" on host1 weave attach 10.2.1.7/24 "$TAG-app"
+
+step "the daemon that ends takes its containers along"
 kill -TERM "$DOCKERD_PID"
 eventually 30 dead "$DOCKERD_PID" || fail "dockerd does not end"
 expect 1 "Docker daemon" on host1 weave attach 10.2.1.6/24 "$TAG-app"

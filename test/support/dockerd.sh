@@ -3,7 +3,8 @@
 # the first process of a pid and a mount namespace, so that whatever dockerd, containerd and their containers start or
 # mount ends with it. The machine's network, packet filter and own Docker daemon are not touched.
 #
-#   start_dockerd NETNS     starts it in that network namespace; sets DOCKERD_PID and exports DOCKER_HOST
+#   start_dockerd NETNS [FLAGS...]
+#                           starts it in that network namespace; sets DOCKERD_PID and exports DOCKER_HOST
 #   make_busybox_image NAME an image with the applets the tests need; nothing is pulled
 #   stop_dockerd            ends it and removes what it wrote
 # They use skip, fail and eventually of test/system/lib.sh, and its $WORK and $TAG.
@@ -38,7 +39,7 @@ start_dockerd() {
     # Not through `ip netns exec`: it hides the control groups.
     nsenter --net="/run/netns/$1" dockerd --config-file="$DOCKER_DIR/daemon.json" --data-root="$DOCKER_DIR/data" \
         --exec-root="$DOCKER_DIR/exec" --pidfile="$DOCKER_DIR/pid" --host="$DOCKER_HOST" --cgroup-parent="/$TAG" \
-        --storage-driver=$driver --bridge=none --iptables=false --ip6tables=false \
+        --storage-driver=$driver --bridge=none --iptables=false --ip6tables=false "${@:2}" \
         >"$DOCKER_DIR/log" 2>&1 </dev/null &
     DOCKERD_PID=$!
     eventually 60 dockerd_answers_or_ended

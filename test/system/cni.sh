@@ -22,6 +22,7 @@ has "mtu 1400" inside web ip link show eth0 || fail "mtu: $(inside web ip link s
     fail "routes: $(inside web ip route)"
 has "224.0.0.0" inside web ip route && fail "a multicast route"
 has "$(jq -r '.ips[0].gateway' <<<"$web")" on host1 ip -o addr show dev weave || fail "the bridge has not the gateway's address"
+[ -z "$(on host1 weave status dns)" ] || fail "names that nobody asked for: $(on host1 weave status dns)"
 
 step "the result names both ends as they are"
 [ "$(jq -r '.interfaces[1] | "\(.name) \(.mac) \(.mtu) \(.sandbox)"' <<<"$web")" = \

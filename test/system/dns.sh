@@ -63,8 +63,17 @@ has '"ContainerID":"x1","Origin":1,"Addr":"10.2.9.9","Hostname":"api.weave.local
     api -H "Accept: application/json" $url/name || fail "GET /name"
 [ "$(api $url/name)" = " 405" ] || fail "GET /name without Accept"
 expect_answer c3 api.weave.local "10.2.9.9 "
-[ "$(api -X DELETE "$url/name/x1?fqdn=api.weave.local")" = " 204" ] || fail "DELETE"
+[ "$(api -X PUT -d fqdn=api.weave.local $url/name/x2/10.2.9.8)" = " 204" ] || fail "PUT for another container"
+[ "$(api -X PUT -d fqdn=api.weave.local $url/name/x2/10.2.9.7)" = " 204" ] || fail "PUT of another address"
+[ "$(api -X PUT -d fqdn=old.weave.local $url/name/x2/10.2.9.8)" = " 204" ] || fail "PUT of another name"
+expect_everywhere api.weave.local "10.2.9.7 10.2.9.8 10.2.9.9 "
+[ "$(api -X DELETE $url/name/x1)" = " 204" ] || fail "DELETE of a container"
+expect_everywhere api.weave.local "10.2.9.7 10.2.9.8 "
+[ "$(api -X DELETE "$url/name/x2?fqdn=api.weave.local")" = " 204" ] || fail "DELETE of a name"
 expect_everywhere api.weave.local ""
+expect_everywhere old.weave.local "10.2.9.8 "
+[ "$(api -X DELETE $url/name/x2/10.2.9.8)" = " 204" ] || fail "DELETE of an address"
+expect_everywhere old.weave.local ""
 
 step "60 addresses: UDP gets what fits and says so, TCP and EDNS get all"
 for i in $(seq 60); do echo "10.2.5.$i"; done | xargs sh -c 'ip netns exec '"$TAG"'-host1 env WEAVE_API_SOCKET='"$(run_dir host1)"'/peer.sock weave dns-add "$@" -h many.weave.local' _
@@ -92,6 +101,16 @@ expect 0 "" on host1 weave dns-remove "$(path_of c1)"
 expect_answer c1 web.weave.local ""
 expect 0 "" on host3 weave hide 10.2.0.3/16
 expect_answer c1 host3.weave.local ""
+expect 0 "" on host2 weave dns-add 10.2.8.1 10.2.8.2 -h more.weave.local
+expect 0 "" on host2 weave dns-add 10.2.8.3 "$(path_of c2)" -h more.weave.local
+expect_answer c1 more.weave.local "10.2.8.1 10.2.8.2 10.2.8.3 "
+expect 0 "" on host2 weave dns-remove 10.2.8.1 -h more.weave.local
+expect_answer c1 more.weave.local "10.2.8.2 10.2.8.3 "
+expect 0 "" on host2 weave dns-remove "$(path_of c2)" -h more.weave.local
+expect_answer c1 more.weave.local "10.2.8.2 "
+expect 0 "" on host2 weave dns-remove 10.2.8.2 -h more.weave.local
+expect_answer c1 more.weave.local ""
+has "status: NXDOMAIN" ask c1 more.weave.local || fail "a removed name: $(ask c1 more.weave.local)"
 
 step "the names of a peer that is gone go, and come back with it"
 expect 0 "" on host2 weave dns-add 10.2.7.7 -h db.weave.local

@@ -38,17 +38,26 @@ ipam_state_is host1 idle || fail "status: $(on host1 weave status)"
 expect 0 "" on host1 weave status ipam
 
 step "below the quorum an attach waits, and goes when its caller does"
+start host1 weave prime >"$WORK/prime.out" 2>&1
+prime_pid=$!
+start host1 curl -s -m 100 -w '%{http_code}' http://127.0.0.1:6784/ring >"$WORK/ring.out" 2>&1
+ring_pid=$!
 start host1 timeout 3 weave attach "$(path_of a1)" >"$WORK/attach.out" 2>&1
 attach_pid=$!
 eventually 10 ipam_state_is host1 "awaiting consensus (quorum: 2, known: 1)" || fail "status: $(on host1 weave status)"
 wait "$attach_pid" && fail "an attach without quorum printed $(cat "$WORK/attach.out")"
 expect 0 "" on host1 weave ps
 expect 0 "" on host1 weave detach "$(path_of a1)" # needs no ring
+alive "$prime_pid" || fail "weave prime without quorum: $(cat "$WORK/prime.out")"
+alive "$ring_pid" || fail "GET /ring without quorum: $(cat "$WORK/ring.out")"
 
 step "with a second peer both agree, and every container gets an address of its own"
 launch_peer host2 --ipalloc-init consensus=2 "$(address_of host1)"
 expect_mesh 30 host1 host2
-expect 0 "" on host1 timeout 60 weave prime
+wait "$prime_pid" || fail "weave prime, when there is a quorum: $(cat "$WORK/prime.out")"
+wait "$ring_pid" || fail "GET /ring, when there is a quorum: $(cat "$WORK/ring.out")"
+[ "$(cat "$WORK/prime.out" "$WORK/ring.out")" = 200 ] || fail "they print $(cat "$WORK/prime.out" "$WORK/ring.out")"
+expect 0 "" on host1 timeout 60 weave prime # there is one
 expect_new_address host1 a1
 A1=$ADDRESS
 expect_new_address host1 a2
@@ -129,6 +138,38 @@ expect_refusal() { # expect_refusal TEXT FLAGS OF HOST2...
 }
 expect_refusal "Incompatible IP allocation ranges (received: " --ipalloc-range 10.64.0.0/12 --ipalloc-init "seed=::1,::2"
 expect_refusal "IP allocation was seeded by different peers (received: " --ipalloc-init "seed=::2,::3"
+
+step "addresses come from the default subnet, and from another range after a change"
+launch_peer host2 --ipalloc-range 10.64.0.0/16 --ipalloc-default-subnet 10.64.5.0/24 --ipalloc-init seed=::2
+expect 0 "10.64.5.1/24" attach host2 b1
+expect 0 "10.64.0.1/16" on host2 weave attach net:10.64.0.0/16 "$(path_of b2)"
+expect 0 "DefaultSubnet: 10.64.5.0/24" on host2 weave status
+expect 0 "" on host2 weave stop
+launch_peer host2 --ipalloc-range 10.96.0.0/30 --ipalloc-init seed=::2
+expect 0 "10.96.0.1/30" attach host2 c2
+expect 0 "10.64.5.1/24" on host2 weave ps "$(path_of b1)" # what it has it keeps
+
+step "a full range: who asks waits until an address is free, and the status says so"
+expect 0 "10.96.0.2/30" attach host2 b1
+start host2 timeout 60 weave attach "$(path_of b2)" >"$WORK/attach.out" 2>&1
+attach_pid=$!
+eventually 10 ipam_state_is host2 "waiting for IP(s) to become available" || fail "status: $(on host2 weave status)"
+expect 0 "10.96.0.1/30" on host2 weave detach "$(path_of c2)"
+wait "$attach_pid" || fail "an attach that waited: $(cat "$WORK/attach.out")"
+[ "$(cat "$WORK/attach.out")" = 10.96.0.1/30 ] || fail "an attach that waited got $(cat "$WORK/attach.out")"
+
+step "an observer primes; when those who own all addresses are gone it says so"
+expect 0 "" on host3 weave reset --force
+launch_peer host3 --ipalloc-range 10.96.0.0/30 --ipalloc-init observer
+start host3 timeout 60 weave prime
+prime_pid=$!
+eventually 10 ipam_state_is host3 priming || fail "status: $(on host3 weave status)"
+expect 0 "" on host3 weave connect "$(address_of host2)"
+wait "$prime_pid" || fail "an observer never has a ring: $(on host3 weave status)"
+eventually 10 ipam_state_is host3 ready || fail "status: $(on host3 weave status)"
+expect 0 "" on host2 weave stop
+eventually 30 ipam_state_is host3 "all IP ranges owned by unreachable peers - use 'rmpeer' if they are dead" ||
+    fail "status: $(on host3 weave status)"
 
 step "what a 2.8 peer has left is taken over, and its file kept"
 expect 0 "" on host3 weave reset --force

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Who reaches whom (contract A7-14, A7-18, A2-17, A20-01): subnets on one bridge, containers of Docker's bridge, the world
+# Who reaches whom (contract A7-14, A7-18, A2-17, A20-01, A20-02): subnets on one bridge, containers of Docker's bridge, the world
 # beyond the host, and the peer's own ports.
 . "$(dirname "$0")/lib.sh"
 
@@ -74,8 +74,8 @@ in_background a perl -MSocket=:all -e '
     $| = 1;
     print "ready\n";
     while (1) { recv($s, my $text, 100, 0); print "$text\n" }' >"$WORK/heard" 2>&1 &
-listener=$!
-more_clean_up() { kill "$listener" "${server:-$listener}" 2>/dev/null; }
+HELPERS=($!)
+more_clean_up() { kill "${HELPERS[@]}" 2>/dev/null; }
 heard() { grep -x "$1" "$WORK/heard" >/dev/null; }
 say() { # say CONTAINER SOURCE TEXT
     inside "$1" perl -MSocket=:all -e 'my $s;
@@ -134,21 +134,39 @@ expect_ping c 192.0.2.2
 expect 0 "" on host1 weave expose --without-masquerade 10.5.2.254/24
 expect_no_ping c 192.0.2.2
 
+# greet_in NAMESPACE PORT: who comes is told whence
+greet_in() {
+    in_background "$1" perl -MSocket=:all -e '
+        my $s;
+        socket($s, PF_INET, SOCK_STREAM, 0) && bind($s, sockaddr_in($ARGV[0], INADDR_ANY)) && listen($s, 5) or die $!;
+        while (my $from = accept(my $c, $s)) {
+            syswrite($c, "hello " . inet_ntoa((sockaddr_in($from))[1]) . "\n");
+            close($c) }' "$2" &
+    HELPERS+=($!)
+}
+greeting() { # greeting NAMESPACE ADDRESS PORT
+    # shellcheck disable=SC2016
+    inside "$1" timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2"; read -r -u 3 line; echo "$line"' greeting "$2" "$3" 2>&1 || true
+}
+
 step "a service of a container on a port of the host"
-in_background b perl -MSocket=:all -e '
-    my $s;
-    socket($s, PF_INET, SOCK_STREAM, 0) && bind($s, sockaddr_in(80, INADDR_ANY)) && listen($s, 5) or die $!;
-    while (my $from = accept(my $c, $s)) { syswrite($c, "hello " . inet_ntoa((sockaddr_in($from))[1]) . "\n"); close($c) }' &
-server=$!
+greet_in b 80
 on host1 iptables -t nat -A PREROUTING -i up0 -p tcp --dport 8080 -j DNAT --to-destination 10.5.1.2:80
-# shellcheck disable=SC2016
-greeting() { inside world timeout 2 bash -c 'exec 3<>/dev/tcp/192.0.2.1/8080; read -r -u 3 line; echo "$line"' 2>&1 || true; }
-greeted() { [ "$(greeting)" = "hello 10.5.1.254" ]; } # b knows no way out: it must see the bridge's address
-eventually 5 greeted || fail "the service says: $(greeting)"
+# b knows no way out: it must see the bridge's address
+greeted() { [ "$(greeting world 192.0.2.1 8080)" = "hello 10.5.1.254" ]; }
+eventually 5 greeted || fail "the service says: $(greeting world 192.0.2.1 8080)"
+
+step "a service of the world at an address of the weave network"
+greet_in world 4433
+expect 0 "10.5.1.253/24" on host1 weave expose 10.5.1.253/24
+on host1 iptables -t nat -A PREROUTING -p tcp -d 10.5.1.253 --dport 8443 -j DNAT --to-destination 192.0.2.2:4433
+imported() { [ "$(greeting b 10.5.1.253 8443)" = "hello 192.0.2.1" ]; } # b has no other way to the world
+eventually 5 imported || fail "the service says: $(greeting b 10.5.1.253 8443)"
 
 step "hide closes all of it"
-expect 0 "10.5.1.254/24 10.5.2.254/24" on host1 weave hide 10.5.1.254/24 10.5.2.254/24
+expect 0 "10.5.1.253/24 10.5.1.254/24 10.5.2.254/24" on host1 weave hide 10.5.1.253/24 10.5.1.254/24 10.5.2.254/24
 expect_no_ping a 192.0.2.2
 ! greeted || fail "the service answers after hide"
+! imported || fail "the imported service answers after hide"
 expect_ping a 10.5.1.2
 pass

@@ -72,20 +72,29 @@ eventually 30 says_of_connections host3 "local \"$(name_of host1)(impostor)\" an
 logged host1 "peer names collision" || fail "no word of the collision in the log of host1"
 meshed host1 host2 || fail "an impostor disturbed the mesh: $(tell_of host1 host2)"
 answers host3 || fail "the impostor went"
+for n in 1 2 3; do make_container "c$n"; done
+expect 0 "10.32.0.1/12" on host1 weave attach "$(path_of c1)"
+expect 0 "/12" on host2 weave attach "$(path_of c2)"
+# Alone it is no quorum: what it gave out could be somebody's in the mesh.
+expect 124 "" on host3 timeout 3 weave attach "$(path_of c3)"
+has "awaiting consensus (quorum: 2, known: 1)" on host3 weave status || fail "the impostor: $(on host3 weave status)"
 stop_all host1 host2 host3
 
 step "a connection limit: no more, and the mesh is whole by way of others"
 launch_peer host1 --conn-limit 1
 launch_peer host2 "$a1"
 expect_mesh 30 host1 host2
-launch_peer host3 "$a1" "$(address_of host2)"
+launch_peer host3 --conn-limit 0 "$a1" "$(address_of host2)"
 one_is_full() {
     [ "$(known_by host3 | grep -c ' established$')" = 4 ] && [ "$(count_established host1)" = 1 ] &&
         [ "$(count_established host2)" = 2 ] && agree host1 host2 host3
 }
 eventually 30 one_is_full || fail "not a line of three: $(tell_of host1 host2 host3)"
 logged host1 "Connection limit reached (1)" || fail "no word of the limit in the log of host1"
-stop_all host1 host2 host3
+launch_peer host4 --conn-limit 0 "$(address_of host2)" "$(address_of host3)"
+two_on_each() { [ "$(count_established host3)" = 2 ] && [ "$(count_established host4)" = 2 ]; }
+eventually 30 two_on_each || fail "a limit of 0 is a limit: $(tell_of host3 host4)"
+stop_all host1 host2 host3 host4
 
 step "peers that want the newest protocol"
 launch_peer host1 --min-protocol-version 2

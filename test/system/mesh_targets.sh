@@ -101,4 +101,9 @@ expect_targets host1 "$a1 $a2 $a3 "
 eventually 30 line || fail "no line with one's own address in the list: $(tell_of host1 host2 host3)"
 says_of_connections host1 "-> $a1:6783        failed      cannot connect to ourself, retry: never" ||
     fail "no word of one's own address: $(connections host1)"
+for host in host2 host3; do expect 0 "" on "$host" weave stop; done
+eventually 30 alone host1 || fail "host1 is not alone: $(tell_of host1)"
+start host1 timeout 60 weave prime >/dev/null 2>&1
+counts_three() { has "awaiting consensus (quorum: 2, known: 1)" on host1 weave status; }
+eventually 10 counts_three || fail "of three in the list, one itself, two are no quorum: $(on host1 weave status)"
 pass
