@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "fastdp/heartbeat.h"
+#include "fastdp/ipsec_command.h"
 #include "fastdp/tunnel_id.h"
 
 namespace weave {
@@ -16,9 +17,15 @@ bool IsLocal(const Vport& vport) { return vport.kind == VportKind::kNetdev || vp
 
 }  // namespace
 
-Datapath::Datapath(std::uint16_t vxlan_port, PacketRouter& router, FrameCarrier& user_space, DatapathEvents& events,
-                   Logger& logger)
-    : vxlan_port_(vxlan_port), router_(router), user_space_(user_space), events_(events), logger_(logger) {
+Datapath::Datapath(MonotonicTime start, std::uint16_t vxlan_port, PacketRouter& router, FrameCarrier& user_space,
+                   DatapathEvents& events, Logger& logger)
+    : start_(start),
+      vxlan_port_(vxlan_port),
+      router_(router),
+      user_space_(user_space),
+      events_(events),
+      logger_(logger) {
+  CHECK(kLinger < kIpsecLinger);
   router_.macs().AddObserver(*this);
 }
 
@@ -54,10 +61,10 @@ void Datapath::Detach() {
 // An earlier run's flows carry packets right now. They stay until we know better, or for so long that we would.
 void Datapath::AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found) {
   for (const FlowStats& flow : found) {
-    flows_.Put(flow.key, {flow.actions, now + kLinger});
+    flows_.Put(flow.key, {flow.actions, start_ + kLinger});
     LearnFromFlow(now, flow.key);
   }
-  if (!found.empty()) linger_check_at_ = now + kLinger;
+  if (!found.empty()) linger_check_at_ = start_ + kLinger;
   all_doubtful_ = true;
 }
 
@@ -89,13 +96,19 @@ void Datapath::OnCommand(MonotonicTime, const FastdpCommand& command) {
     Tunnel& tunnel = tunnels_[set->connection];
     tunnel.set = *set;
     Connect(set->connection, tunnel);
-    all_doubtful_ = true;
+    OnTunnelsChanged();
   } else if (const auto* close = std::get_if<CloseFastdpTunnel>(&command)) {
     tunnels_.erase(close->connection);
-    all_doubtful_ = true;
+    OnTunnelsChanged();
   } else {
     SendHeartbeat(std::get<SendFastdpHeartbeat>(command));
   }
+}
+
+void Datapath::OnTunnelsChanged() {
+  tunnel_ends_.clear();
+  for (const auto& [id, tunnel] : tunnels_) tunnel_ends_.emplace(tunnel.set.remote, tunnel.set.local);
+  all_doubtful_ = true;
 }
 
 void Datapath::Connect(ConnectionId id, Tunnel& tunnel) {

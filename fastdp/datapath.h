@@ -44,7 +44,7 @@ struct DatapathCounters {
   std::uint64_t by_user_space = 0;  // frames that another way carried
   std::uint64_t injected = 0;       // frames that another way brought
   // Frames that went nowhere, or of whose copies one did not:
-  std::uint64_t unknown_peers = 0;  // their tunnel's short ids mean nobody
+  std::uint64_t unknown_peers = 0;  // they came from no neighbour, or their tunnel's short ids mean nobody
   std::uint64_t unknown_ports = 0;
   std::uint64_t hairpins = 0;  // would leave where they came from
   std::uint64_t no_way = 0;
@@ -57,15 +57,16 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   static constexpr Duration kSweepInterval = absl::Minutes(5);
   // How long a flow of an earlier run, or one to a peer that cannot be reached, may stay without proof: the time a peer
   // needs to start again and be known to all. Once another way is there, only for as long as the tunnel needs to be
-  // proven.
-  static constexpr Duration kLinger = absl::Minutes(2);
+  // proven. A flow must be gone before the keys and rules that keep its packets from leaving in clear (kIpsecLinger).
+  static constexpr Duration kLinger = absl::Seconds(45);
   static constexpr Duration kProof = absl::Seconds(10);
   // Beyond that, frames go by way of us. Containers choose their MACs.
   static constexpr std::size_t kMaxFlowCount = 65'536;
 
-  // `vxlan_port`: ours. `user_space` carries what the kernel cannot. References outlive the datapath.
-  Datapath(std::uint16_t vxlan_port, PacketRouter& router, FrameCarrier& user_space, DatapathEvents& events,
-           Logger& logger);
+  // `start`: of the process; flows of earlier runs linger from then on. `vxlan_port`: ours. `user_space` carries what
+  // the kernel cannot. References outlive the datapath.
+  Datapath(MonotonicTime start, std::uint16_t vxlan_port, PacketRouter& router, FrameCarrier& user_space,
+           DatapathEvents& events, Logger& logger);
   ~Datapath() override;
   Datapath(const Datapath&) = delete;
   Datapath& operator=(const Datapath&) = delete;
@@ -147,6 +148,7 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   void OnHeartbeatFrame(const Upcall& upcall);
   void SendHeartbeat(const SendFastdpHeartbeat& heartbeat);
   void Connect(ConnectionId id, Tunnel& tunnel);
+  void OnTunnelsChanged();
   void AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found);
   void Sweep(MonotonicTime now);
 
@@ -154,6 +156,7 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   void OnMacMoved(const MacAddress& mac, PeerName) override { doubtful_macs_.insert(mac); }
   void OnMacForgotten(const MacAddress& mac) override;
 
+  const MonotonicTime start_;
   const std::uint16_t vxlan_port_;
   PacketRouter& router_;
   FrameCarrier& user_space_;
@@ -165,6 +168,7 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   absl::btree_set<VportNumber> local_ports_;  // the local bridge's side: those of vports_ that are no tunnels
   absl::btree_map<MacAddress, VportNumber> local_macs_;  // which of them; valid while the router says it is ours
   absl::btree_map<ConnectionId, Tunnel> tunnels_;
+  absl::btree_set<std::pair<IpAddress, IpAddress>> tunnel_ends_;  // of those: theirs, ours
 
   FlowTable flows_;
   bool all_doubtful_ = false;

@@ -46,6 +46,11 @@ void Datapath::DecideCaptured(const FlowKey& key, Decision& decision) const {
 }
 
 void Datapath::DecideForwarded(const FlowKey& key, Decision& decision) const {
+  // Frames come from neighbours only. Others could name any peer in their tunnel's header.
+  if (!tunnel_ends_.contains({key.tunnel->source, key.tunnel->destination})) {
+    decision.unknown_peer = true;
+    return;
+  }
   const std::optional<PeerName> source = OwnerOf(SourceOfVni(key.tunnel->vni));
   const std::optional<PeerName> destination = OwnerOf(DestinationOfVni(key.tunnel->vni));
   if (!source.has_value() || !destination.has_value()) {

@@ -1,5 +1,5 @@
 // The fast path of one connection: how it gets established, rests when nothing is heard, and comes back
-// (spec/overlay.md section 3.2).
+// (spec/overlay.md section 3.2); and before that, how its two ends agree on keys if it has one (section 4.2).
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/entropy.h"
 #include "base/log.h"
 #include "base/peer_name.h"
 #include "base/time.h"
 #include "fastdp/fastdp_command.h"
+#include "fastdp/ipsec_command.h"
 #include "mesh/overlay.h"
 #include "overlay/sub_overlay.h"
 
@@ -19,13 +21,21 @@ namespace weave {
 
 // Of the whole overlay since its start. What is counted was dropped without another effect.
 struct FastdpControlCounters {
+  std::uint64_t bad_offers = 0;          // of keys: malformed, or on a connection without
   std::uint64_t foreign_heartbeats = 0;  // of no connection of ours, or not from its peer
 };
 
-// Effects, collected: events for the switch, commands for the datapath.
+// Effects, collected: events for the switch, commands for the datapath and for whoever keeps the kernel's keys.
 struct FastdpOutput {
   std::vector<SubOverlayEvent> events;
   std::vector<FastdpCommand> commands;
+  std::vector<IpsecCommand> ipsec;
+};
+
+struct FastdpConfig {
+  PeerName self;
+  std::uint16_t vxlan_port = 0;  // UDP, ours
+  std::size_t mtu = 0;           // bytes of the frames' payload that every tunnel must carry: of the datapath's device
 };
 
 class FastdpConnection {
@@ -34,16 +44,20 @@ class FastdpConnection {
   static constexpr Duration kSlowHeartbeat = absl::Seconds(10);
   static constexpr Duration kHeartbeatTimeout = absl::Seconds(60);
 
-  // Both addresses must be IPv4. `vxlan_port`: ours; `frame_size`: of heartbeats. `logger` outlives the connection.
-  FastdpConnection(const OverlayConnection& connection, std::uint16_t vxlan_port, std::size_t frame_size,
+  // Both addresses must be IPv4. References outlive the connection.
+  FastdpConnection(const FastdpConfig& config, const OverlayConnection& connection, EntropySource& entropy,
                    FastdpControlCounters& counters, Logger& logger);
   FastdpConnection(const FastdpConnection&) = delete;
   FastdpConnection& operator=(const FastdpConnection&) = delete;
 
-  void Confirm(Now now, FastdpOutput& out);
+  void Confirm(FastdpOutput& out);
   void OnControl(Now now, std::uint8_t tag, ByteView data, FastdpOutput& out);
   // With this connection's UID; anybody may have sent it.
   void OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat, FastdpOutput& out);
+  // What came of the commands about keys.
+  void OnInboundReady(const InboundReady& ready, FastdpOutput& out);
+  void OnOutboundReady(Now now, const OutboundReady& ready, FastdpOutput& out);
+  void OnClearReady(Now now, const ClearReady& ready, FastdpOutput& out);
   // The kernel has no tunnel for it.
   void OnTunnelFailed(const absl::Status& status, FastdpOutput& out);
   void Stop(FastdpOutput& out);
@@ -57,18 +71,28 @@ class FastdpConnection {
   bool healthy() const { return healthy_; }
 
  private:
+  void OnOffer(ByteView data, FastdpOutput& out);
   void OnAcknowledged(Now now, FastdpOutput& out);
+  void Open(Now now, FastdpOutput& out);
+  bool MayBeFrom(const FastdpHeartbeatReceived& heartbeat) const;
+  void FollowAddress(const FastdpHeartbeatReceived& heartbeat, FastdpOutput& out);
+  void Fail(const absl::Status& status, FastdpOutput& out);
   void SendHeartbeat(Now now, FastdpOutput& out);
   void Tell(decltype(SubOverlayEvent::what) what, FastdpOutput& out) const;
 
+  const PeerName self_;
+  const std::uint16_t vxlan_port_;
+  const std::size_t frame_size_;  // of heartbeats
   const ConnectionId id_;
   const std::uint64_t uid_;
-  const std::size_t frame_size_;
+  const std::optional<SessionKey> key_;  // none: in clear
+  IpsecNonce nonce_ = {};                // of our offer
   FastdpControlCounters& counters_;
   Logger& logger_;
 
   SetFastdpTunnel tunnel_;
-  bool open_ = false;  // the datapath knows the tunnel
+  bool keyed_ = false;  // the kernel may have something for us
+  bool open_ = false;   // the datapath knows the tunnel
   bool failed_ = false;
   bool heartbeat_seen_ = false;  // and acknowledged
   bool established_ = false;

@@ -13,14 +13,13 @@ absl::Status FastdpOverlay::Prepare(Now, const OverlayConnection& connection) {
     return absl::FailedPreconditionError("the peer has no short id, by which tunnels name peers");
   CHECK(connections_.Find(connection.connection) == nullptr) << connection.connection;
   connections_.Add(connection.connection,
-                   std::make_unique<FastdpConnection>(connection, config_.vxlan_port, config_.mtu + kEthernetHeaderSize,
-                                                      counters_, logger_));
+                   std::make_unique<FastdpConnection>(config_, connection, entropy_, counters_, logger_));
   by_uid_[connection.uid] = connection.connection;
   return absl::OkStatus();
 }
 
-void FastdpOverlay::Confirm(Now now, ConnectionId connection) {
-  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.Confirm(now, output_); });
+void FastdpOverlay::Confirm(Now, ConnectionId connection) {
+  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.Confirm(output_); });
 }
 
 void FastdpOverlay::OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) {
@@ -41,6 +40,18 @@ absl::btree_map<std::string, std::string> FastdpOverlay::Attributes(ConnectionId
 
 void FastdpOverlay::OnTimer(Now now) {
   connections_.WithDue(now.monotonic, [&](FastdpConnection& fastdp) { fastdp.OnTimer(now, output_); });
+}
+
+void FastdpOverlay::OnIpsec(Now now, const IpsecNotice& notice) {
+  const ConnectionId id = std::visit([](const auto& ready) { return ready.connection; }, notice);
+  connections_.With(id, [&](FastdpConnection& fastdp) {
+    if (const auto* inbound = std::get_if<InboundReady>(&notice))
+      fastdp.OnInboundReady(*inbound, output_);
+    else if (const auto* outbound = std::get_if<OutboundReady>(&notice))
+      fastdp.OnOutboundReady(now, *outbound, output_);
+    else
+      fastdp.OnClearReady(now, std::get<ClearReady>(notice), output_);
+  });
 }
 
 void FastdpOverlay::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat) {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/bytes.h"
+#include "base/entropy.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "fastdp/fastdp_command.h"
@@ -22,15 +23,11 @@
 
 namespace weave {
 
-struct FastdpConfig {
-  std::uint16_t vxlan_port = 0;  // UDP, ours
-  std::size_t mtu = 0;           // bytes of the frames' payload that every tunnel must carry: of the datapath's device
-};
-
 class FastdpOverlay final : public SubOverlay {
  public:
-  // `logger` outlives the overlay.
-  FastdpOverlay(const FastdpConfig& config, Logger& logger) : config_(config), logger_(logger) {}
+  // References outlive the overlay.
+  FastdpOverlay(const FastdpConfig& config, EntropySource& entropy, Logger& logger)
+      : config_(config), entropy_(entropy), logger_(logger) {}
 
   absl::string_view name() const override { return "fastdp"; }
   Way way() const override { return Way::kFastdp; }
@@ -44,8 +41,13 @@ class FastdpOverlay final : public SubOverlay {
   std::vector<SubOverlayEvent> TakeEvents() override { return std::exchange(output_.events, {}); }
   // What the datapath shall do, in this order.
   std::vector<FastdpCommand> TakeCommands() { return std::exchange(output_.commands, {}); }
+  // What the kernel shall have of keys, in this order.
+  std::vector<IpsecCommand> TakeIpsecCommands() { return std::exchange(output_.ipsec, {}); }
 
-  // From the datapath. Late ones, of connections that have ended, are ignored.
+  // What came of those commands. Late ones, of connections that have ended, are ignored, as below.
+  void OnIpsec(Now now, const IpsecNotice& notice);
+
+  // From the datapath.
   void OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat);
   void OnTunnelFailed(Now now, const FastdpTunnelFailed& failure);
 
@@ -55,6 +57,7 @@ class FastdpOverlay final : public SubOverlay {
 
  private:
   const FastdpConfig config_;
+  EntropySource& entropy_;
   Logger& logger_;
   FastdpControlCounters counters_;
   ConnectionTable<FastdpConnection> connections_;

@@ -30,7 +30,8 @@ DataPathThread::DataPathThread(EventLoop& loop, const DataPathOptions& options, 
       on_notice_(std::move(on_notice)),
       logger_(logger),
       forwarder_(options_.self, router_, *this),
-      datapath_(static_cast<std::uint16_t>(options.port + 1), router_, forwarder_, *this, logger) {
+      datapath_(loop.now().monotonic, static_cast<std::uint16_t>(options.port + 1), router_, forwarder_, *this,
+                logger) {
   router_.macs().AddObserver(*this);
 }
 

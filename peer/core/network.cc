@@ -9,15 +9,16 @@ namespace weave {
 
 namespace {
 
-std::optional<FastdpOverlay> MakeFastdp(const std::optional<FastdpConfig>& config, Logger& logger) {
+std::optional<FastdpOverlay> MakeFastdp(const std::optional<FastdpConfig>& config, EntropySource& entropy,
+                                        Logger& logger) {
   if (!config.has_value()) return std::nullopt;
-  return std::make_optional<FastdpOverlay>(*config, logger);
+  return std::make_optional<FastdpOverlay>(*config, entropy, logger);
 }
 
 }  // namespace
 
 Network::Network(MeshConfig config, const std::optional<FastdpConfig>& fastdp, EntropySource& entropy, Logger& logger)
-    : fastdp_(MakeFastdp(fastdp, logger)),
+    : fastdp_(MakeFastdp(fastdp, entropy, logger)),
       sleeve_(config.name, logger),
       overlay_(fastdp_.has_value() ? std::vector<SubOverlay*>{&*fastdp_, &sleeve_} : std::vector<SubOverlay*>{&sleeve_},
                &sleeve_, logger),
@@ -54,6 +55,9 @@ void Network::OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out) {
     }
     void operator()(const FastdpTunnelFailed& e) const {
       if (network.fastdp_.has_value()) network.fastdp_->OnTunnelFailed(now, e);
+    }
+    void operator()(const IpsecNotice& e) const {
+      if (network.fastdp_.has_value()) network.fastdp_->OnIpsec(now, e);
     }
   };
   std::visit(Handler{*this, now, out.mesh}, event);
@@ -103,6 +107,8 @@ void Network::Settle(Now now, NetworkOutput& out) {
   if (fastdp_.has_value()) {
     std::vector<FastdpCommand> tunnels = fastdp_->TakeCommands();
     std::move(tunnels.begin(), tunnels.end(), std::back_inserter(out.fastdp));
+    std::vector<IpsecCommand> keys = fastdp_->TakeIpsecCommands();
+    std::move(keys.begin(), keys.end(), std::back_inserter(out.ipsec));
   }
   RefreshForwarding(out);
 }

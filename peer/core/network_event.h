@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/socket_address.h"
 #include "fastdp/fastdp_command.h"
+#include "fastdp/ipsec_command.h"
 #include "mesh/mesh_output.h"
 #include "overlay/forwarding.h"
 #include "sleeve/sleeve_command.h"
@@ -40,7 +41,7 @@ struct ConnectionClosed {
 };
 
 // ---- the data path: SpecialFrameReceived (sleeve/sleeve_command.h), FastdpHeartbeatReceived and FastdpTunnelFailed
-// (fastdp/fastdp_command.h), and ----
+// (fastdp/fastdp_command.h), IpsecNotice (fastdp/ipsec_command.h), and ----
 
 // A datagram with DF set was too large for the path.
 struct DatagramTooBig {
@@ -50,7 +51,7 @@ struct DatagramTooBig {
 
 using NetworkEvent =
     std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable, ConnectionClosed,
-                 SpecialFrameReceived, DatagramTooBig, FastdpHeartbeatReceived, FastdpTunnelFailed>;
+                 SpecialFrameReceived, DatagramTooBig, FastdpHeartbeatReceived, FastdpTunnelFailed, IpsecNotice>;
 
 // Effects on sockets. They tell of nothing that is recorded, so they wait for no disk: the driver performs them at
 // once, `mesh` first.
@@ -59,8 +60,11 @@ struct NetworkOutput {
   ForwardingSnapshotPtr forwarding;   // for whoever forwards frames; null: as before
   std::vector<SleeveCommand> sleeve;  // in order, behind `forwarding`
   std::vector<FastdpCommand> fastdp;  // the same
+  std::vector<IpsecCommand> ipsec;    // for whoever keeps the kernel's keys, in order
 
-  bool empty() const { return mesh.empty() && forwarding == nullptr && sleeve.empty() && fastdp.empty(); }
+  bool empty() const {
+    return mesh.empty() && forwarding == nullptr && sleeve.empty() && fastdp.empty() && ipsec.empty();
+  }
 };
 
 }  // namespace weave

@@ -143,7 +143,7 @@ TEST_CASE("A peer that cannot be reached keeps its flows for a while: it may be 
   CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
 
   SECTION("it comes back, and nothing was touched") {
-    world.Advance(absl::Seconds(60));
+    world.Advance(absl::Seconds(40));
     world.Tunnel(1);
     world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
     world.Advance(absl::Seconds(3));

@@ -185,7 +185,7 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
       std::make_shared<const ShortIdMap>(std::vector<std::pair<ShortId, PeerName>>{
           {1, PeerName(1)}, {2, PeerName(2)}, {3, PeerName(3)}, {4, PeerName(4)}});
   PacketRouter router;
-  Datapath datapath{6784, router, *this, *this, logger};
+  Datapath datapath{now, 6784, router, *this, *this, logger};
   std::vector<FastdpHeartbeatReceived> heartbeats;
   std::vector<FastdpTunnelFailed> failures;
   bool check_kernel = true;

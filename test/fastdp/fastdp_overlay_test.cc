@@ -18,16 +18,26 @@ const IpAddress kHere = IpAddress::V4(0x0a000001);
 const IpAddress kThere = IpAddress::V4(0x0a000002);
 using Lines = std::vector<std::string>;
 
-struct World {
-  World() : fastdp({6784, 1376}, logger) {}
+// 1, 2, 3, ...
+class CountingEntropy final : public EntropySource {
+ public:
+  void Fill(absl::Span<std::uint8_t> bytes) override {
+    for (std::uint8_t& byte : bytes) byte = ++last_;
+  }
 
-  static OverlayConnection Connection(bool outbound) {
+ private:
+  std::uint8_t last_ = 0;
+};
+
+struct World {
+  OverlayConnection Connection(bool outbound) const {
     OverlayConnection connection;
     connection.connection = kConnection;
     connection.uid = kUid;
     connection.remote = PeerName(2);
     connection.remote_short_id = 2;
     connection.outbound = outbound;
+    if (key.has_value()) connection.key = key;
     connection.local_tcp = {kHere, static_cast<std::uint16_t>(outbound ? 40001 : 6783)};
     connection.remote_tcp = {kThere, static_cast<std::uint16_t>(outbound ? 7000 : 40002)};
     return connection;
@@ -35,6 +45,9 @@ struct World {
   void Start(bool outbound = true) {
     REQUIRE(fastdp.Prepare(now, Connection(outbound)).ok());
     fastdp.Confirm(now, kConnection);
+    if (key.has_value()) return;
+    CHECK(Take() == Lines{"pass 10.0.0.1 10.0.0.2"});
+    fastdp.OnIpsec(now, ClearReady{kConnection, absl::OkStatus()});
   }
   // What it did since the last call, commands first.
   Lines Take() {
@@ -48,10 +61,25 @@ struct World {
       else
         lines.push_back("close");
     }
+    for (const IpsecCommand& command : fastdp.TakeIpsecCommands()) {
+      if (const auto* in = std::get_if<SetUpInbound>(&command)) {
+        inbound_key = in->key;
+        lines.push_back(absl::StrCat("inbound ", in->local.ToString(), ":", in->local_port, " ", in->remote.ToString(),
+                                     ":", in->remote_port));
+      } else if (const auto* to = std::get_if<SetUpOutbound>(&command)) {
+        outbound_key = to->key;
+        lines.push_back(absl::StrCat("outbound ", to->local.ToString(), " ", to->remote.ToString(), " ", to->spi));
+      } else if (const auto* pass = std::get_if<PassInClear>(&command)) {
+        lines.push_back(absl::StrCat("pass ", pass->local.ToString(), " ", pass->remote.ToString()));
+      } else {
+        lines.push_back("tear down");
+      }
+    }
     for (const SubOverlayEvent& event : fastdp.TakeEvents()) {
-      if (const auto* control = std::get_if<SubOverlayControl>(&event.what))
+      if (const auto* control = std::get_if<SubOverlayControl>(&event.what)) {
         lines.push_back(absl::StrCat("control ", control->tag));
-      else if (const auto* health = std::get_if<SubOverlayHealth>(&event.what))
+        control_data = control->data;
+      } else if (const auto* health = std::get_if<SubOverlayHealth>(&event.what))
         lines.push_back(health->healthy ? "healthy" : "unhealthy");
       else if (const auto* failed = std::get_if<SubOverlayFailed>(&event.what))
         lines.push_back(absl::StrCat("failed: ", failed->status.message()));
@@ -80,7 +108,12 @@ struct World {
 
   Now now;
   NullLogger logger;
-  FastdpOverlay fastdp;
+  CountingEntropy entropy;
+  FastdpOverlay fastdp{{PeerName(1), 6784, 1376}, entropy, logger};
+  std::optional<SessionKey> key;
+  EspKey inbound_key = {};
+  EspKey outbound_key = {};
+  Bytes control_data;
 };
 
 TEST_CASE("Heartbeats go twice a second until one is acknowledged, every ten seconds after", "[fastdp]") {
@@ -145,11 +178,11 @@ TEST_CASE("The tunnel follows a neighbour that sends from elsewhere", "[fastdp]"
 
 TEST_CASE("What the tunnels cannot carry is refused with a reason", "[fastdp]") {
   World world;
-  OverlayConnection connection = World::Connection(true);
+  OverlayConnection connection = world.Connection(true);
   connection.remote_short_id.reset();
   CHECK(world.fastdp.Prepare(world.now, connection).message() ==
         "the peer has no short id, by which tunnels name peers");
-  connection = World::Connection(true);
+  connection = world.Connection(true);
   connection.remote_tcp.ip = *IpAddress::Parse("fd00::2");
   CHECK(world.fastdp.Prepare(world.now, connection).message() ==
         "the connection to [fd00::2]:7000 is not over IPv4, which is all that the tunnels carry");
@@ -168,12 +201,97 @@ TEST_CASE("A tunnel that the kernel refuses ends the path for this connection", 
   CHECK(world.Take().empty());
 }
 
+SessionKey MakeKey() {
+  SessionKey key = {};
+  key[0] = 7;
+  return key;
+}
+
+// The offer of a peer whose kernel chose this index.
+Bytes Offer(Spi spi) {
+  IpsecOffer offer;
+  offer.nonce[0] = 9;
+  offer.spi = spi;
+  return EncodeIpsecOffer(offer);
+}
+
+TEST_CASE("With a key, the offer goes out once our side is ready, and heartbeats once the other side's is in place",
+          "[fastdp]") {
+  World world;
+  world.key = MakeKey();
+  world.Start();
+  CHECK(world.Take() == Lines{"inbound 10.0.0.1:6784 10.0.0.2:7001"});
+  CHECK_FALSE(world.fastdp.NextDeadline().has_value());
+  world.fastdp.OnIpsec(world.now, InboundReady{kConnection, absl::OkStatus(), 0x1234});
+  CHECK(world.Take() == Lines{"control 1"});
+  const absl::StatusOr<IpsecOffer> ours = DecodeIpsecOffer(world.control_data);
+  REQUIRE(ours.ok());
+  CHECK(ours->spi == 0x1234);
+  CHECK(world.inbound_key == DeriveEspKey(MakeKey(), ours->nonce, PeerName(1)));
+  world.Acknowledge();
+  world.Heartbeat();
+  CHECK(world.Take().empty());
+
+  world.fastdp.OnControl(world.now, kConnection, 1, Offer(0x5678));
+  CHECK(world.Take() == Lines{"outbound 10.0.0.1 10.0.0.2 22136"});
+  CHECK(world.outbound_key == DeriveEspKey(MakeKey(), DecodeIpsecOffer(Offer(0x5678))->nonce, PeerName(2)));
+  world.fastdp.OnIpsec(world.now, OutboundReady{kConnection, absl::OkStatus()});
+  CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:7001", "heartbeat 1390"});
+  world.Acknowledge();
+  CHECK(world.Take() == Lines{"established"});
+  world.fastdp.Stop(world.now, kConnection);
+  CHECK(world.Take() == Lines{"close", "tear down"});
+}
+
+TEST_CASE("An offer may come before we are confirmed; one that makes no sense changes nothing", "[fastdp]") {
+  World world;
+  world.key = MakeKey();
+  REQUIRE(world.fastdp.Prepare(world.now, world.Connection(true)).ok());
+  world.fastdp.OnControl(world.now, kConnection, 1, Bytes(63, 1));
+  CHECK(world.Take().empty());
+  CHECK(world.fastdp.counters().bad_offers == 1);
+  world.fastdp.OnControl(world.now, kConnection, 1, Offer(0x5678));
+  CHECK(world.Take() == Lines{"outbound 10.0.0.1 10.0.0.2 22136"});
+  world.fastdp.Stop(world.now, kConnection);
+  CHECK(world.Take() == Lines{"tear down"});
+
+  World clear;
+  clear.Start();
+  clear.Take();
+  clear.fastdp.OnControl(clear.now, kConnection, 1, Offer(0x5678));
+  CHECK(clear.Take().empty());
+}
+
+TEST_CASE("Keys that the kernel does not take leave the connection to sleeve", "[fastdp]") {
+  World world;
+  world.key = MakeKey();
+  world.Start();
+  world.Take();
+  world.fastdp.OnIpsec(world.now, InboundReady{kConnection, absl::FailedPreconditionError("no ESP here"), 0});
+  CHECK(world.Take() == Lines{"failed: no ESP here"});
+  world.fastdp.OnControl(world.now, kConnection, 1, Offer(0x5678));
+  CHECK(world.Take().empty());
+}
+
+TEST_CASE("With a key, a heartbeat from another address is nobody's: it came in clear", "[fastdp]") {
+  World world;
+  world.key = MakeKey();
+  world.Start();
+  world.fastdp.OnIpsec(world.now, InboundReady{kConnection, absl::OkStatus(), 0x1234});
+  world.fastdp.OnControl(world.now, kConnection, 1, Offer(0x5678));
+  world.fastdp.OnIpsec(world.now, OutboundReady{kConnection, absl::OkStatus()});
+  world.Take();
+  world.Heartbeat({PeerName(2), kHere, IpAddress::V4(0x0a000063), kUid, 1390});
+  CHECK(world.Take().empty());
+  CHECK(world.fastdp.counters().foreign_heartbeats == 1);
+}
+
 TEST_CASE("A connection that ends closes its tunnel, and what comes late is nobody's", "[fastdp]") {
   World world;
   world.Start();
   world.Take();
   world.fastdp.Stop(world.now, kConnection);
-  CHECK(world.Take() == Lines{"close"});
+  CHECK(world.Take() == Lines{"close", "tear down"});
   world.Heartbeat();
   world.Acknowledge();
   world.fastdp.OnTunnelFailed(world.now, {kConnection, absl::UnavailableError("late")});
