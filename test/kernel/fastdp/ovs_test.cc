@@ -42,6 +42,12 @@ void AddForeignFlow(OvsHost& host, ByteView key, ByteView mask) {
   });
 }
 
+std::uint16_t OnesComplementSum(ByteView bytes, std::uint32_t sum = 0) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? bytes[i] << 8 : bytes[i];
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
 std::vector<FlowStats> Flows(OvsHost& host) {
   auto flows = host.dpif().DumpFlows();
   REQUIRE(flows.status() == absl::OkStatus());
@@ -71,7 +77,9 @@ TEST_CASE("A datapath is made once, found again, and goes with all that is in it
     CHECK(*EnsureOvsDatapath("dp") == *made);
     CHECK(EnsureOvsDatapath("other").status() ==
           absl::FailedPreconditionError("the interface other exists and is not an Open vSwitch datapath"));
-    CHECK(absl::IsInvalidArgument(EnsureOvsDatapath("a name too long for it").status()));
+    CHECK(absl::IsInvalidArgument(EnsureOvsDatapath(std::string(5000, 'x')).status()));
+    CHECK(absl::IsInvalidArgument(AddOvsPort("dp", std::string(5000, 'x'))));
+    CHECK(absl::IsNotFound(AddOvsPort(std::string(5000, 'x'), "other")));
 
     CHECK(AddOvsPort("dp", "other") == absl::OkStatus());
     CHECK(AddOvsPort("dp", "other") == absl::OkStatus());
@@ -186,6 +194,46 @@ TEST_CASE("A frame that no flow matches comes up, crosses the tunnel when told t
   CHECK(Flows(hosts.second).empty());
   a.Send(first);
   CHECK(hosts.first.NextMiss().key == out);
+}
+
+// Of TCP, from the IPv4 addresses on: what the pseudo header adds besides them.
+std::uint16_t PseudoSum(std::size_t tcp_size) { return static_cast<std::uint16_t>(IPPROTO_TCP + tcp_size); }
+
+TEST_CASE("Frames come up whole: checksums made, large TCP pieces cut, VLAN tags inside") {
+  OvsHost host(1);
+  FrameSocket a = host.AddContainer(1);
+  host.Pump();
+  constexpr std::size_t kTcpHeader = 20, kHeaders = 14 + 20 + kTcpHeader, kPayload = 2500, kSegment = 1000;
+  Bytes piece = FromHex(
+                    "020000000102"  // Ethernet
+                    "0200000001010800"
+                    "4500000000010000400600000a2000010a200002"  // IPv4
+                    "1000005000000001000000015010ffff00000000")
+                    .value();
+  piece.resize(kHeaders + kPayload, 'x');
+  const auto put = [&](std::size_t at, std::size_t value) {
+    piece[at] = static_cast<std::uint8_t>(value >> 8);
+    piece[at + 1] = static_cast<std::uint8_t>(value);
+  };
+  put(16, piece.size() - 14);
+  put(50, OnesComplementSum(ByteView(piece).subspan(26, 8), PseudoSum(kTcpHeader + kPayload)));  // for who completes it
+  a.SendOffloaded(piece, /*segment_size=*/kSegment, /*checksum_start=*/34, /*checksum_offset=*/16);
+  for (const std::size_t payload : {kSegment, kSegment, kPayload - 2 * kSegment}) {
+    const Bytes frame = host.NextMiss().frame;
+    REQUIRE(frame.size() == kHeaders + payload);
+    CHECK(OnesComplementSum(ByteView(frame).subspan(14, 20)) == 0xffff);
+    CHECK(OnesComplementSum(ByteView(frame).subspan(26), PseudoSum(kTcpHeader + payload)) == 0xffff);
+  }
+  CHECK_FALSE(host.HasMiss());
+
+  REQUIRE(host.dpif().PutFlow({1, std::nullopt, kA, kB}, {}) == absl::OkStatus());
+  Bytes tagged = MakeFrame(kA, kB, "tagged");
+  const Bytes tag = {0x81, 0x00, 0x00, 0x07};
+  tagged.insert(tagged.begin() + 12, tag.begin(), tag.end());
+  a.Send(tagged);
+  const Recorder::Miss miss = host.NextMiss();
+  CHECK(miss.key == FlowKey{1, std::nullopt, kA, kB});
+  CHECK(miss.frame == tagged);
 }
 
 TEST_CASE("Flows of another form are deleted when they are listed, and ours stay") {
