@@ -70,6 +70,8 @@ TEST_CASE("A datapath is made once, found again, and goes with all that is in it
   host.In([] { CHECK(DeleteOvsDatapath("dp") == absl::OkStatus()); });
   const std::string before = NetworkPicture(host.fd());
   IpCommand("link add other type veth peer name other2", host.fd());
+  IpCommand("link add bridge0 type bridge", host.fd());
+  IpCommand("link set other2 master bridge0", host.fd());
   host.In([] {
     const absl::StatusOr<int> made = EnsureOvsDatapath("dp");
     REQUIRE(made.status() == absl::OkStatus());
@@ -88,6 +90,8 @@ TEST_CASE("A datapath is made once, found again, and goes with all that is in it
     REQUIRE(EnsureOvsDatapath("dp2").status() == absl::OkStatus());
     CHECK(AddOvsPort("dp2", "other") ==
           absl::AlreadyExistsError("adding other to the datapath dp2: it is a port of another datapath"));
+    CHECK(AddOvsPort("dp2", "other2") ==
+          absl::AlreadyExistsError("adding other2 to the datapath dp2: it is a port of another bridge"));
     CHECK(RemoveOvsPort("dp2", "other") == absl::OkStatus());  // not its port
     CHECK(RemoveOvsPort("dp", "other") == absl::OkStatus());
     CHECK(RemoveOvsPort("dp", "other") == absl::OkStatus());
@@ -103,6 +107,7 @@ TEST_CASE("A datapath is made once, found again, and goes with all that is in it
     CHECK(absl::IsNotFound(OvsDpif::Open("dp", *std::make_unique<NullLogger>()).status()));
   });
   IpCommand("link del other", host.fd());
+  IpCommand("link del bridge0", host.fd());
   CHECK(NetworkPicture(host.fd()) == before);
 }
 
