@@ -188,16 +188,18 @@ absl::Status NetlinkSocket::Perform(const NetlinkRequest& request, absl::string_
   RETURN_IF_ERROR(Send(request, what));
   const nlmsghdr* sent = nlmsg_hdr(request.get());
   while (true) {
-    // What says that there is nothing costs no buffer.
-    char byte;
-    if (::recv(fd(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR))
-      return absl::OkStatus();
-    ASSIGN_OR_RETURN(Datagram datagram, Read());
-    auto* header = reinterpret_cast<nlmsghdr*>(datagram.bytes.get());
-    for (int left = datagram.size; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
-      if (header->nlmsg_seq == sent->nlmsg_seq && header->nlmsg_type == NLMSG_ERROR)
-        return Verdict(*header, what, fine);
-    }
+    // An error repeats the request, which may be long; what is cut off says nothing of it.
+    alignas(nlmsghdr) char bytes[4096];
+    sockaddr_nl from = {};
+    socklen_t from_size = sizeof from;
+    const ssize_t size =
+        ::recvfrom(fd(), bytes, sizeof bytes, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &from_size);
+    if (size < 0 && errno == EAGAIN) return absl::OkStatus();
+    if (size < 0) return ErrnoError(errno, what);
+    auto* header = reinterpret_cast<nlmsghdr*>(bytes);
+    if (from.nl_pid != 0 || size < static_cast<ssize_t>(sizeof *header)) continue;
+    header->nlmsg_len = std::min(header->nlmsg_len, static_cast<std::uint32_t>(size));
+    if (header->nlmsg_seq == sent->nlmsg_seq && header->nlmsg_type == NLMSG_ERROR) return Verdict(*header, what, fine);
   }
 }
 

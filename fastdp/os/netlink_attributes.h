@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "base/bytes.h"
@@ -65,6 +66,8 @@ inline constexpr std::size_t kMaxAttributeSize = 0xffff - sizeof(nlattr);
 
 class NetlinkAttributeWriter {
  public:
+  NetlinkAttributeWriter() { bytes_.reserve(128); }  // a key, or some actions
+
   NetlinkAttributeWriter& Put(int type, ByteView value) {
     WEAVE_CHECK(value.size() <= kMaxAttributeSize) << value.size();
     const std::size_t at = Open(type);

@@ -40,6 +40,12 @@ absl::StatusOr<HeldPort> HoldUdpPort() {
   return held;
 }
 
+absl::Status NeedLinkName(absl::string_view name) {
+  if (IsLinkName(name)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("not a name of an interface: \"", name,
+                                                 "\", want 1 to 15 characters without blanks, slashes and colons"));
+}
+
 absl::StatusOr<OvsDatapathInfo> NeedDatapath(OvsSocket& ovs, absl::string_view name) {
   ASSIGN_OR_RETURN(const std::optional<OvsDatapathInfo> found, ovs.FindDatapath(name));
   if (found.has_value()) return *found;
@@ -95,7 +101,7 @@ absl::Status ProbeOvs() {
 }
 
 absl::StatusOr<int> EnsureOvsDatapath(absl::string_view name) {
-  if (!IsLinkName(name)) return absl::InvalidArgumentError(absl::StrCat("not a name of an interface: \"", name, "\""));
+  RETURN_IF_ERROR(NeedLinkName(name));
   absl::StatusOr<OvsSocket> ovs = OvsSocket::Open();
   if (!ovs.ok()) return AsPrecondition(ovs.status());
   ASSIGN_OR_RETURN(const OvsDatapathInfo datapath, Ensure(*ovs, name));
@@ -103,6 +109,7 @@ absl::StatusOr<int> EnsureOvsDatapath(absl::string_view name) {
 }
 
 absl::Status DeleteOvsDatapath(absl::string_view name) {
+  if (!IsLinkName(name)) return absl::OkStatus();
   absl::StatusOr<OvsSocket> ovs = OvsSocket::Open();
   if (absl::IsNotFound(ovs.status())) return absl::OkStatus();
   RETURN_IF_ERROR(ovs.status());
@@ -110,6 +117,7 @@ absl::Status DeleteOvsDatapath(absl::string_view name) {
 }
 
 absl::Status AddOvsPort(absl::string_view datapath, absl::string_view interface) {
+  RETURN_IF_ERROR(NeedLinkName(interface));
   absl::StatusOr<OvsSocket> ovs = OvsSocket::Open();
   if (!ovs.ok()) return AsPrecondition(ovs.status());
   ASSIGN_OR_RETURN(const OvsDatapathInfo target, NeedDatapath(*ovs, datapath));
@@ -125,6 +133,7 @@ absl::Status AddOvsPort(absl::string_view datapath, absl::string_view interface)
 }
 
 absl::Status RemoveOvsPort(absl::string_view datapath, absl::string_view interface) {
+  if (!IsLinkName(interface)) return absl::OkStatus();
   absl::StatusOr<OvsSocket> ovs = OvsSocket::Open();
   if (absl::IsNotFound(ovs.status())) return absl::OkStatus();
   RETURN_IF_ERROR(ovs.status());

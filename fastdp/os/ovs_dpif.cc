@@ -140,7 +140,7 @@ absl::Status OvsDpif::Impl::TakeUpcalls(const OvsVportInfo& info) {
 }
 
 void OvsDpif::Impl::ReceiveChanges(Events& events) {
-  for (int i = 0; i < kMaxChangeReads && !gone_; ++i) {
+  for (int i = 0; i < kMaxChangeReads; ++i) {
     const absl::StatusOr<bool> read = changes_.ReadEvents([&](const nlmsghdr& header) { OnChange(header, events); });
     if (absl::IsResourceExhausted(read.status())) {
       CatchUp(events);
@@ -189,6 +189,7 @@ void OvsDpif::Impl::Forget(VportNumber number, Events& events) {
 }
 
 void OvsDpif::Impl::CatchUp(Events& events) {
+  if (gone_) return;
   const absl::StatusOr<std::vector<OvsVportInfo>> now = ovs_.ListVports(datapath_.index);
   if (absl::IsNotFound(now.status())) {
     gone_ = true;
@@ -207,8 +208,8 @@ void OvsDpif::Impl::CatchUp(Events& events) {
 
 // ---- misses ----
 
+// Also of a datapath that is gone: its sockets stay readable until what others do is read.
 void OvsDpif::Impl::Receive(Events& events) {
-  if (gone_) return;
   ReceiveChanges(events);
   upcalls_.Receive([&](const nlmsghdr& header) { OnPacket(header, events); });
 }

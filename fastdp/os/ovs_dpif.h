@@ -42,7 +42,7 @@ class OvsDpif final : public Dpif {
   // Readable when Receive() has something to give.
   int upcall_fd() const;
   int vport_fd() const;
-  // Up to a batch (64 packets). The events may call Dpif.
+  // Up to a batch (64 packets). The events may call Dpif, not Receive().
   void Receive(Events& events);
 
   struct Stats {

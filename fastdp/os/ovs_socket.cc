@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "fastdp/os/genl.h"
+#include "host/netlink.h"
 
 namespace weave {
 namespace {
@@ -71,10 +72,12 @@ absl::StatusOr<OvsSocket> OvsSocket::Open() {
 }
 
 absl::StatusOr<std::optional<OvsDatapathInfo>> OvsSocket::FindDatapath(absl::string_view name) {
+  if (!IsLinkName(name)) return std::nullopt;
   return Ask(netlink_, requests_.GetDatapath(name), absl::StrCat("looking for the datapath ", name), DecodeOvsDatapath);
 }
 
 absl::StatusOr<std::optional<OvsVportInfo>> OvsSocket::FindVport(absl::string_view name) {
+  if (!IsLinkName(name)) return std::nullopt;
   return Ask(netlink_, requests_.FindVport(name), absl::StrCat("looking for the port ", name), DecodeOvsVport);
 }
 

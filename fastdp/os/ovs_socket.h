@@ -22,7 +22,7 @@ class OvsSocket {
   NetlinkSocket& netlink() { return netlink_; }
   const OvsRequests& requests() const { return requests_; }
 
-  // None: no datapath has this name.
+  // None: no datapath has this name, or none can.
   absl::StatusOr<std::optional<OvsDatapathInfo>> FindDatapath(absl::string_view name);
 
   // In whatever datapath of the namespace.

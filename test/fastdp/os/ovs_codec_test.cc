@@ -1,14 +1,15 @@
 // Which flows count as ours, and which messages as none.
 #include "fastdp/os/ovs_codec.h"
 
+#include <linux/genetlink.h>
 #include <linux/openvswitch.h>
 
-#include <array>
-#include <functional>
+#include <map>
 #include <string>
 
 #include "fastdp/os/genl.h"
 #include "fastdp/os/netlink_attributes.h"
+#include "fastdp/os/ovs_datapath.h"
 #include "test/support/catch.h"
 
 namespace weave {
@@ -117,6 +118,30 @@ TEST_CASE("A miss that is no frame of ours says what is wrong", "[fastdp]") {
         "openvswitch: a miss without a frame, command 1, 48 bytes of attributes");
   const Bytes no_key = Nest(OVS_PACKET_ATTR_PACKET, frame);
   CHECK(absl::IsInvalidArgument(DecodeOvsUpcall(Message(OVS_PACKET_CMD_MISS, no_key)).status()));
+}
+
+TEST_CASE("A family of generic netlink has a number, and its groups theirs", "[fastdp]") {
+  const auto text = [](int type, absl::string_view value) { return Nest(type, Bytes(value.begin(), value.end())); };
+  const Bytes group = text(CTRL_ATTR_MCAST_GRP_NAME, absl::string_view("ovs_vport", 10)) +
+                      Attribute<std::uint32_t>(CTRL_ATTR_MCAST_GRP_ID, 9);
+  const Bytes header = {CTRL_CMD_NEWFAMILY, 2, 0, 0};
+  const Bytes family =
+      header + Attribute<std::uint16_t>(CTRL_ATTR_FAMILY_ID, 31) + Nest(CTRL_ATTR_MCAST_GROUPS, Nest(1, group));
+  const absl::StatusOr<GenlFamily> decoded = DecodeGenlFamily(family);
+  REQUIRE(decoded.status() == absl::OkStatus());
+  CHECK(decoded->id == 31);
+  CHECK(decoded->groups == std::map<std::string, int>{{"ovs_vport", 9}});
+  CHECK(absl::IsInvalidArgument(DecodeGenlFamily(header).status()));
+}
+
+// Where there is one, ovs_kernel_test shows what it does.
+TEST_CASE("A kernel without Open vSwitch is said to be one, and has nothing to delete", "[fastdp]") {
+  const absl::Status probe = ProbeOvs();
+  if (!absl::IsFailedPrecondition(probe)) return;
+  CHECK(probe.message().find("this kernel") != std::string::npos);
+  CHECK(EnsureOvsDatapath("dp").status() == probe);
+  CHECK(DeleteOvsDatapath("dp") == absl::OkStatus());
+  CHECK(RemoveOvsPort("dp", "port") == absl::OkStatus());
 }
 
 TEST_CASE("Attributes end where they do not fit any more", "[fastdp]") {
