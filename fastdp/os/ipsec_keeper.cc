@@ -31,6 +31,7 @@ struct LivePath {
   bool asked = false;                           // for the inbound side
   std::optional<absl::Status> guarded;          // what became of it, rules included
   std::optional<absl::Status> untold_outbound;  // what became of the other, which waits for the inbound side
+  bool settled = false;                         // both are told, or one that failed
 };
 
 // Without one.
@@ -89,10 +90,13 @@ class IpsecKeeper::Impl {
   void OnOutboundAdded(ConnectionId connection, const EspAssociation& association, const absl::Status& status);
   void SettleInbound(ConnectionId connection, const absl::Status& status);
   void TellOutbound(ConnectionId connection);
+  void Settle(LivePath& live);
   void TellClear(const EndPair& pair, const absl::Status& status);
 
   void Rest(KeptPath path);
   void Prolong(const EndPair& pair);
+  MonotonicTime RestEnd(const EndPair& pair) const;
+  bool MayEnd(const RestingPath& resting) const;
   void HandOverPolicy(const KeptPath& from);
   void EndRest();
   void Remove(std::uint64_t id, RestingPath& resting);
@@ -189,6 +193,7 @@ void IpsecKeeper::Impl::Do(const TearDownIpsec& command) {
   live_.erase(found);
   HandOverPolicy(path);
   Rest(path);
+  Prolong(path.pair);
   TellClear(path.pair, absl::OkStatus());
 }
 
@@ -220,6 +225,7 @@ void IpsecKeeper::Impl::OnRulesPlaced(ConnectionId connection, const absl::Statu
 void IpsecKeeper::Impl::SettleInbound(ConnectionId connection, const absl::Status& status) {
   LivePath& live = live_.at(connection);
   live.guarded = status;
+  if (!status.ok()) Settle(live);
   Tell(connection, InboundReady{connection, status, live.path.inbound.value_or(0)});
   TellOutbound(connection);
 }
@@ -251,8 +257,14 @@ void IpsecKeeper::Impl::TellOutbound(ConnectionId connection) {
   if (!live.untold_outbound || !live.guarded) return;
   absl::Status status = *std::exchange(live.untold_outbound, std::nullopt);
   if (status.ok()) status = *live.guarded;
-  if (status.ok()) Prolong(live.path.pair);  // from here on both directions are the successor's
+  Settle(live);
   Tell(connection, OutboundReady{connection, status});
+}
+
+// From here on both directions are its own, or it will have none.
+void IpsecKeeper::Impl::Settle(LivePath& live) {
+  live.settled = true;
+  Prolong(live.path.pair);
 }
 
 void IpsecKeeper::Impl::TellClear(const EndPair& pair, const absl::Status& status) {
@@ -266,17 +278,21 @@ void IpsecKeeper::Impl::TellClear(const EndPair& pair, const absl::Status& statu
 
 void IpsecKeeper::Impl::Rest(KeptPath path) {
   if (!path.inbound && !path.outbound) return;
-  const MonotonicTime now = loop_.now().monotonic;
-  const MonotonicTime until = IsClear(path.pair) ? now : now + linger_;
+  const MonotonicTime until = RestEnd(path.pair);
   resting_[++last_resting_] = {std::move(path), until};
   Arm();
 }
 
 void IpsecKeeper::Impl::Prolong(const EndPair& pair) {
+  const MonotonicTime until = RestEnd(pair);
   for (auto& [id, resting] : resting_) {
-    if (resting.path.pair == pair) resting.until = std::max(resting.until, loop_.now().monotonic + linger_);
+    if (resting.path.pair == pair) resting.until = std::max(resting.until, until);
   }
   Arm();
+}
+
+MonotonicTime IpsecKeeper::Impl::RestEnd(const EndPair& pair) const {
+  return IsClear(pair) ? loop_.now().monotonic : loop_.now().monotonic + linger_;
 }
 
 // The other connection of the pair, if there is one, has its association still.
@@ -296,7 +312,7 @@ void IpsecKeeper::Impl::HandOverPolicy(const KeptPath& from) {
 void IpsecKeeper::Impl::EndRest() {
   for (const bool sends : {true, false}) {
     for (auto& [id, resting] : resting_) {
-      const bool due = resting.state == RestingPath::State::kRests && resting.until <= loop_.now().monotonic;
+      const bool due = MayEnd(resting) && resting.until <= loop_.now().monotonic;
       if (due && resting.path.outbound.has_value() == sends) Remove(id, resting);
     }
   }
@@ -337,10 +353,18 @@ void IpsecKeeper::Impl::OnForgotten(std::uint64_t id, const absl::Status& status
   TellClear(path.pair, status);
 }
 
+// Not while a successor is being set up, however long that takes.
+bool IpsecKeeper::Impl::MayEnd(const RestingPath& resting) const {
+  const auto holds = [&](const auto& entry) {
+    return entry.second.path.pair == resting.path.pair && !entry.second.settled;
+  };
+  return resting.state == RestingPath::State::kRests && std::none_of(live_.begin(), live_.end(), holds);
+}
+
 void IpsecKeeper::Impl::Arm() {
   std::optional<MonotonicTime> next;
   for (const auto& [id, resting] : resting_) {
-    if (resting.state == RestingPath::State::kRests) next = next ? std::min(*next, resting.until) : resting.until;
+    if (MayEnd(resting)) next = next ? std::min(*next, resting.until) : resting.until;
   }
   if (next) {
     timer_->Arm(*next);

@@ -9,9 +9,9 @@
 //  place.
 //    Between rules and policy marked packets have nowhere to go and are dropped; there are no flows yet.
 //  - A connection's end takes nothing away at once. The two ends notice it at different times, and kernel flows may
-//    still use its path: what it had rests, and goes kIpsecLinger later. Each step of a successor with the same pair of
-//    addresses begins that time anew, since the other end moves to the successor's index only when our offer has
-//    reached it. Until then packets under either index are taken.
+//    still use its path: what it had rests, and goes kIpsecLinger later. While a successor with the same pair of
+//    addresses is being set up it stays, and kIpsecLinger longer, since the other end moves to the successor's index
+//    only when our offer has reached it. Until then packets under either index are taken.
 //  - At the very end policy and association go first and the rules after them: what might still be sent is dropped, not
 //    sent in clear.
 //

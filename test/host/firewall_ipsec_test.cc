@@ -1,7 +1,14 @@
 #include "host/firewall_ipsec.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "host/firewall_diff.h"
+#include "io/fd.h"
 #include "test/host/firewall_bench.h"
 #include "test/host/packet_filter_world.h"
 
@@ -121,6 +128,45 @@ TEST_CASE("Paths come and go without touching the other rules, and are restored 
     CHECK(FirewallState(backend) == with);
     REQUIRE(bench.SetIpsecPathsAndWait({}).ok());
     CHECK(FirewallState(backend) == without);
+  }
+}
+
+// Without a policy marked packets have nowhere to go; so that no kernel with ESP is needed.
+TEST_CASE("Not one clear packet of a pair passes while paths of others come and go", "[host][root]") {
+  if (!MayMakeNamespaces()) return;
+  const IpAddress loopback = PathEnd("127.0.0.1");
+  const IpsecPath guarded = {loopback, loopback, 0x100, 6784, 6784};
+  for (FirewallBackend backend : kBackends) {
+    const PacketFilterWorld world;
+    if (!PacketFilterWorld::Has(backend)) continue;
+    FirewallBench bench(PacketFilterWorld::Filter(backend));
+    const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const auto passes = [&fd] {
+      sockaddr_in to = {};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(6784);
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      return ::sendto(fd.get(), "x", 1, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 1;
+    };
+    CHECK(passes());
+    REQUIRE(bench.SetRulesAndWait({}).ok());
+    REQUIRE(bench.SetIpsecPathsAndWait({guarded}).ok());
+    std::atomic<bool> stop = false;
+    std::atomic<int> passed_count = 0, refused_count = 0;
+    std::thread traffic([&] {
+      while (!stop) ++(passes() ? passed_count : refused_count);
+    });
+    for (const std::vector<IpsecPath>& paths :
+         std::vector<std::vector<IpsecPath>>{{kPath, guarded}, {guarded, kNewerPath, kOtherPath}, {guarded}}) {
+      CHECK(bench.SetIpsecPathsAndWait(paths).ok());
+    }
+    stop = true;
+    traffic.join();
+    CHECK(passed_count == 0);
+    CHECK(refused_count > 100);
+    REQUIRE(bench.SetIpsecPathsAndWait({}).ok());
+    (void)passes();  // an error that came back for an earlier one
+    CHECK(passes());
   }
 }
 

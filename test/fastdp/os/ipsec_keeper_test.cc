@@ -105,6 +105,7 @@ class KeeperWorld {
   }
   void Clear(ConnectionId connection) { keeper_->Perform({PassInClear{connection, kHere, kThere}}); }
   void TearDown(ConnectionId connection) { keeper_->Perform({TearDownIpsec{connection}}); }
+  void HoldFilter() { options_.hold_filter = true; }
   void ReleaseFilter() {
     options_.hold_filter = false;
     for (auto& done : std::exchange(held_, {})) done({});
@@ -191,6 +192,20 @@ TEST_CASE("A path outlives its connection for a while, and its rules go last", "
   world.TearDown(1);
   CHECK(world.Until("rules []") == "no out 1000; no in 256; rules []");
   world.AwaitThat([&] { return world.keeper().resting_count() == 0; });
+}
+
+TEST_CASE("A rest does not end while a successor is being set up, however long that takes", "[fastdp]") {
+  KeeperWorld world({.linger = kShortly});
+  world.Connect(1, 1000);
+  world.HoldFilter();
+  world.Inbound(2);
+  world.TearDown(1);
+  world.Until("rules [256 257]");
+  absl::SleepFor(20 * kShortly);
+  world.Outbound(2, 2000);
+  CHECK(world.Until("out 2000") == "out 2000");
+  world.ReleaseFilter();
+  CHECK(world.Until("rules [257]") == "told 2 in 257; told 2 out OK; no out 1000; no in 256; rules [257]");
 }
 
 TEST_CASE("What a torn-down connection still gets from the kernel is not told, and goes", "[fastdp]") {
