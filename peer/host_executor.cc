@@ -150,10 +150,11 @@ HostResult HostExecutor::SyncBridge(const SyncHost& action) {
 }
 
 absl::Status HostExecutor::SyncTap(const BridgeState& bridge) {
-  ASSIGN_OR_RETURN(const RouterPort port, EnsureRouterPort(netlink_, bridge, options_.bridge.proc_path));
-  if (port.pcap_index == tapped_index_ || !options_.on_tap) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const RouterPort port,
+                   EnsureRouterPort(netlink_, bridge, kRouterPcapPort, options_.bridge.proc_path));
+  if (port.router_index == tapped_index_ || !options_.on_tap) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::unique_ptr<BridgeTap> tap, BridgeTap::Open(kRouterPcapPort, options_.capture_buffer_size));
-  tapped_index_ = port.pcap_index;
+  tapped_index_ = port.router_index;
   loop_.Post([this, tap = std::move(tap), alive = std::weak_ptr<Alive>(alive_)]() mutable {
     if (!alive.expired()) options_.on_tap(std::move(tap));
   });

@@ -14,8 +14,6 @@
 namespace weave {
 namespace {
 
-constexpr char kDefaultDatapath[] = "datapath";  // spec/overlay.md section 6
-
 // The TCP port of `address`, if it is host:port.
 std::optional<FirewallControlPort> ControlPortOf(const std::string& address) {
   const std::size_t colon = address.rfind(':');
@@ -32,7 +30,7 @@ std::optional<FirewallControlPort> ControlPortOf(const std::string& address) {
 absl::StatusOr<PeerIdentity> FindPeerIdentity(const WeaverOptions& options, Netlink& netlink,
                                               const std::vector<Record>& records, Logger& logger) {
   std::optional<PeerName> bridge;
-  ASSIGN_OR_RETURN(const std::optional<MacAddress> mac, FindBridgeMac(netlink, options.weave_bridge));
+  ASSIGN_OR_RETURN(const std::optional<MacAddress> mac, FindPeerMac(netlink, options.weave_bridge));
   if (mac.has_value()) bridge = PeerName::FromMac(*mac);
 
   std::optional<PeerName> persisted;
