@@ -53,15 +53,6 @@ absl::StatusOr<PeerIdentity> FindPeerIdentity(const WeaverOptions& options, Netl
   return identity;
 }
 
-absl::Status CheckBridgeKind(const WeaverOptions& options, Netlink& netlink) {
-  const std::string datapath = options.datapath.empty() ? kDefaultDatapath : options.datapath;
-  ASSIGN_OR_RETURN(const BridgeKind kind, DetectBridgeKind(netlink, options.weave_bridge, datapath));
-  if (kind == BridgeKind::kNone || kind == BridgeKind::kBridge) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("Existing bridge type \"", ToString(kind),
-                                                    "\" is different than requested \"", ToString(BridgeKind::kBridge),
-                                                    "\". Please do 'weave reset' and try again"));
-}
-
 absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, Netlink& netlink) {
   FirewallConfig config;
   config.bridge = options.weave_bridge;
