@@ -46,6 +46,7 @@ constexpr Command kCommands[] = {
     {"version", CommandKind::kShown, RunVersion},
 
     {"bridge-type", CommandKind::kHidden, RunBridgeType},
+    {"delete-datapath", CommandKind::kHidden, RunDeleteDatapath, "<datapath>"},
     {"docker-bridge-ip", CommandKind::kHidden, RunDockerBridgeIp},
     {"setup", CommandKind::kHidden, RunSetupCni},  // 2.8 pulled its images, too
     {"setup-cni", CommandKind::kHidden, RunSetupCni},

@@ -43,6 +43,7 @@ int RunStatus(CommandContext& context);  // query_commands.cc
 int RunReport(CommandContext& context);
 int RunVersion(CommandContext& context);
 int RunPs(CommandContext& context);
+int RunDeleteDatapath(CommandContext& context);
 int RunBridgeType(CommandContext& context);
 int RunDockerBridgeIp(CommandContext& context);
 int RunSetupCni(CommandContext& context);  // setup_cni.cc

@@ -154,6 +154,7 @@ absl::StatusOr<LaunchPlan> PlanLaunch(absl::Span<const std::string> args, const 
   plan.state = {.db_prefix = flags.Value("--db-prefix", ""),
                 .log_path = instance.log_path(),
                 .bridge = flags.Value("--weave-bridge", "weave"),
+                .datapath = flags.Value("--datapath", ""),
                 .docker_bridge = flags.Value("--docker-bridge", ""),
                 .port = flags.Value("--port", ""),
                 .http_addr = flags.Value("--http-addr", "")};

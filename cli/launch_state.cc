@@ -11,9 +11,13 @@ namespace weave {
 namespace {
 
 constexpr std::pair<const char*, std::string LaunchState::*> kFields[] = {
-    {"db_prefix", &LaunchState::db_prefix}, {"log", &LaunchState::log_path},
-    {"bridge", &LaunchState::bridge},       {"docker_bridge", &LaunchState::docker_bridge},
-    {"port", &LaunchState::port},           {"http_addr", &LaunchState::http_addr},
+    {"db_prefix", &LaunchState::db_prefix},
+    {"log", &LaunchState::log_path},
+    {"bridge", &LaunchState::bridge},
+    {"datapath", &LaunchState::datapath},
+    {"docker_bridge", &LaunchState::docker_bridge},
+    {"port", &LaunchState::port},
+    {"http_addr", &LaunchState::http_addr},
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ struct LaunchState {
   std::string db_prefix;
   std::string log_path;
   std::string bridge = "weave";
+  std::string datapath;       // empty: the default, or that of --no-bridged-fastdp, which is the bridge
   std::string docker_bridge;  // empty: none
   std::string port;           // empty: the default
   std::string http_addr;      // empty: no listener

@@ -1,4 +1,5 @@
-// weave reset: takes the peer out of the network and everything of it off this host.
+// weave reset: takes the peer out of the network and everything of it off this host. And one part alone, for scripts:
+// weave delete-datapath.
 #include <unistd.h>
 
 #include <filesystem>
@@ -47,6 +48,7 @@ absl::Status CleanUpHost(const LaunchState& state, const Environment& environmen
   ASSIGN_OR_RETURN(const std::string weaver, FindWeaver(environment));
   std::vector<std::string> argv = {weaver, "--cleanup", "--weave-bridge=" + state.bridge,
                                    "--db-prefix=" + state.db_prefix};
+  if (!state.datapath.empty()) argv.push_back("--datapath=" + state.datapath);
   if (!state.docker_bridge.empty()) argv.push_back("--docker-bridge=" + state.docker_bridge);
   if (!state.port.empty()) argv.push_back("--port=" + state.port);
   if (!state.http_addr.empty()) argv.push_back("--http-addr=" + state.http_addr);
@@ -108,6 +110,16 @@ int Reset(CommandContext& context, bool force) {
 }
 
 }  // namespace
+
+int RunDeleteDatapath(CommandContext& context) {
+  if (context.args.size() != 1) return FailUsage(context);
+  if (!RequireRoot(context)) return kExitFailure;
+  const absl::StatusOr<std::string> weaver = FindWeaver(context.environment);
+  if (!weaver.ok()) return Fail(context, weaver.status());
+  const absl::Status status =
+      RunSuccessfully({.argv = {*weaver, "--delete-datapath", "--datapath=" + context.args[0]}}).status();
+  return status.ok() ? kExitSuccess : Fail(context, status);
+}
 
 int RunReset(CommandContext& context) {
   const bool force = TakeFlag(context, "--force");

@@ -8,15 +8,16 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "host/arp.h"
+#include "host/datapath_port.h"
 #include "host/endpoint.h"
 #include "host/ethtool.h"
+#include "host/router_port.h"
 #include "host/sysctl.h"
 
 namespace weave {
 namespace {
 
 constexpr absl::string_view kBridgeLinkKind = "bridge";
-constexpr absl::string_view kDatapathLinkKind = "openvswitch";
 
 absl::Status NameTaken(const LinkInfo& link) {
   return absl::FailedPreconditionError(absl::StrCat(
@@ -24,10 +25,12 @@ absl::Status NameTaken(const LinkInfo& link) {
       link.kind.empty() ? "hardware or loopback" : absl::StrCat("of kind \"", link.kind, "\"")));
 }
 
+bool IsLinuxBridge(const LinkInfo& link) { return link.kind == kBridgeLinkKind; }
+
 // nullopt: not there.
-absl::StatusOr<std::optional<LinkInfo>> FindBridge(Netlink& netlink, absl::string_view name) {
+absl::StatusOr<std::optional<LinkInfo>> FindLinuxBridge(Netlink& netlink, absl::string_view name) {
   ASSIGN_OR_RETURN(std::optional<LinkInfo> link, netlink.FindLink(name));
-  if (link && link->kind != kBridgeLinkKind) return NameTaken(*link);
+  if (link && !IsLinuxBridge(*link)) return NameTaken(*link);
   return link;
 }
 
@@ -43,27 +46,47 @@ bool IsOurVeth(const LinkInfo& link) {
 }
 
 absl::Status Configure(Netlink& netlink, const BridgeSpec& spec, const LinkInfo& bridge) {
-  // A bridge whose MAC nobody set takes that of one of its ports, and changes it as they come and go.
-  if (bridge.mac) RETURN_IF_ERROR(netlink.SetMac(bridge.index, *bridge.mac));
-  RETURN_IF_ERROR(netlink.SetMtu(bridge.index, spec.mtu_bytes != 0 ? spec.mtu_bytes : kPlainBridgeMtu));
+  // A Linux bridge whose MAC nobody set takes that of one of its ports, and changes it as they come and go.
+  if (bridge.mac && IsLinuxBridge(bridge)) RETURN_IF_ERROR(netlink.SetMac(bridge.index, *bridge.mac));
+  RETURN_IF_ERROR(netlink.SetMtu(bridge.index, spec.EffectiveMtu()));
   RETURN_IF_ERROR(IgnoreRouterAdvertisements(spec.proc_path, spec.name));
   RETURN_IF_ERROR(TuneArpCache(spec.proc_path, spec.name));
   if (!spec.tx_checksum_offload) RETURN_IF_ERROR(DisableTxChecksumOffload(spec.name));
   return netlink.SetUp(bridge.index, true);
 }
 
-absl::Status AdoptOrphans(Netlink& netlink, int bridge_index) {
+absl::Status AdoptOrphans(Netlink& netlink, const LinkInfo& bridge) {
   ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
   for (const LinkInfo& link : links) {
     if (link.master_index != 0 || link.kind != "veth" || !IsHostIfname(link.name)) continue;
-    absl::Status status = netlink.SetMaster(link.index, bridge_index);
-    if (status.ok()) status = netlink.SetHairpin(link.index, true);
+    absl::Status status = JoinBridge(netlink, bridge, link);
+    if (status.ok() && IsLinuxBridge(bridge)) status = netlink.SetHairpin(link.index, true);
     if (!status.ok() && !absl::IsNotFound(status)) return Annotate(status, link.name);  // NotFound: its container ended
   }
   return absl::OkStatus();
 }
 
+BridgeState StateOf(const LinkInfo& link, bool created) {
+  return {link.index, link.mac.value_or(MacAddress()), link.mtu_bytes, created};
+}
+
+// Whether the datapath is new is not known here. An interface that another call is about to put into it may well get
+// there first by us.
+absl::StatusOr<BridgeState> EnsureDatapathBridge(Netlink& netlink, const BridgeSpec& spec) {
+  ASSIGN_OR_RETURN(LinkInfo link, RequireBridge(netlink, spec.name));
+  if (!IsDatapath(link)) return NameTaken(link);
+  RETURN_IF_ERROR(Annotate(Configure(netlink, spec, link), absl::StrCat("bridge \"", spec.name, "\"")));
+  ASSIGN_OR_RETURN(link, RequireBridge(netlink, spec.name));
+  RETURN_IF_ERROR(AdoptOrphans(netlink, link));
+  return StateOf(link, false);
+}
+
 }  // namespace
+
+std::uint32_t BridgeSpec::EffectiveMtu() const {
+  if (mtu_bytes != 0) return mtu_bytes;
+  return kind == BridgeKind::kBridge ? kPlainBridgeMtu : kFastdpMtu;
+}
 
 absl::string_view ToString(BridgeKind kind) {
   switch (kind) {
@@ -81,14 +104,17 @@ absl::string_view ToString(BridgeKind kind) {
 
 absl::StatusOr<BridgeKind> DetectBridgeKind(Netlink& netlink, absl::string_view bridge, absl::string_view datapath) {
   ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge_link, netlink.FindLink(bridge));
-  ASSIGN_OR_RETURN(std::optional<LinkInfo> datapath_link, netlink.FindLink(datapath));
-  const bool one_device = bridge == datapath;
+  std::optional<LinkInfo> datapath_link;
+  if (bridge != datapath) {
+    ASSIGN_OR_RETURN(datapath_link, netlink.FindLink(datapath));
+  }
   if (!bridge_link && !datapath_link) return BridgeKind::kNone;
-  if (bridge_link && bridge_link->kind == kDatapathLinkKind && (one_device || !datapath_link))
-    return BridgeKind::kFastdp;
-  if (bridge_link && bridge_link->kind == kBridgeLinkKind) {
-    if (one_device || !datapath_link) return BridgeKind::kBridge;
-    if (datapath_link->kind == kDatapathLinkKind) return BridgeKind::kBridgedFastdp;
+  const bool bridge_possible = !bridge_link || IsLinuxBridge(*bridge_link);
+  if (datapath_link && IsDatapath(*datapath_link) && bridge_possible) return BridgeKind::kBridgedFastdp;
+  if (!datapath_link && IsDatapath(*bridge_link)) return BridgeKind::kFastdp;
+  if (!datapath_link && bridge_possible) {
+    ASSIGN_OR_RETURN(const std::optional<LinkInfo> router_port, netlink.FindLink(kRouterDatapathPort));
+    return router_port ? BridgeKind::kBridgedFastdp : BridgeKind::kBridge;
   }
   auto describe = [](absl::string_view name, const std::optional<LinkInfo>& link) {
     if (!link) return absl::StrCat("no \"", name, "\"");
@@ -103,40 +129,56 @@ absl::StatusOr<BridgeState> EnsureBridge(Netlink& netlink, const BridgeSpec& spe
   if (!IsLinkName(spec.name))
     return absl::InvalidArgumentError(
         absl::StrCat("bridge name \"", spec.name, "\": want 1 to 15 characters without blanks, slashes and colons"));
-  BridgeState state;
-  ASSIGN_OR_RETURN(std::optional<LinkInfo> link, FindBridge(netlink, spec.name));
+  if (spec.kind == BridgeKind::kFastdp) return EnsureDatapathBridge(netlink, spec);
+  bool created = false;
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> link, FindLinuxBridge(netlink, spec.name));
   if (!link) {
     RETURN_IF_ERROR(netlink.CreateBridge(spec.name, spec.mac));
-    state.created = true;
+    created = true;
     ASSIGN_OR_RETURN(link, RequireBridge(netlink, spec.name));
   }
   auto remove = absl::MakeCleanup([&] {
-    if (state.created) (void)netlink.DeleteLink(link->index);
+    if (created) (void)netlink.DeleteLink(link->index);
   });
   RETURN_IF_ERROR(Annotate(Configure(netlink, spec, *link), absl::StrCat("bridge \"", spec.name, "\"")));
   ASSIGN_OR_RETURN(link, RequireBridge(netlink, spec.name));
-  state.index = link->index;
-  state.mac = link->mac.value_or(MacAddress());
-  state.mtu_bytes = link->mtu_bytes;
-  if (state.created) RETURN_IF_ERROR(AdoptOrphans(netlink, state.index));
+  if (created) RETURN_IF_ERROR(AdoptOrphans(netlink, *link));
   std::move(remove).Cancel();
-  return state;
+  return StateOf(*link, created);
 }
 
 absl::Status RemoveBridge(Netlink& netlink, absl::string_view name) {
-  ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge, FindBridge(netlink, name));
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge, netlink.FindLink(name));
+  if (bridge && !IsBridge(*bridge)) return NameTaken(*bridge);
   ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
   for (const LinkInfo& link : links) {
     const bool in_our_bridge = bridge && link.master_index == bridge->index;
     if (IsOurVeth(link) && (in_our_bridge || link.master_index == 0)) RETURN_IF_ERROR(netlink.DeleteLink(link.index));
   }
-  if (!bridge) return absl::OkStatus();
+  if (!bridge || IsDatapath(*bridge)) return absl::OkStatus();
   return netlink.DeleteLink(bridge->index);
+}
+
+bool IsBridge(const LinkInfo& link) { return IsLinuxBridge(link) || IsDatapath(link); }
+
+absl::Status JoinBridge(Netlink& netlink, const LinkInfo& bridge, const LinkInfo& port) {
+  if (port.master_index == bridge.index) return absl::OkStatus();
+  return IsDatapath(bridge) ? JoinDatapath(bridge, port) : netlink.SetMaster(port.index, bridge.index);
+}
+
+absl::Status LeaveBridge(Netlink& netlink, const LinkInfo& bridge, const LinkInfo& port) {
+  return IsDatapath(bridge) ? LeaveDatapath(bridge, port) : netlink.SetMaster(port.index, 0);
 }
 
 absl::StatusOr<std::optional<MacAddress>> FindBridgeMac(Netlink& netlink, absl::string_view name) {
   ASSIGN_OR_RETURN(std::optional<LinkInfo> link, netlink.FindLink(name));
   if (!link) return std::optional<MacAddress>();
+  return link->mac;
+}
+
+absl::StatusOr<std::optional<MacAddress>> FindPeerMac(Netlink& netlink, absl::string_view name) {
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> link, netlink.FindLink(name));
+  if (!link || IsDatapath(*link)) return std::optional<MacAddress>();
   return link->mac;
 }
 

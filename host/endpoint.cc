@@ -10,6 +10,8 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "host/arp.h"
+#include "host/bridge.h"
+#include "host/datapath_port.h"
 #include "host/ethtool.h"
 #include "host/sysctl.h"
 
@@ -84,7 +86,7 @@ class Attachment {
                                               .peer_name = spec_.interface,
                                               .peer_ns_fd = ns_.fd(),
                                               .mtu_bytes = spec_.mtu_bytes != 0 ? spec_.mtu_bytes : bridge_.mtu_bytes,
-                                              .master_index = bridge_.index});
+                                              .master_index = IsDatapath(bridge_) ? 0 : bridge_.index});
       if (absl::IsAlreadyExists(status)) {
         ASSIGN_OR_RETURN(std::optional<LinkInfo> there, inside_.FindLink(spec_.interface));
         if (there) return NotOurs("was made by somebody else just now");
@@ -92,7 +94,8 @@ class Attachment {
       }
       RETURN_IF_ERROR(status);
       created_ = true;
-      return FindEnds(name);
+      RETURN_IF_ERROR(FindEnds(name));
+      return JoinBridge(host_, bridge_, host_end_);
     }
     return absl::ResourceExhaustedError(absl::StrCat("all interface names for ", spec_.sandbox.display,
                                                      " are taken, from ", HostIfname(spec_.sandbox.link_id), " to ",
@@ -122,8 +125,8 @@ class Attachment {
       undo_.push_back([this, index = outer->index] { (void)host_.SetAlias(index, ""); });
     }
     if (orphan) {
-      RETURN_IF_ERROR(host_.SetMaster(outer->index, bridge_.index));
-      undo_.push_back([this, index = outer->index] { (void)host_.SetMaster(index, 0); });
+      RETURN_IF_ERROR(JoinBridge(host_, bridge_, *outer));
+      undo_.push_back([this, link = *outer] { (void)LeaveBridge(host_, bridge_, link); });
     }
     host_end_ = *std::move(outer);
     container_end_ = existing;
@@ -131,7 +134,7 @@ class Attachment {
   }
 
   absl::Status ConfigureHostEnd() {
-    if (host_end_.hairpin != spec_.hairpin) {
+    if (host_end_.hairpin != spec_.hairpin && !IsDatapath(bridge_)) {
       RETURN_IF_ERROR(host_.SetHairpin(host_end_.index, spec_.hairpin));
       if (!created_) undo_.push_back([this] { (void)host_.SetHairpin(host_end_.index, host_end_.hairpin); });
     }
@@ -258,7 +261,7 @@ absl::StatusOr<Endpoint> AttachSandbox(Netlink& netlink, const EndpointSpec& spe
   ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.sandbox.netns_path, spec.sandbox.netns_inode));
   if (!ns) return absl::NotFoundError(absl::StrCat(spec.sandbox.display, " is gone"));
   ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge, netlink.FindLink(spec.bridge));
-  if (!bridge || bridge->kind != "bridge")
+  if (!bridge || !IsBridge(*bridge))
     return absl::NotFoundError(absl::StrCat("there is no bridge \"", spec.bridge, "\" to attach to"));
   ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(*ns));
   return Attachment(netlink, inside, *ns, spec, *bridge).Run();

@@ -35,7 +35,7 @@ struct EndpointSpec {
   std::uint32_t mtu_bytes = 0;        // 0: the bridge's
   std::vector<EndpointRoute> routes;  // IPv4, in this order; a gateway outside `addresses` is made reachable first
   bool multicast_route = true;        // 224.0.0.0/4 through the interface
-  bool hairpin = true;                // frames may leave through the bridge port they came from
+  bool hairpin = true;                // frames may leave through the bridge port they came from; not of a datapath
   bool tx_checksum_offload = false;   // on only for the fast datapath
   std::string proc_path = "/proc";
   // Noted on the host's end of the interface: whose it is, for as long as it exists. At most
@@ -57,9 +57,10 @@ struct Endpoint {
 // Gives the sandbox an interface on the bridge with these addresses. Idempotent: an interface that already hangs on our
 // bridge (or lost it) is adopted and gets the addresses and routes it lacks, unless its alias says that it is
 // another's. A destination the sandbox has a route to keeps it. New addresses are announced by gratuitous ARP. Any
-// failure undoes what this call made. Errors: NotFound (the sandbox is gone, or there is no bridge); AlreadyExists (an
-// interface of that name that is not ours, or an address on another interface of the sandbox); InvalidArgument (the
-// spec). `netlink` is a socket in the host's namespace. Blocks for some milliseconds: not for the loop's thread.
+// failure undoes what this call made. Runs in the host's namespace, where `netlink` is. Errors: NotFound (the sandbox
+// is gone, or there is no bridge); AlreadyExists (an interface of that name that is not ours, or an address on another
+// interface of the sandbox); InvalidArgument (the spec). `netlink` is a socket in the host's namespace. Blocks for some
+// milliseconds: not for the loop's thread.
 absl::StatusOr<Endpoint> AttachSandbox(Netlink& netlink, const EndpointSpec& spec);
 
 struct DetachSpec {

@@ -2,6 +2,7 @@
 
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
@@ -50,6 +51,7 @@ class NetlinkMonitor final : public LinkMonitor {
     std::string name;
     bool up = false;
     bool hairpin = false;
+    int master_index = 0;
   };
 
   void OnReadable() {
@@ -80,8 +82,10 @@ class NetlinkMonitor final : public LinkMonitor {
     if (was_bridge && !is_bridge) OnBridgeGone();  // renamed
     if (is_bridge && was_bridge && known.up && !link.up) down_timer_->Arm(loop_.now().monotonic + kDownPatience);
     if (is_bridge) bridge_index_ = link.index;
+    if (known.master_index != 0 && link.master_index == 0) OnPartLost(known.name);
     known.name = link.name;
     known.up = link.up;
+    known.master_index = link.master_index;
     OnHairpin(known, link.hairpin);
   }
 
@@ -94,8 +98,14 @@ class NetlinkMonitor final : public LinkMonitor {
     auto known = links_.find(index);
     if (known == links_.end()) return;
     if (index == bridge_index_) OnBridgeGone();
+    OnPartLost(known->second.name);
     if (IsHostIfname(known->second.name)) Later(callbacks_.on_host_end_gone, known->second.name);
     links_.erase(known);
+  }
+
+  void OnPartLost(const std::string& name) {
+    const std::vector<std::string>& parts = options_.parts;
+    if (std::find(parts.begin(), parts.end(), name) != parts.end()) Later(callbacks_.on_part_lost, name);
   }
 
   void OnBridgeGone() {
@@ -131,6 +141,9 @@ class NetlinkMonitor final : public LinkMonitor {
     } else if (!bridge->second.up) {
       Later(callbacks_.on_bridge_down);
     }
+    std::set<std::string> missing(options_.parts.begin(), options_.parts.end());
+    for (const auto& [index, known] : links_) missing.erase(known.name);
+    for (const std::string& name : missing) Later(callbacks_.on_part_lost, name);
   }
 
   // Callbacks run when our own state is consistent again.

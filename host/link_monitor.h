@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +16,8 @@ namespace weave {
 struct LinkMonitorOptions {
   std::string bridge = "weave";
   std::string router_port = "vethwe-bridge";  // the overlay's own port of the bridge (spec/overlay.md section 6)
+  // Links beside the bridge without which containers cannot talk: a datapath, and what connects the two.
+  std::vector<std::string> parts;
 };
 
 // Called on the loop's thread, once per change; never from inside Start().
@@ -23,11 +26,13 @@ struct LinkMonitorCallbacks {
   std::function<void()> on_bridge_gone;
   std::function<void()> on_bridge_down;                     // contract A7-11
   std::function<void(const std::string& port)> on_hairpin;  // contract A7-10: the router's port went into hairpin mode
+  std::function<void(const std::string& part)> on_part_lost;  // deleted, or taken out of what it was a port of
 };
 
 // Subscribes to the link events of the namespace it is started in. When the kernel drops events (ENOBUFS) it lists all
 // links and reports the difference; a change of that moment may be told twice. What is wrong already at the start
-// (bridge down or missing, hairpin) is reported in the first turn. A callback must not destroy the monitor.
+// (bridge down or missing, a part missing, hairpin) is reported in the first turn. A callback must not destroy the
+// monitor.
 class LinkMonitor {
  public:
   static absl::StatusOr<std::unique_ptr<LinkMonitor>> Start(EventLoop& loop, LinkMonitorOptions options,

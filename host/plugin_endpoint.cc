@@ -8,6 +8,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "host/bridge.h"
+#include "host/datapath_port.h"
 #include "host/endpoint.h"
 #include "host/sysctl.h"
 
@@ -17,9 +19,9 @@ namespace {
 absl::StatusOr<LinkInfo> FindPluginBridge(Netlink& netlink, const std::string& name) {
   ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge, netlink.FindLink(name));
   if (!bridge) return absl::NotFoundError(absl::StrCat("there is no bridge \"", name, "\": does the peer run?"));
-  if (bridge->kind != "bridge")
+  if (!IsBridge(*bridge))
     return absl::FailedPreconditionError(
-        absl::StrCat("\"", name, "\" is a device of kind \"", bridge->kind, "\", want a Linux bridge"));
+        absl::StrCat("\"", name, "\" is a device of kind \"", bridge->kind, "\", want a Linux bridge or a datapath"));
   return *std::move(bridge);
 }
 
@@ -30,9 +32,11 @@ absl::StatusOr<LinkInfo> FindPluginEnd(Netlink& netlink, const std::string& name
 }
 
 // Brings up what a fresh pair lacks. The container's end is Docker's to bring up.
-absl::StatusOr<MacAddress> CompletePluginPair(Netlink& netlink, const PluginEndpointSpec& spec) {
+absl::StatusOr<MacAddress> CompletePluginPair(Netlink& netlink, const PluginEndpointSpec& spec,
+                                              const LinkInfo& bridge) {
   ASSIGN_OR_RETURN(const LinkInfo host_end, FindPluginEnd(netlink, PluginHostIfname(spec.endpoint_id)));
   ASSIGN_OR_RETURN(const LinkInfo container_end, FindPluginEnd(netlink, PluginContainerIfname(spec.endpoint_id)));
+  RETURN_IF_ERROR(JoinBridge(netlink, bridge, host_end));
   if (spec.mac && container_end.mac != spec.mac) RETURN_IF_ERROR(netlink.SetMac(container_end.index, *spec.mac));
   for (const LinkInfo& end : {host_end, container_end})
     RETURN_IF_ERROR(IgnoreRouterAdvertisements(spec.proc_path, end.name));
@@ -66,8 +70,8 @@ absl::StatusOr<PluginEndpoint> CreatePluginEndpoint(Netlink& netlink, const Plug
   RETURN_IF_ERROR(netlink.CreateVeth({.name = PluginHostIfname(spec.endpoint_id),
                                       .peer_name = PluginContainerIfname(spec.endpoint_id),
                                       .mtu_bytes = bridge.mtu_bytes,
-                                      .master_index = bridge.index}));
-  absl::StatusOr<MacAddress> mac = CompletePluginPair(netlink, spec);
+                                      .master_index = IsDatapath(bridge) ? 0 : bridge.index}));
+  absl::StatusOr<MacAddress> mac = CompletePluginPair(netlink, spec, bridge);
   if (!mac.ok()) {
     (void)DeletePluginEndpoint(netlink, spec.endpoint_id);
     return std::move(mac).status();
@@ -84,8 +88,7 @@ absl::StatusOr<PluginEndpoint> AdoptPluginEndpoint(Netlink& netlink, const Plugi
     return absl::AlreadyExistsError(absl::StrCat("\"", host_end.name, "\" is in use by a container"));
   if (spec.mac && container_end->mac != spec.mac)
     return absl::AlreadyExistsError(absl::StrCat("\"", container_end->name, "\" has another MAC address"));
-  if (host_end.master_index != bridge.index) RETURN_IF_ERROR(netlink.SetMaster(host_end.index, bridge.index));
-  ASSIGN_OR_RETURN(const MacAddress mac, CompletePluginPair(netlink, spec));
+  ASSIGN_OR_RETURN(const MacAddress mac, CompletePluginPair(netlink, spec, bridge));
   return PluginEndpoint{mac, false};
 }
 

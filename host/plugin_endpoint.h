@@ -16,7 +16,7 @@ namespace weave {
 
 struct PluginEndpointSpec {
   std::string endpoint_id;        // IsEndpointId
-  std::string bridge = "weave";   // a Linux bridge
+  std::string bridge = "weave";   // or a datapath of that name
   std::optional<MacAddress> mac;  // of the container's end; absent: the kernel's choice
   std::string proc_path = "/proc";
 };

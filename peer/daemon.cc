@@ -24,6 +24,7 @@
 #include "host/link_monitor.h"
 #include "host/netlink.h"
 #include "host/packet_filter.h"
+#include "host/router_port.h"
 #include "io/entropy.h"
 #include "io/event_loop.h"
 #include "io/file.h"
@@ -34,6 +35,7 @@
 #include "io/startup_pages.h"
 #include "io/watchdog.h"
 #include "peer/api_service.h"
+#include "peer/bridge_plan.h"
 #include "peer/control_api.h"
 #include "peer/core/peer_core.h"
 #include "peer/core_driver.h"
@@ -135,9 +137,10 @@ class Daemon {
 
     ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
     netlink_.emplace(std::move(netlink));
-    RETURN_IF_ERROR(CheckBridgeKind(options_, *netlink_));
-    ASSIGN_OR_RETURN(const std::optional<MacAddress> bridge_mac, FindBridgeMac(*netlink_, options_.weave_bridge));
-    bridge_is_new_ = !bridge_mac.has_value();
+    ASSIGN_OR_RETURN(bridge_plan_, PlanBridge(options_, *netlink_));
+    if (!bridge_plan_.fallback_reason.empty())
+      logger_.Warning("not the bridge type that this peer would make",
+                      {{"type", ToString(bridge_plan_.kind)}, {"reason", bridge_plan_.fallback_reason}});
     ASSIGN_OR_RETURN(FirewallConfig firewall, MakeFirewallConfig(options_, *netlink_));
     ASSIGN_OR_RETURN(const PacketFilter filter, DetectPacketFilter());
 
@@ -168,7 +171,9 @@ class Daemon {
                                        entropy_, logger_);
 
     HostExecutorOptions host;
+    host.bridge.kind = bridge_plan_.kind;
     host.bridge.name = options_.weave_bridge;
+    host.bridge.datapath = bridge_plan_.datapath.empty() ? DatapathName(options_) : bridge_plan_.datapath;
     host.bridge.mac = identity.name.ToMac();
     host.bridge.mtu_bytes = static_cast<std::uint32_t>(options_.mtu);
     host.bridge.tx_checksum_offload = true;  // the tap sees what is left to be done, and does it
@@ -363,11 +368,18 @@ class Daemon {
   absl::Status WatchLinks() {
     LinkMonitorOptions options;
     options.bridge = options_.weave_bridge;
+    if (bridge_plan_.kind == BridgeKind::kBridgedFastdp)
+      options.parts = {bridge_plan_.datapath, std::string(kRouterBridgePort), std::string(kRouterDatapathPort)};
     LinkMonitorCallbacks callbacks;
     callbacks.on_host_end_gone = [this](const std::string& name) { driver_->HostChanged(EndpointGone{name}); };
     callbacks.on_bridge_gone = [this] {
       if (core_->resetting()) return;
       logger_.Error("the bridge is gone, making it again", {{"bridge", options_.weave_bridge}});
+      driver_->HostChanged(BridgeLost{});
+    };
+    callbacks.on_part_lost = [this](const std::string& part) {
+      if (core_->resetting()) return;
+      logger_.Error("a part of the data path is gone, making it again", {{"interface", part}});
       driver_->HostChanged(BridgeLost{});
     };
     callbacks.on_bridge_down = [this] {
@@ -422,7 +434,7 @@ class Daemon {
     info.set_pid(::getpid());
     info.set_store_path(StorePath(options_));
     info.set_bridge(options_.weave_bridge);
-    info.set_bridge_type(std::string(ToString(BridgeKind::kBridge)));
+    info.set_bridge_type(std::string(ToString(bridge_plan_.kind)));
     return info;
   }
 
@@ -434,6 +446,8 @@ class Daemon {
   absl::StatusOr<std::string> Page(const std::string& page) const {
     StatusView view = MakeStatusView(core_->Snapshot(), core_->mesh().Status(loop_.now()), kVersion);
     if (page.empty() || page == "dns") view.dns = Names();
+    view.bridge_type = std::string(ToString(bridge_plan_.kind));
+    view.bridge_type_reason = bridge_plan_.fallback_reason;
     view.plugin = MakePluginView(options_);
     if (page.empty()) return StatusPage(view);
     if (page == "targets") return TargetsPage(view);
@@ -447,7 +461,12 @@ class Daemon {
   ReportView Report() const {
     ReportView view{kVersion, core_->ready(), core_->mesh().Status(loop_.now()), core_->Snapshot().ipam};
     view.dns = Names();
-    view.data_path = MakeDataPathView(network_->data_path_stats(), core_->mesh().topology(), loop_.now());
+    const DataPathStats stats = network_->data_path_stats();
+    view.data_path = MakeDataPathView(stats, core_->mesh().topology(), loop_.now());
+    if (bridge_plan_.kind != BridgeKind::kBridge) {
+      view.data_path.interface = bridge_plan_.datapath;
+      view.data_path.flow_misses = stats.datapath.misses;
+    }
     view.plugin = MakePluginView(options_);
     return view;
   }
@@ -457,6 +476,7 @@ class Daemon {
     MetricsView view;
     view.version = kVersion;
     view.host_sync_ok = snapshot.ready && snapshot.host_error.ok();
+    view.bridge_type = std::string(ToString(bridge_plan_.kind));
     view.endpoint_count = snapshot.endpoints.size();
     view.exposure_count = snapshot.exposures.size();
     MeshStatus mesh = core_->mesh().Status(loop_.now());
@@ -499,7 +519,7 @@ class Daemon {
 
   // A start that failed, or that nobody waited for: what it made goes again.
   void Undo() {
-    if (host_ != nullptr && bridge_is_new_) {
+    if (host_ != nullptr && bridge_plan_.created) {
       logger_.Info("undoing this start");
       host_.reset();  // waits for what it is doing
       if (absl::Status undone = CleanUpHost(options_); !undone.ok())
@@ -523,9 +543,9 @@ class Daemon {
   std::unique_ptr<SignalWatch> signals_;
   std::optional<LockFile> lock_;
   std::optional<Netlink> netlink_;
-  bool bridge_is_new_ = false;  // what is there now was made by this start
-  bool store_is_new_ = false;   // the same
-  bool store_directory_is_new_ = false;
+  BridgePlan bridge_plan_;
+  bool store_is_new_ = false;            // what is there now was made by this start
+  bool store_directory_is_new_ = false;  // the same
   std::unique_ptr<RecordStore> store_;
   std::vector<Record> records_;
   HostInventory inventory_;
@@ -556,7 +576,7 @@ absl::Status RunDaemon(const WeaverOptions& options, Logger& logger, ServiceNoti
 
 absl::Status CleanUpHost(const WeaverOptions& options) {
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  RETURN_IF_ERROR(RemoveBridge(netlink, options.weave_bridge));
+  RETURN_IF_ERROR(RemoveBridgeAndDatapath(netlink, options.weave_bridge, DatapathName(options)));
   return PacketFilter::RemoveFromAll(
       {options.weave_bridge, options.docker_bridge, static_cast<std::uint16_t>(options.port)});
 }

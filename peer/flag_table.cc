@@ -79,6 +79,8 @@ constexpr FlagSpec kFlags[] = {
     Action<WeaverAction::kPrintPeerName>("print-peer-name", "print the name this peer would have and exit"),
     Action<WeaverAction::kCleanup>(
         "cleanup", "remove interfaces, bridge and rules that a peer which no longer runs left, and exit"),
+    Action<WeaverAction::kDeleteDatapath>("delete-datapath",
+                                          "delete the Open vSwitch datapath named by --datapath, and exit"),
     Value<&Options::name, &ParseOptionalPeerName>("General", "name", "NAME", "",
                                                   "name of this peer; blank: derived from this machine"),
     Value<&Options::nickname, &ParseText>("General", "nickname", "TEXT", "", "name for people; blank: the host's name"),
@@ -113,10 +115,11 @@ constexpr FlagSpec kFlags[] = {
                                     "MTU of bridge and containers, 68 to 65535; 0: the overlay's", Feature::kPresent,
                                     "WEAVE_MTU"),
     Switch<&Options::no_fastdp>("Host network", "no-fastdp", "plain bridge, no fast datapath"),
-    Switch<&Options::no_bridged_fastdp>("Host network", "no-bridged-fastdp", "fast datapath without a bridge",
-                                        Feature::kFastdp),
-    Value<&Options::datapath, &ParseOptionalInterfaceName>("Host network", "datapath", "NAME", "",
-                                                           "name of the Open vSwitch datapath", Feature::kFastdp),
+    Switch<&Options::no_bridged_fastdp>("Host network", "no-bridged-fastdp",
+                                        "fast datapath whose datapath is the bridge; containers are its ports"),
+    Value<&Options::datapath, &ParseOptionalInterfaceName>(
+        "Host network", "datapath", "NAME", "",
+        "name of the Open vSwitch datapath; blank: datapath, or the bridge's with --no-bridged-fastdp"),
     Switch<&Options::expect_npc>("Host network", "expect-npc", "rules for the network policy controller",
                                  Feature::kPolicy),
     Switch<&Options::awsvpc>("Host network", "awsvpc", "routes of AWS VPC instead of an overlay", Feature::kAwsVpc),
@@ -218,8 +221,6 @@ absl::string_view FeatureName(Feature feature) {
       return "local address ranges";
     case Feature::kProxy:
       return "Docker API proxy";
-    case Feature::kFastdp:
-      return "fast datapath";
     case Feature::kPolicy:
       return "network policy";
     case Feature::kAwsVpc:

@@ -14,7 +14,6 @@ enum class Feature {
   kDiscoveryService,
   kIpam,
   kProxy,
-  kFastdp,
   kPolicy,
   kAwsVpc,
   kProfile,

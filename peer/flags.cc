@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "io/service_notify.h"
+#include "peer/bridge_plan.h"
 #include "peer/flag_table.h"
 #include "peer/flag_values.h"
 
@@ -136,6 +137,21 @@ absl::Status CheckIpam(const WeaverOptions& options) {
   return absl::OkStatus();
 }
 
+// Of kind fastdp the datapath is the bridge, of the other it stands beside it.
+absl::Status CheckDatapath(const WeaverOptions& options) {
+  if (options.no_fastdp) return absl::OkStatus();
+  const std::string datapath = DatapathName(options);
+  const bool one_device = datapath == options.weave_bridge;
+  if (options.no_bridged_fastdp && !one_device)
+    return absl::InvalidArgumentError(absl::StrCat("--datapath: with --no-bridged-fastdp the bridge ",
+                                                   QuoteForError(options.weave_bridge), " is the datapath, not ",
+                                                   QuoteForError(datapath)));
+  if (!options.no_bridged_fastdp && one_device)
+    return absl::InvalidArgumentError(
+        absl::StrCat("--datapath: ", QuoteForError(datapath), " is the name of the bridge; want another one"));
+  return absl::OkStatus();
+}
+
 absl::Status CheckAwsVpc(const WeaverOptions& options) {
   if (!options.awsvpc) return absl::OkStatus();
   if (!options.password.empty()) return absl::InvalidArgumentError("--awsvpc: cannot be combined with a password");
@@ -157,6 +173,7 @@ absl::Status CheckTls(const WeaverOptions& options) {
 absl::Status CheckCombinations(const WeaverOptions& options) {
   if (options.resume && !options.peers.empty())
     return absl::InvalidArgumentError("--resume: cannot be combined with a list of peers");
+  RETURN_IF_ERROR(CheckDatapath(options));
   RETURN_IF_ERROR(CheckIpam(options));
   RETURN_IF_ERROR(CheckAwsVpc(options));
   return CheckTls(options);

@@ -23,7 +23,8 @@ namespace weave {
 
 enum class WeaverAction {
   kRun,
-  kCleanup,        // remove what a dead peer left on the host and exit
+  kCleanup,  // remove what a dead peer left on the host and exit
+  kDeleteDatapath,
   kPrintHelp,      // `--help`
   kPrintVersion,   // `--version`, or `version` as the first argument
   kPrintPeerName,  // `--print-peer-name`, or without dashes as the first argument

@@ -10,10 +10,12 @@
 #include "absl/strings/strip.h"
 #include "base/attachment.h"
 #include "base/status.h"
+#include "fastdp/os/ovs_datapath.h"
 #include "host/endpoint.h"
 #include "host/netns.h"
 #include "host/router_port.h"
 #include "host/sandbox.h"
+#include "peer/bridge_plan.h"
 
 namespace weave {
 namespace {
@@ -136,9 +138,7 @@ void HostExecutor::Sync(SyncHost action, Done done) {
 }
 
 HostResult HostExecutor::SyncBridge(const SyncHost& action) {
-  absl::StatusOr<BridgeState> bridge = EnsureBridge(netlink_, options_.bridge);
-  if (!bridge.ok()) return Failure(bridge.status());
-  if (absl::Status tapped = SyncTap(*bridge); !tapped.ok()) return Failure(tapped);
+  if (absl::StatusOr<BridgeState> bridge = SyncDevices(); !bridge.ok()) return Failure(bridge.status());
   const std::string& name = options_.bridge.name;
   for (const Cidr& retired : action.retired)
     if (absl::StatusOr<bool> removed = RemoveBridgeAddress(netlink_, name, retired); !removed.ok())
@@ -149,11 +149,35 @@ HostResult HostExecutor::SyncBridge(const SyncHost& action) {
   return {};
 }
 
+// The datapath first: of kind fastdp it is the bridge.
+absl::StatusOr<BridgeState> HostExecutor::SyncDevices() {
+  const BridgeSpec& spec = options_.bridge;
+  int index = 0;
+  if (spec.kind != BridgeKind::kBridge) {
+    ASSIGN_OR_RETURN(index, EnsureOvsDatapath(spec.datapath));
+  }
+  ASSIGN_OR_RETURN(const BridgeState bridge, EnsureBridge(netlink_, spec));
+  if (spec.kind == BridgeKind::kBridge) RETURN_IF_ERROR(SyncTap(bridge));
+  if (spec.kind == BridgeKind::kBridgedFastdp)
+    RETURN_IF_ERROR(ConnectDatapath(netlink_, bridge, spec.datapath, spec.proc_path));
+  if (spec.kind != BridgeKind::kBridge) TellOfDatapath({spec.datapath, index, bridge.mtu_bytes});
+  return bridge;
+}
+
+void HostExecutor::TellOfDatapath(DatapathReady ready) {
+  if (ready == told_ || !options_.on_datapath) return;
+  told_ = ready;
+  loop_.Post([this, ready = std::move(ready), alive = std::weak_ptr<Alive>(alive_)] {
+    if (!alive.expired()) options_.on_datapath(ready);
+  });
+}
+
 absl::Status HostExecutor::SyncTap(const BridgeState& bridge) {
-  ASSIGN_OR_RETURN(const RouterPort port, EnsureRouterPort(netlink_, bridge, options_.bridge.proc_path));
-  if (port.pcap_index == tapped_index_ || !options_.on_tap) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const RouterPort port,
+                   EnsureRouterPort(netlink_, bridge, kRouterPcapPort, options_.bridge.proc_path));
+  if (port.router_index == tapped_index_ || !options_.on_tap) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::unique_ptr<BridgeTap> tap, BridgeTap::Open(kRouterPcapPort, options_.capture_buffer_size));
-  tapped_index_ = port.pcap_index;
+  tapped_index_ = port.router_index;
   loop_.Post([this, tap = std::move(tap), alive = std::weak_ptr<Alive>(alive_)]() mutable {
     if (!alive.expired()) options_.on_tap(std::move(tap));
   });
@@ -220,7 +244,8 @@ HostResult HostExecutor::TearDown(const TearDownHost& action) {
     HostResult detached = Detach({endpoint, endpoint.addresses, true});
     if (!detached.status.ok()) return detached;
   }
-  if (absl::Status removed = RemoveBridge(netlink_, options_.bridge.name); !removed.ok()) return Failure(removed);
+  absl::Status removed = RemoveBridgeAndDatapath(netlink_, options_.bridge.name, options_.bridge.datapath);
+  if (!removed.ok()) return Failure(removed);
   return Failure(PacketFilter::RemoveFromAll(Owner()));
 }
 

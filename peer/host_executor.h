@@ -23,12 +23,23 @@
 
 namespace weave {
 
+// The datapath that carries the containers' frames, with everything in it that is this host's part.
+struct DatapathReady {
+  std::string name;
+  int index = 0;  // of the device that has its name; another one: it was made anew
+  std::uint32_t mtu_bytes = 0;
+
+  friend bool operator==(const DatapathReady&, const DatapathReady&) = default;
+};
+
 struct HostExecutorOptions {
-  BridgeSpec bridge;
+  BridgeSpec bridge;                                  // of the kind to run
   FirewallConfig firewall;                            // without exposures: those come with each SyncHost
   std::size_t capture_buffer_size = 8 * 1024 * 1024;  // bytes
   // Gets the tap on the bridge when it was made, and each time it was made anew; on the loop.
   std::function<void(std::unique_ptr<BridgeTap>)> on_tap;
+  // The same for the kinds with a datapath, which have no tap; before the SyncHost that made it is answered.
+  std::function<void(const DatapathReady&)> on_datapath;
 };
 
 // Loop thread only; one command of a kind at a time is the core's business, several run one after the other. Destroying
@@ -66,7 +77,9 @@ class HostExecutor {
   void InWorker(absl::AnyInvocable<HostResult()> work, Done done);
   void Sync(SyncHost action, Done done);
   HostResult SyncBridge(const SyncHost& action);
+  absl::StatusOr<BridgeState> SyncDevices();
   absl::Status SyncTap(const BridgeState& bridge);
+  void TellOfDatapath(DatapathReady ready);
   HostResult Attach(const AttachEndpoint& action);
   HostResult Detach(const DetachEndpoint& action);
   HostResult Inspect(const InspectEndpoint& action);
@@ -80,6 +93,7 @@ class HostExecutor {
   Logger& logger_;
   std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
   int tapped_index_ = 0;  // the interface that the last tap is on; host worker
+  DatapathReady told_;    // the last that on_datapath heard; host worker
   std::unique_ptr<FirewallKeeper> keeper_;
   WorkerPool firewall_workers_;
   WorkerPool workers_;  // last member: joined first

@@ -14,8 +14,6 @@
 namespace weave {
 namespace {
 
-constexpr char kDefaultDatapath[] = "datapath";  // spec/overlay.md section 6
-
 // The TCP port of `address`, if it is host:port.
 std::optional<FirewallControlPort> ControlPortOf(const std::string& address) {
   const std::size_t colon = address.rfind(':');
@@ -32,7 +30,7 @@ std::optional<FirewallControlPort> ControlPortOf(const std::string& address) {
 absl::StatusOr<PeerIdentity> FindPeerIdentity(const WeaverOptions& options, Netlink& netlink,
                                               const std::vector<Record>& records, Logger& logger) {
   std::optional<PeerName> bridge;
-  ASSIGN_OR_RETURN(const std::optional<MacAddress> mac, FindBridgeMac(netlink, options.weave_bridge));
+  ASSIGN_OR_RETURN(const std::optional<MacAddress> mac, FindPeerMac(netlink, options.weave_bridge));
   if (mac.has_value()) bridge = PeerName::FromMac(*mac);
 
   std::optional<PeerName> persisted;
@@ -53,15 +51,6 @@ absl::StatusOr<PeerIdentity> FindPeerIdentity(const WeaverOptions& options, Netl
     logger.Warning("taking a random peer name",
                    {{"name", identity.name.ToString()}, {"reason", found.status().message()}});
   return identity;
-}
-
-absl::Status CheckBridgeKind(const WeaverOptions& options, Netlink& netlink) {
-  const std::string datapath = options.datapath.empty() ? kDefaultDatapath : options.datapath;
-  ASSIGN_OR_RETURN(const BridgeKind kind, DetectBridgeKind(netlink, options.weave_bridge, datapath));
-  if (kind == BridgeKind::kNone || kind == BridgeKind::kBridge) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("Existing bridge type \"", ToString(kind),
-                                                    "\" is different than requested \"", ToString(BridgeKind::kBridge),
-                                                    "\". Please do 'weave reset' and try again"));
 }
 
 absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, Netlink& netlink) {

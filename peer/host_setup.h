@@ -21,10 +21,6 @@ namespace weave {
 absl::StatusOr<PeerIdentity> FindPeerIdentity(const WeaverOptions& options, Netlink& netlink,
                                               const std::vector<Record>& records, Logger& logger);
 
-// FailedPrecondition when the host has a bridge of a kind that this configuration does not make (contract A3-24a), or a
-// device of another kind with the bridge's name.
-absl::Status CheckBridgeKind(const WeaverOptions& options, Netlink& netlink);
-
 // The rules' view of the options. NotFound when the Docker bridge is asked for and not there (contract A3-06b).
 absl::StatusOr<FirewallConfig> MakeFirewallConfig(const WeaverOptions& options, Netlink& netlink);
 

@@ -11,8 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/version.h"
+#include "fastdp/os/ovs_datapath.h"
 #include "io/log_sink.h"
 #include "io/service_notify.h"
+#include "peer/bridge_plan.h"
 #include "peer/daemon.h"
 #include "peer/flags.h"
 #include "peer/host_setup.h"
@@ -47,6 +49,10 @@ int RunAsRoot(weave::ServiceNotifier& notifier, const weave::WeaverOptions& opti
     const absl::Status cleaned = weave::CleanUpHost(options);
     return cleaned.ok() ? 0 : Fail(notifier, cleaned);
   }
+  if (options.action == WeaverAction::kDeleteDatapath) {
+    const absl::Status deleted = weave::DeleteOvsDatapath(weave::DatapathName(options));
+    return deleted.ok() ? 0 : Fail(notifier, deleted);
+  }
   const std::unique_ptr<weave::Logger> logger = weave::MakeStderrLogger(options.log_level);
   const absl::Status ran = weave::RunDaemon(options, *logger, notifier);
   return ran.ok() ? 0 : Fail(notifier, ran);
@@ -64,6 +70,7 @@ int Run(weave::ServiceNotifier& notifier, const std::vector<std::string>& args) 
     case WeaverAction::kPrintPeerName:
       return PrintPeerName(notifier, *options);
     case WeaverAction::kCleanup:
+    case WeaverAction::kDeleteDatapath:
     case WeaverAction::kRun:
       return RunAsRoot(notifier, *options);
   }

@@ -181,6 +181,9 @@ void AddPeer(const MetricsView& view, Page& page) {
                static_cast<double>(view.connection_termination_count));
   if (view.ipam.has_value()) AddIpam(*view.ipam, page);
   if (view.dns.has_value()) AddDns(*view.dns, page);
+  if (!view.bridge_type.empty())
+    page.Gauge("weave_bridge_type", "1, labelled with the type of this host's bridge.", 1,
+               {{"type", view.bridge_type}});
   page.Gauge("weave_endpoints", "Number of attached containers.", static_cast<double>(view.endpoint_count));
   page.Gauge("weave_exposures", "Number of addresses the host has in the network.",
              static_cast<double>(view.exposure_count));

@@ -36,6 +36,7 @@ struct DnsMetrics {
 struct MetricsView {
   std::string version;
   bool host_sync_ok = false;  // bridge and rules are as they should be
+  std::string bridge_type;    // `bridge`, `bridged_fastdp` or `fastdp`; empty: left out
   std::uint64_t endpoint_count = 0;
   std::uint64_t exposure_count = 0;
   std::vector<MeshStatus::Connection> connections;

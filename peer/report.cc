@@ -106,10 +106,19 @@ Value MacValue(const DataPathView::Mac& mac) {
 Value CaptureStats(const DataPathView& data_path) {
   if (data_path.interface.empty()) return Value::NullMap();
   Value::Map stats;
+  if (data_path.flow_misses.has_value()) {
+    stats.emplace("FlowMisses", Value::Uint(*data_path.flow_misses));
+    return Value::MakeMap(std::move(stats));
+  }
   stats.emplace("PacketsReceived", Value::Uint(data_path.frames_received));
   stats.emplace("PacketsDropped", Value::Uint(data_path.frames_dropped));
   stats.emplace("PacketsIfDropped", Value::Uint(0));  // of hardware; there is none behind a veth
   return Value::MakeMap(std::move(stats));
+}
+
+std::string InterfaceText(const DataPathView& data_path) {
+  if (data_path.interface.empty()) return "no overlay bridge";
+  return absl::StrCat(data_path.interface, data_path.flow_misses.has_value() ? " (via ODP)" : " (via pcap)");
 }
 
 Value RouterValue(const MeshStatus& mesh, const DataPathView& data_path) {
@@ -133,8 +142,7 @@ Value RouterValue(const MeshStatus& mesh, const DataPathView& data_path) {
       {"Targets", Value::ListOrNull(ListOf(mesh.targets, text))},
       {"OverlayDiagnostics", OverlayDiagnostics(mesh.overlays)},
       {"TrustedSubnets", Value::MakeList(ListOf(mesh.trusted_subnets, subnet))},
-      {"Interface", Value::String(data_path.interface.empty() ? "no overlay bridge"
-                                                              : absl::StrCat(data_path.interface, " (via pcap)"))},
+      {"Interface", Value::String(InterfaceText(data_path))},
       {"CaptureStats", CaptureStats(data_path)},
       {"MACs", Value::ListOrNull(ListOf(data_path.macs, MacValue))},
   });

@@ -29,9 +29,11 @@ struct DataPathView {
     absl::Time last_seen;
   };
 
-  std::string interface;  // where frames are captured; empty: nowhere yet
+  std::string interface;  // where frames are captured, or the datapath; empty: nowhere yet
   std::uint64_t frames_received = 0;
   std::uint64_t frames_dropped = 0;  // the capture's buffer was full
+  // Of a datapath, whose misses take the place of captured frames; none: there is no datapath.
+  std::optional<std::uint64_t> flow_misses = {};
   std::vector<Mac> macs;
 };
 

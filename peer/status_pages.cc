@@ -111,6 +111,16 @@ void AppendPlugin(const PluginView& plugin, std::string& text) {
   if (!plugin.managed) AppendLine(text, "DriverName", PluginDriverName(plugin.socket));
 }
 
+// Nothing as long as all is as it should be: 2.8 has no such section.
+void AppendHost(const StatusView& view, std::string& text) {
+  if (view.host_error.empty() && view.bridge_type_reason.empty()) return;
+  text += '\n';
+  AppendLine(text, "Service", "host");
+  if (!view.host_error.empty()) AppendLine(text, "Status", OneLine(view.host_error));
+  if (view.bridge_type_reason.empty()) return;
+  AppendLine(text, "BridgeType", absl::StrCat(view.bridge_type, " (", OneLine(view.bridge_type_reason), ")"));
+}
+
 }  // namespace
 
 std::string NameAndNickname(PeerName name, absl::string_view nickname) {
@@ -191,11 +201,7 @@ std::string StatusPage(const StatusView& view) {
     text += '\n';
     AppendPlugin(*view.plugin, text);
   }
-  if (!view.host_error.empty()) {
-    text += '\n';
-    AppendLine(text, "Service", "host");
-    AppendLine(text, "Status", OneLine(view.host_error));
-  }
+  AppendHost(view, text);
   return text;
 }
 

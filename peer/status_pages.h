@@ -29,6 +29,9 @@ struct StatusView {
 
   // Not 2.8's: why the host is not as it should be; empty when it is. One line is made of it.
   std::string host_error;
+  // The same of its bridge, which is of another type than the peer would make.
+  std::string bridge_type;
+  std::string bridge_type_reason;
 };
 
 StatusView MakeStatusView(const PeerSnapshot& snapshot, MeshStatus mesh, absl::string_view version);

@@ -106,6 +106,8 @@ TEST_CASE("Wrong arguments are the command's usage with failure", "[cli]") {
                                                {"stop", "x"},
                                                {"reset", "x"},
                                                {"bridge-type", "x"},
+                                               {"delete-datapath"},
+                                               {"delete-datapath", "x", "y"},
                                                {"docker-bridge-ip", "x"}}) {
     const Said said = Weave(args);
     INFO(args[0]);

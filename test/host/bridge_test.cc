@@ -159,6 +159,10 @@ TEST_CASE("The kind of bridge is read from the two devices", "[host][bridge]") {
   host.MakeBridge();
   CHECK(DetectBridgeKind(host.netlink(), "weave", "datapath").value() == BridgeKind::kBridge);
   CHECK(DetectBridgeKind(host.netlink(), "weave", "weave").value() == BridgeKind::kBridge);
+  // A datapath that is gone has left the port that it had beside the bridge.
+  IpCommand("link add vethwe-bridge type veth peer name vethwe-datapath");
+  CHECK(DetectBridgeKind(host.netlink(), "weave", "datapath").value() == BridgeKind::kBridgedFastdp);
+  IpCommand("link del vethwe-bridge");
   IpCommand("link add datapath type veth peer name other");
   const absl::Status status = DetectBridgeKind(host.netlink(), "weave", "datapath").status();
   INFO(status);

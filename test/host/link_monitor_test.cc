@@ -1,6 +1,7 @@
 #include "host/link_monitor.h"
 
 #include <deque>
+#include <set>
 #include <thread>
 
 #include "test/host/host_world.h"
@@ -11,13 +12,14 @@ namespace {
 // A monitor on a loop that the test turns by hand, and what it reported.
 class Watched {
  public:
-  Watched() {
+  explicit Watched(LinkMonitorOptions options = {}) {
     LinkMonitorCallbacks callbacks;
     callbacks.on_host_end_gone = [this](const std::string& name) { Heard("gone " + name); };
     callbacks.on_bridge_gone = [this] { Heard("bridge gone"); };
     callbacks.on_bridge_down = [this] { Heard("bridge down"); };
     callbacks.on_hairpin = [this](const std::string& port) { Heard("hairpin " + port); };
-    monitor_ = LinkMonitor::Start(loop_, {}, std::move(callbacks)).value();
+    callbacks.on_part_lost = [this](const std::string& part) { Heard("lost " + part); };
+    monitor_ = LinkMonitor::Start(loop_, std::move(options), std::move(callbacks)).value();
     loop_.Post([this] { loop_.Stop(); });
     loop_.Run();  // the first turn
   }
@@ -93,6 +95,24 @@ TEST_CASE("Hairpin mode is reported on the router's port only, whichever way it 
   REQUIRE(TryIn(-1, {"bridge", "link", "set", "dev", "vethwe-bridge", "hairpin", "on"}).succeeded());
   CHECK(watched.Next() == "hairpin vethwe-bridge");
   CHECK(watched.NextAfterMark() == "gone vethweplmark");
+}
+
+TEST_CASE("What stands beside the bridge is reported when it goes, and when it leaves what it was a port of",
+          "[host][monitor]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  host.MakeBridge();
+  IpCommand("link add vethwe-bridge type veth peer name vethwe-datapath");
+  IpCommand("link set vethwe-bridge master weave");
+  Watched watched({.parts = {"vethwe-bridge", "vethwe-datapath", "datapath"}});
+  CHECK(watched.Next() == "lost datapath");  // it never was there
+  IpCommand("link set vethwe-bridge nomaster");
+  CHECK(watched.Next() == "lost vethwe-bridge");
+  IpCommand("link set vethwe-bridge master weave");
+  CHECK(watched.NextAfterMark() == "gone vethweplmark");
+  IpCommand("link del vethwe-bridge");
+  const std::set<std::string> both = {watched.Next(), watched.Next()};
+  CHECK(both == std::set<std::string>{"lost vethwe-bridge", "lost vethwe-datapath"});
 }
 
 TEST_CASE("What is wrong at the start is reported in the first turn", "[host][monitor]") {

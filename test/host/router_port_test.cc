@@ -15,7 +15,7 @@ TEST_CASE("The bridge's port to the router is made, up, with the bridge's MTU, a
   CHECK(port.created);
   const LinkInfo in_bridge = host.Link("vethwe-bridge").value();
   const LinkInfo pcap = host.Link("vethwe-pcap").value();
-  CHECK(port.pcap_index == pcap.index);
+  CHECK(port.router_index == pcap.index);
   CHECK(in_bridge.master_index == bridge.index);
   CHECK(pcap.master_index == 0);
   for (const LinkInfo& end : {in_bridge, pcap}) {
@@ -37,8 +37,24 @@ TEST_CASE("The router's port is adopted as it is, and mended where it differs", 
   IpCommand("link set vethwe-pcap mtu 1300 down");
   const RouterPort again = EnsureRouterPort(host.netlink(), bridge).value();
   CHECK_FALSE(again.created);
-  CHECK(again.pcap_index == first.pcap_index);
+  CHECK(again.router_index == first.router_index);
   CHECK(host.Picture() == before);
+}
+
+TEST_CASE("What is no datapath is not taken for one, and nothing is connected to it", "[host][bridge]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  const BridgeState bridge = host.MakeBridge(1376);
+  const std::string before = host.Picture();
+  CHECK(absl::IsNotFound(ConnectDatapath(host.netlink(), bridge, "datapath")));
+  CHECK(host.Picture() == before);
+  IpCommand("link add datapath type bridge");
+  const std::string with_bridge = host.Picture();
+  CHECK(ConnectDatapath(host.netlink(), bridge, "datapath") ==
+        absl::FailedPreconditionError("cannot use \"datapath\" as the datapath: it is a device of kind \"bridge\""));
+  CHECK(host.Picture() == with_bridge);
+  CHECK(EnsureBridge(host.netlink(), {.kind = BridgeKind::kFastdp, .mac = {}}).status().code() ==
+        absl::StatusCode::kFailedPrecondition);  // "weave" is a Linux bridge
 }
 
 TEST_CASE("Half a pair is replaced, another kind of device is left alone", "[host][bridge]") {

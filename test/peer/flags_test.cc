@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "peer/bridge_plan.h"
 #include "peer/flag_table.h"
 #include "test/support/catch.h"
 
@@ -131,7 +132,7 @@ TEST_CASE("Every flag of the contract exists once, and no other but ours", "[pee
                                     "no-rewrite-hosts",
                                     "without-dns",
                                     "no-multicast-route"};
-  for (const char* ours : {"api-socket", "cleanup", "help"}) expected.insert(ours);
+  for (const char* ours : {"api-socket", "cleanup", "delete-datapath", "help"}) expected.insert(ours);
   std::set<std::string> found;
   for (const FlagSpec& flag : FlagTable()) CHECK(found.insert(flag.name).second);
   CHECK(found == expected);
@@ -317,6 +318,19 @@ TEST_CASE("Flags that contradict each other are refused", "[peer][flags]") {
   CHECK(Bad({"--tlsverify", "--tlscert=c", "--tlskey=k"}) == "--tlsverify: needs --tlscacert");
 }
 
+TEST_CASE("The datapath stands beside the bridge, or is the bridge, and is called so", "[peer][flags]") {
+  CHECK(DatapathName(Accepted({})) == "datapath");
+  CHECK(DatapathName(Accepted({"--datapath="})) == "datapath");
+  CHECK(DatapathName(Accepted({"--datapath=dp0"})) == "dp0");
+  CHECK(DatapathName(Accepted({"--no-bridged-fastdp"})) == "weave");
+  CHECK(DatapathName(Accepted({"--no-bridged-fastdp", "--weave-bridge=w0", "--datapath=w0"})) == "w0");
+  CHECK(Bad({"--no-bridged-fastdp", "--datapath=datapath"}) ==
+        "--datapath: with --no-bridged-fastdp the bridge \"weave\" is the datapath, not \"datapath\"");
+  CHECK(Bad({"--datapath=weave"}) == "--datapath: \"weave\" is the name of the bridge; want another one");
+  CHECK(Bad({"--weave-bridge=datapath"}) == "--datapath: \"datapath\" is the name of the bridge; want another one");
+  Accepted({"--no-fastdp", "--datapath=weave"});  // it makes none
+}
+
 TEST_CASE("A restart is no contradiction to the peers of the command line", "[peer][flags]") {
   CHECK_FALSE(Accepted({"host2"}).restarted);
   const WeaverOptions again = Accepted({"host2"}, {{"WEAVE_RESTARTED", "1"}});
@@ -333,8 +347,6 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
       {{"--advertise-address=10.0.0.1,h:1"},
        "--advertise-address: not supported in this build (peer discovery service)"},
       {{"--no-masq-local"}, "--no-masq-local: not supported in this build (local address ranges)"},
-      {{"--datapath=datapath"}, "--datapath: not supported in this build (fast datapath)"},
-      {{"--no-bridged-fastdp"}, "--no-bridged-fastdp: not supported in this build (fast datapath)"},
       {{"--expect-npc"}, "--expect-npc: not supported in this build (network policy)"},
       {{"--profile=/tmp"}, "--profile: not supported in this build (profiling)"},
       {{"--proxy"}, "--proxy: not supported in this build (Docker API proxy)"},
@@ -357,10 +369,10 @@ TEST_CASE("What this build lacks is refused by name, never ignored", "[peer][fla
 
 TEST_CASE("Every flag of a missing part can be refused", "[peer][flags]") {
   WeaverOptions all;
-  all.no_bridged_fastdp = all.expect_npc = all.awsvpc = true;
+  all.expect_npc = all.awsvpc = true;
   all.no_masq_local = all.proxy = all.tls = all.tlsverify = true;
   all.rewrite_inspect = all.no_default_ipalloc = all.no_rewrite_hosts = all.without_dns = all.no_multicast_route = true;
-  all.profile = all.datapath = all.token = all.peer_discovery_url = "x";
+  all.profile = all.token = all.peer_discovery_url = "x";
   all.tlscacert = all.tlscert = all.tlskey = all.hostname_from_label = all.hostname_match = all.hostname_replacement =
       "x";
   all.advertise_address = all.proxy_listen = {"x"};
@@ -421,6 +433,7 @@ TEST_CASE("Printing actions win, stop early and need no supported flags", "[peer
   CHECK(Accepted({"-h"}).action == WeaverAction::kPrintHelp);
   CHECK(Accepted({"help"}).action == WeaverAction::kPrintHelp);
   CHECK(Accepted({"--cleanup"}).action == WeaverAction::kCleanup);
+  CHECK(Accepted({"--delete-datapath", "--datapath=dp0"}).action == WeaverAction::kDeleteDatapath);
   CHECK(Accepted({"--cleanup=false"}).action == WeaverAction::kRun);
   CHECK(Accepted({"--version", "--cleanup"}).action == WeaverAction::kPrintVersion);
   CHECK(Accepted({"--cleanup", "--version"}).action == WeaverAction::kPrintVersion);

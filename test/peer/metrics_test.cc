@@ -70,6 +70,7 @@ TEST_CASE("The page states what is true now, and nothing of parts that are off",
   MetricsView view;
   view.version = "3.0.0";
   view.host_sync_ok = true;
+  view.bridge_type = "bridged_fastdp";
   view.endpoint_count = 3;
   view.exposure_count = 2;
   view.loop_slow_turn_count = 4;
@@ -77,11 +78,11 @@ TEST_CASE("The page states what is true now, and nothing of parts that are off",
   view.store_commit_count = 1'000'000'000;
   view.store_commit_failure_count = 7;
   const std::string page = MetricsPage(view);
-  CheckLines(page, {"weave_build_info{version=\"3.0.0\"} 1", "# TYPE weave_endpoints gauge", "weave_endpoints 3",
-                    "weave_exposures 2", "weave_host_sync_ok 1", "# TYPE weave_loop_slow_turns_total counter",
-                    "weave_loop_slow_turns_total 4", "weave_firewall_reapplied_total 5",
-                    "weave_store_commits_total 1000000000", "weave_store_commit_failures_total 7",
-                    "weave_connection_terminations_total 0"});
+  CheckLines(page, {"weave_build_info{version=\"3.0.0\"} 1", "weave_bridge_type{type=\"bridged_fastdp\"} 1",
+                    "# TYPE weave_endpoints gauge", "weave_endpoints 3", "weave_exposures 2", "weave_host_sync_ok 1",
+                    "# TYPE weave_loop_slow_turns_total counter", "weave_loop_slow_turns_total 4",
+                    "weave_firewall_reapplied_total 5", "weave_store_commits_total 1000000000",
+                    "weave_store_commit_failures_total 7", "weave_connection_terminations_total 0"});
   for (const char* absent :
        {"weave_connections{", "weave_ips", "weave_max_ips", "weave_ipam_", "weave_dns_", "weave_flows", "process_"})
     CHECK(page.find(absent) == std::string::npos);

@@ -61,6 +61,15 @@ TEST_CASE("Before frames are captured the report says so", "[peer][report]") {
   CHECK(router["MACs"].is_null());
 }
 
+TEST_CASE("With a datapath its name and its misses stand where else the capture does", "[peer][report]") {
+  ReportView view = Lonely();
+  view.data_path.interface = "datapath";
+  view.data_path.flow_misses = 42;
+  const Json router = Parsed(view)["Router"];
+  CHECK(router["Interface"] == "datapath (via ODP)");
+  CHECK(router["CaptureStats"] == Json{{"FlowMisses", 42}});
+}
+
 TEST_CASE("Peers, routes, connections and targets are in the report as 2.8 has them", "[peer][report]") {
   ReportView view = Lonely();
   MeshStatus& mesh = *view.mesh;

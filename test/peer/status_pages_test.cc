@@ -68,6 +68,17 @@ TEST_CASE("The plugin's section tells which kind it is", "[peer][status]") {
   CHECK(StatusPage(view) == std::string(kAlone) + "\n        Service: plugin (v2)\n");
 }
 
+TEST_CASE("A bridge of another type than the peer would make has its reason in the status", "[peer][status]") {
+  StatusView view = MakeStatusView(Alone(), LonelyMesh(), "3.0.0");
+  view.bridge_type = "bridge";
+  CHECK(StatusPage(view) == kAlone);
+  view.bridge_type_reason = "this kernel has no Open vSwitch";
+  CHECK(StatusPage(view) == std::string(kAlone) +
+                                "\n"
+                                "        Service: host\n"
+                                "     BridgeType: bridge (this kernel has no Open vSwitch)\n");
+}
+
 TEST_CASE("A host that cannot be set up has its reason in the status, in one line", "[peer][status]") {
   PeerSnapshot snapshot = Alone();
   snapshot.ready = false;

@@ -24,6 +24,8 @@ for line in '       Protocol: weave 1..2' '           Name: 00:00:00:00:00:01(ho
     '  PeerDiscovery: enabled' '        Targets: 0' '    Connections: 0' '          Peers: 1' ' TrustedSubnets: none'; do
     [[ $OUT == *"$line"* ]] || fail "status lacks \"$line\": $OUT"
 done
+[ "$(on host1 weave bridge-type)" != bridge ] || has "BridgeType: bridge (this kernel " on host1 weave status ||
+    fail "status does not say why there is no fast data path: $(on host1 weave status)"
 expect 0 "00:00:00:00:00:01(host1)" on host1 weave status peers
 expect 0 "" on host1 weave status dns
 expect 0 "" on host1 curl -sf http://127.0.0.1:6784/status

@@ -22,6 +22,10 @@ sub tests_of_build {
     my ($folder) = $list =~ m{(.*)/};
     my $text = slurp($list);
     $text =~ s/#.*//g;
+    # test/kernel: a script from anywhere, by the name of its file.
+    if ($text =~ /\bset\s*\(\s*kernel_scripts\s+([^)]*)\)/) {
+      for my $path (split ' ', $1) { $tests{"kernel_$1"} = [$path] if $path =~ m{([^/]+)\.sh$} }
+    }
     while ($text =~ /\b(weave_test|weave_script_test|weave_fuzz|add_test)\s*\(\s*([^)]*)\)/g) {
       my ($kind, @words) = ($1, split ' ', $2);
       if ($kind eq 'weave_test') { $tests{$words[0]} = [map {"$folder/$_"} grep {/\.cc$/} @words] }
