@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "fastdp/os/esp.h"
 #include "fastdp/os/ovs_datapath.h"
 
 namespace weave {
@@ -61,10 +62,11 @@ absl::StatusOr<BridgePlan> PlanBridge(const WeaverOptions& options, Netlink& net
   return ChooseBridge(options, existing, ProbeOvs);
 }
 
-absl::Status RemoveBridgeAndDatapath(Netlink& netlink, const std::string& bridge, const std::string& datapath) {
+absl::Status RemoveDataPath(Netlink& netlink, const std::string& bridge, const std::string& datapath) {
   RETURN_IF_ERROR(RemoveBridge(netlink, bridge));
   RETURN_IF_ERROR(DeleteOvsDatapath(bridge));
-  return DeleteOvsDatapath(datapath);
+  RETURN_IF_ERROR(DeleteOvsDatapath(datapath));
+  return RemoveAllEsp();
 }
 
 }  // namespace weave

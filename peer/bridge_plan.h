@@ -36,7 +36,9 @@ absl::StatusOr<BridgePlan> PlanBridge(const WeaverOptions& options, Netlink& net
 // Name of the datapath that the options mean; that of the bridge when it has none beside it.
 std::string DatapathName(const WeaverOptions& options);
 
-// Takes bridge, datapath and the interfaces of ours off the host, whatever kind they are of. Nothing there is success.
-absl::Status RemoveBridgeAndDatapath(Netlink& netlink, const std::string& bridge, const std::string& datapath);
+// Takes bridge, datapath and the interfaces of ours off the host, whatever kind they are of, and then the kernel's keys
+// for tunnels. The rules that keep tunnels' packets from leaving in clear are the caller's next. Nothing there is
+// success.
+absl::Status RemoveDataPath(Netlink& netlink, const std::string& bridge, const std::string& datapath);
 
 }  // namespace weave

@@ -41,6 +41,7 @@
 #include "peer/core_driver.h"
 #include "peer/dns_pages.h"
 #include "peer/dns_setup.h"
+#include "peer/fast_path.h"
 #include "peer/host_executor.h"
 #include "peer/host_setup.h"
 #include "peer/ipam_pages.h"
@@ -167,8 +168,9 @@ class Daemon {
     network.name = identity.name;
     first_peers_ = FirstPeers(options_, records_);
     targets_ = std::make_unique<PeerTargetResolver>(loop_);
-    core_ = std::make_unique<PeerCore>(MakePeerConfig(options_, identity.name, nickname, boot_id, first_peers_),
-                                       entropy_, logger_);
+    PeerConfig peer = MakePeerConfig(options_, identity.name, nickname, boot_id, first_peers_);
+    peer.fastdp = MakeFastdpConfig(options_, bridge_plan_, identity.name);
+    core_ = std::make_unique<PeerCore>(std::move(peer), entropy_, logger_);
 
     HostExecutorOptions host;
     host.bridge.kind = bridge_plan_.kind;
@@ -179,6 +181,7 @@ class Daemon {
     host.bridge.tx_checksum_offload = true;  // the tap sees what is left to be done, and does it
     host.capture_buffer_size = static_cast<std::size_t>(options_.bufsz) * 1024 * 1024;
     host.on_tap = [this](std::unique_ptr<BridgeTap> tap) { network_->Attach(std::move(tap)); };
+    host.on_datapath = [this](const DatapathReady& ready) { fast_path_->OnDatapath(ready); };
     host.bridge.proc_path = options_.proc_path;
     host.firewall = std::move(firewall);
     host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
@@ -189,6 +192,9 @@ class Daemon {
           if (!core_->resetting()) driver_->HostChanged(BridgeLost{});
         },
         logger_);
+    if (bridge_plan_.kind != BridgeKind::kBridge) {
+      ASSIGN_OR_RETURN(fast_path_, FastPath::Create(loop_, options_, filter, *host_, *network_, logger_));
+    }
     driver_ = std::make_unique<CoreDriver>(loop_, *core_, *store_, *host_, *network_);
     driver_->SetObserver([this] { OnCoreChanged(); });
     WarnOfRangeOverlap();
@@ -555,7 +561,8 @@ class Daemon {
   std::unique_ptr<PeerCore> core_;
   std::unique_ptr<HostExecutor> host_;
   std::unique_ptr<NetworkPort> network_;
-  std::unique_ptr<DnsServer> dns_;  // null: --no-dns
+  std::unique_ptr<FastPath> fast_path_;  // null: no datapath
+  std::unique_ptr<DnsServer> dns_;       // null: --no-dns
   std::unique_ptr<PeerTargetResolver> targets_;
   std::unique_ptr<Timer> lookup_timer_;
   WorkerPool report_workers_{"report", 1};
@@ -576,7 +583,7 @@ absl::Status RunDaemon(const WeaverOptions& options, Logger& logger, ServiceNoti
 
 absl::Status CleanUpHost(const WeaverOptions& options) {
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  RETURN_IF_ERROR(RemoveBridgeAndDatapath(netlink, options.weave_bridge, DatapathName(options)));
+  RETURN_IF_ERROR(RemoveDataPath(netlink, options.weave_bridge, DatapathName(options)));
   return PacketFilter::RemoveFromAll(
       {options.weave_bridge, options.docker_bridge, static_cast<std::uint16_t>(options.port)});
 }

@@ -244,7 +244,7 @@ HostResult HostExecutor::TearDown(const TearDownHost& action) {
     HostResult detached = Detach({endpoint, endpoint.addresses, true});
     if (!detached.status.ok()) return detached;
   }
-  absl::Status removed = RemoveBridgeAndDatapath(netlink_, options_.bridge.name, options_.bridge.datapath);
+  absl::Status removed = RemoveDataPath(netlink_, options_.bridge.name, options_.bridge.datapath);
   if (!removed.ok()) return Failure(removed);
   return Failure(PacketFilter::RemoveFromAll(Owner()));
 }

@@ -13,6 +13,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/peer_name.h"
+#include "fastdp/os/ipsec_keeper.h"
 #include "io/event_loop.h"
 #include "io/tcp_transport.h"
 #include "mesh/topology.h"
@@ -50,6 +51,11 @@ class NetworkPort final : public TransportEvents {
   void Attach(std::unique_ptr<BridgeTap> tap) { data_path_.Attach(std::move(tap)); }
   void Attach(std::unique_ptr<OvsDpif> dpif) { data_path_.Attach(std::move(dpif)); }
 
+  // Who performs what the core wants of keys; outlives the port.
+  void SetIpsecKeeper(IpsecKeeper& keeper) { keeper_ = &keeper; }
+  // What it has to say.
+  void Tell(const IpsecNotice& notice) { on_event_(notice); }
+
   TcpTransportStats tcp_stats() const { return tcp_.stats(); }
   DataPathStats data_path_stats() const { return data_path_.stats(); }
 
@@ -66,6 +72,7 @@ class NetworkPort final : public TransportEvents {
   OnBridgePortLost on_bridge_port_lost_;
   TcpTransport tcp_;
   DataPathThread data_path_;
+  IpsecKeeper* keeper_ = nullptr;  // null: no datapath
 };
 
 // The data path as reports show it.

@@ -1,0 +1,49 @@
+#include "peer/fast_path.h"
+
+#include <utility>
+
+#include "base/status.h"
+#include "fastdp/os/ipsec_leftovers.h"
+#include "fastdp/os/ovs_dpif.h"
+#include "host/bridge.h"
+
+namespace weave {
+
+std::optional<FastdpConfig> MakeFastdpConfig(const WeaverOptions& options, const BridgePlan& plan, PeerName self) {
+  if (plan.kind == BridgeKind::kBridge) return std::nullopt;
+  return FastdpConfig{self, static_cast<std::uint16_t>(options.port + 1),
+                      options.mtu != 0 ? static_cast<std::size_t>(options.mtu) : kFastdpMtu};
+}
+
+absl::StatusOr<std::unique_ptr<FastPath>> FastPath::Create(EventLoop& loop, const WeaverOptions& options,
+                                                           const PacketFilter& filter, HostExecutor& host,
+                                                           NetworkPort& network, Logger& logger) {
+  std::unique_ptr<FastPath> path(new FastPath(network, logger));
+  absl::StatusOr<std::unique_ptr<EspKernel>> esp = EspKernel::Open();
+  IpsecLeftovers leftovers;
+  if (esp.ok()) {
+    ASSIGN_OR_RETURN(leftovers, FindIpsecLeftovers(**esp, filter, static_cast<std::uint16_t>(options.port + 1)));
+  } else {
+    logger.Info("encrypted connections go by sleeve alone", {{"reason", esp.status().message()}});
+  }
+  path->keeper_ = std::make_unique<IpsecKeeper>(
+      loop, std::move(esp), leftovers,
+      [&host](std::vector<IpsecPath> paths, absl::AnyInvocable<void(absl::Status)> done) {
+        host.SetIpsecPaths(std::move(paths), std::move(done));
+      },
+      [&network](const IpsecNotice& notice) { network.Tell(notice); }, logger);
+  network.SetIpsecKeeper(*path->keeper_);
+  return path;
+}
+
+void FastPath::OnDatapath(const DatapathReady& ready) {
+  absl::StatusOr<std::unique_ptr<OvsDpif>> dpif = OvsDpif::Open(ready.name, logger_);
+  if (!dpif.ok()) {
+    logger_.Error("the kernel's datapath cannot be used: no frames pass between hosts",
+                  {{"datapath", ready.name}, {"reason", dpif.status().message()}});
+    return;
+  }
+  network_.Attach(*std::move(dpif));
+}
+
+}  // namespace weave
