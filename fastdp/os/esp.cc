@@ -178,9 +178,10 @@ absl::StatusOr<EspState> EspKernel::List() { return impl_->List(); }
 
 absl::Status EspKernel::RemoveAll() {
   ASSIGN_OR_RETURN(const EspState state, impl_->List());
-  for (const EspAssociation& policy : state.policies) RETURN_IF_ERROR(impl_->RemovePolicy(policy));
-  for (const EspAssociation& association : state.associations) RETURN_IF_ERROR(impl_->Remove(association));
-  return absl::OkStatus();
+  absl::Status status;  // the first failure; the others are still to go
+  for (const EspAssociation& policy : state.policies) status.Update(impl_->RemovePolicy(policy));
+  for (const EspAssociation& association : state.associations) status.Update(impl_->Remove(association));
+  return status;
 }
 
 absl::Status RemoveAllEsp() {

@@ -7,7 +7,9 @@
 // 36 bytes and an ICV of 16, extended sequence numbers with a window of 256, request id 0, no selector, limits, mark,
 // interface or encapsulation. Keying daemons (strongSwan, libreswan) number their requests from 1 and set limits;
 // Docker's encrypted overlays have a request id and an ICV of 8; Cilium has a mark. What is left is an association that
-// somebody typed by hand in exactly these words, with nothing that would let us or them tell the difference.
+// somebody typed by hand in exactly these words, with nothing that would let us or them tell the difference. An index
+// that was allocated and never filled in, because the peer was killed between the two, the kernel takes back after 30
+// s.
 #pragma once
 
 #include <memory>

@@ -6,11 +6,12 @@
 #include "host/docker_events.h"
 #include "host/docker_network.h"
 #include "host/firewall_dump.h"
+#include "host/firewall_ipsec.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   (void)weave::ParseContainerJson(text);
-  (void)weave::ParseFirewallDump(text);
+  if (const auto dump = weave::ParseFirewallDump(text); dump.ok()) (void)weave::FindIpsecPaths(*dump);
   (void)weave::ChooseDockerApi(text);
   (void)weave::ParseDockerNetwork(text);
   (void)weave::ParseContainerNetworks(text);

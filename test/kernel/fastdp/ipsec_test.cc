@@ -67,9 +67,15 @@ TEST_CASE("Between two peers packets pass in ESP alone, and those in clear are r
   world.InjectClear(2);
   CHECK(world.Received(world.b).empty());
   CHECK(wire.CountByProtocol()[kUdp] == 1);
+
+  world.MakeVxlan();
+  CHECK_THAT(world.a.Shell("ping -c 1 -W 9 -M do -s 1348 10.99.0.2"), Catch::Contains(" 1 received"));
+  CHECK(wire.CountByProtocol()[kUdp] == 0);
+  CHECK(wire.largest() == 1460);  // spec/overlay.md section 4.3
+
   world.a.Ip("xfrm policy flush");
-  CHECK_FALSE(world.Send(world.a, 3));
-  CHECK(wire.CountByProtocol().empty());
+  world.a.Shell("ping -c 1 -W 1 10.99.0.2");
+  CHECK(wire.CountByProtocol()[kUdp] == 0);
 }
 
 TEST_CASE("New keys lose no packet and show none", "[fastdp][kernel]") {

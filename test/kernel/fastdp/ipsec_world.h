@@ -67,13 +67,20 @@ class WireTap {
   absl::btree_map<int, int> CountByProtocol() {
     absl::btree_map<int, int> counts;
     iphdr header;
-    while (::recv(fd_.get(), &header, sizeof header, 0) >= static_cast<ssize_t>(sizeof header))
-      if (header.version == 4) ++counts[header.protocol];
+    while (::recv(fd_.get(), &header, sizeof header, 0) >= static_cast<ssize_t>(sizeof header)) {
+      if (header.version == 4) {
+        ++counts[header.protocol];
+        largest_ = std::max<std::size_t>(largest_, ntohs(header.tot_len));
+      }
+    }
     return counts;
   }
+  // Of the packets counted so far; bytes with the IP header.
+  std::size_t largest() const { return largest_; }
 
  private:
   Fd fd_;
+  std::size_t largest_ = 0;
 };
 
 class IpsecHost {
@@ -251,6 +258,18 @@ class IpsecWorld {
     absl::SleepFor(absl::Milliseconds(100));
     Read(host);
     return std::exchange(received_[&host], {});
+  }
+
+  // Gives each host the interface `vx` with 10.99.0.NUMBER, over VXLAN with 1376 bytes, instead of the datagrams.
+  void MakeVxlan() {
+    sockets_.clear();  // the port is the tunnel's now
+    for (IpsecHost* host : {&a, &b}) {
+      const IpsecHost& other = host == &a ? b : a;
+      host->Ip(absl::StrCat("link add vx mtu 1376 type vxlan id 7 dstport 6784 local ", host->address().ToString(),
+                            " remote ", other.address().ToString()));
+      host->Ip(absl::StrCat("addr add 10.99.0.", host->address().v4() & 0xff, "/24 dev vx"));
+      host->Ip("link set vx up");
+    }
   }
 
   // Datagrams both ways, one after the other, from now on.
