@@ -3,7 +3,7 @@
 // launch reach it.
 //
 //   --fake-journal=FILE   append a line to FILE: "start PID MILLISECONDS" (monotonic), "args ...", "restarted yes" or
-//                         "no", "cleanup ..."
+//                         "no", "cleanup ...", "delete-datapath ..."
 //   --fake-fail=TEXT      report TEXT as the reason for not starting and exit with --fake-exit
 //   --fake-warn=TEXT      warn of TEXT before it is ready, or fails
 //   --fake-die            print a line and exit with --fake-exit without reporting
@@ -189,6 +189,10 @@ int Main(const Flags& flags) {
   if (flags.Has("version")) return std::puts("weave 9.8.7-program") < 0;
   if (flags.Has("--cleanup")) {
     Note(flags, "cleanup " + flags.Text());
+    return 0;
+  }
+  if (flags.Has("--delete-datapath")) {
+    Note(flags, "delete-datapath " + flags.Text());
     return 0;
   }
   const std::string socket = flags.Get("--api-socket");

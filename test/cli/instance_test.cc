@@ -56,6 +56,7 @@ TEST_CASE("What a launch noted reads back, and a damaged note reads as the defau
   LaunchState state = DefaultLaunchState(instance);
   state.db_prefix = "/data/a=b";
   state.bridge = "br7";
+  state.datapath = "dp7";
   state.docker_bridge = "docker0";
   state.port = "7000";
   state.http_addr = "127.0.0.1:7784";

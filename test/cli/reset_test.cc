@@ -34,7 +34,7 @@ Result LaunchDefault(const World& world, std::vector<std::string> flags = {}) {
 
 TEST_CASE("Reset of a running peer asks it, ends it and removes every file", "[cli]") {
   const World world;
-  REQUIRE(LaunchDefault(world, {"--weave-bridge=br7", "--port=7000"}).exit_status == 0);
+  REQUIRE(LaunchDefault(world, {"--weave-bridge=br7", "--datapath=dp7", "--port=7000"}).exit_status == 0);
   REQUIRE(WriteFileAtomically("/var/lib/weave/weavedata.db.damaged-20240101T000000Z", "").ok());
   const Result result = world.Weave({"reset"});
   CHECK(result.err.empty());
@@ -42,7 +42,17 @@ TEST_CASE("Reset of a running peer asks it, ends it and removes every file", "[c
   CheckNothingLeft(world);
   REQUIRE(world.Journal("cleanup").size() == 1);
   CHECK(absl::StrContains(world.Journal("cleanup")[0], "--weave-bridge=br7"));
+  CHECK(absl::StrContains(world.Journal("cleanup")[0], "--datapath=dp7"));
   CHECK(absl::StrContains(world.Journal("cleanup")[0], "--port=7000"));
+}
+
+TEST_CASE("A datapath is deleted by its name, by the peer's program", "[cli]") {
+  const World world;
+  const Result result = world.Weave({"delete-datapath", "dp7"});
+  CHECK(result.err.empty());
+  CHECK(result.exit_status == 0);
+  REQUIRE(world.Journal("delete-datapath").size() == 1);
+  CHECK(absl::StrContains(world.Journal("delete-datapath")[0], "--datapath=dp7"));
 }
 
 TEST_CASE("Reset of a stopped peer wants force", "[cli]") {

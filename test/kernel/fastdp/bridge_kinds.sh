@@ -117,6 +117,9 @@ expect 0 "" on host1 weave stop
 link w0 openvswitch
 is_port_of "$web_end" w0 || fail "$(on host1 ip link)"
 refused "$(mismatch fastdp bridge)" --no-fastdp --weave-bridge=w0 --datapath=w0
+# The kernel picks the MAC of a datapath; nobody is called by it.
+lacks "$(on host1 cat /sys/class/net/w0/address)" on host1 weaver print-peer-name --weave-bridge=w0 ||
+    fail "the peer would take the name of its datapath"
 W_ENV=WEAVE_NO_BRIDGED_FASTDP=1 start_host --mtu=1300 --weave-bridge=w0 --datapath=w0
 expect 0 "10.2.1.1/24" on host1 weave ps
 expect 0 "" on host1 weave delete-datapath w0
