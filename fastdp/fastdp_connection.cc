@@ -10,6 +10,9 @@ namespace {
 // spec/overlay.md section 1.1
 constexpr std::uint8_t kHeartbeatArrivedTag = 0;
 constexpr std::uint8_t kIpsecOfferTag = 1;
+// Between peers of ours; one of 2.8 ignores it. One byte: 0, I hear your heartbeats no more; 1, I do again. What passes
+// in one direction alone would otherwise look healthy to the end whose frames are lost.
+constexpr std::uint8_t kHearingTag = 16;
 
 // The dialler knows which port the other end listens on, and the tunnels' is the next one; an acceptor assumes its own.
 std::uint16_t VxlanPortOf(const OverlayConnection& connection, std::uint16_t ours) {
@@ -85,6 +88,7 @@ void FastdpConnection::OnControl(Now now, std::uint8_t tag, ByteView data, Fastd
   if (failed_) return;
   if (tag == kHeartbeatArrivedTag) OnAcknowledged(now, out);
   if (tag == kIpsecOfferTag) OnOffer(data, out);
+  if (tag == kHearingTag && data.size() == 1) SetHealth(&FastdpConnection::is_heard_, data[0] != 0, out);
 }
 
 void FastdpConnection::OnAcknowledged(Now now, FastdpOutput& out) {
@@ -108,7 +112,9 @@ void FastdpConnection::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heart
   FollowAddress(heartbeat, out);
   if (!std::exchange(heartbeat_seen_, true)) Tell(SubOverlayControl{kHeartbeatArrivedTag, {}}, out);
   timeout_at_ = now.monotonic + kHeartbeatTimeout;
-  if (!std::exchange(healthy_, true)) Tell(SubOverlayHealth{true}, out);
+  if (hears_) return;
+  SetHealth(&FastdpConnection::hears_, true, out);
+  Tell(SubOverlayControl{kHearingTag, {1}}, out);
 }
 
 // The other end may have another address by now, or stand behind one that is translated.
@@ -143,9 +149,16 @@ void FastdpConnection::OnTimer(Now now, FastdpOutput& out) {
     // Not an error: heartbeats go on, slowly, and the next one that arrives brings the path back.
     timeout_at_.reset();
     interval_ = kSlowHeartbeat;
-    if (std::exchange(healthy_, false)) Tell(SubOverlayHealth{false}, out);
+    SetHealth(&FastdpConnection::hears_, false, out);
+    Tell(SubOverlayControl{kHearingTag, {0}}, out);
   }
   if (heartbeat_at_.has_value() && now.monotonic >= *heartbeat_at_) SendHeartbeat(now, out);
+}
+
+void FastdpConnection::SetHealth(bool FastdpConnection::*what, bool value, FastdpOutput& out) {
+  const bool before = healthy();
+  this->*what = value;
+  if (healthy() != before) Tell(SubOverlayHealth{healthy()}, out);
 }
 
 void FastdpConnection::SendHeartbeat(Now now, FastdpOutput& out) {

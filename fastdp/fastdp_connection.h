@@ -68,9 +68,10 @@ class FastdpConnection {
   std::uint64_t uid() const { return uid_; }
   PeerName remote() const { return tunnel_.remote_peer; }
   bool established() const { return established_; }
-  bool healthy() const { return healthy_; }
+  bool healthy() const { return hears_ && is_heard_; }
 
  private:
+  void SetHealth(bool FastdpConnection::*what, bool value, FastdpOutput& out);
   void OnOffer(ByteView data, FastdpOutput& out);
   void OnAcknowledged(Now now, FastdpOutput& out);
   void Open(Now now, FastdpOutput& out);
@@ -96,7 +97,8 @@ class FastdpConnection {
   bool failed_ = false;
   bool heartbeat_seen_ = false;  // and acknowledged
   bool established_ = false;
-  bool healthy_ = true;
+  bool hears_ = true;     // the other end's heartbeats
+  bool is_heard_ = true;  // by its own word; a peer of Weave Net 2.8 never says otherwise
   Duration interval_ = kFastHeartbeat;
   std::optional<MonotonicTime> heartbeat_at_;
   std::optional<MonotonicTime> timeout_at_;

@@ -139,9 +139,6 @@ class Daemon {
     ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
     netlink_.emplace(std::move(netlink));
     ASSIGN_OR_RETURN(bridge_plan_, PlanBridge(options_, *netlink_));
-    if (!bridge_plan_.fallback_reason.empty())
-      logger_.Warning("not the bridge type that this peer would make",
-                      {{"type", ToString(bridge_plan_.kind)}, {"reason", bridge_plan_.fallback_reason}});
     ASSIGN_OR_RETURN(FirewallConfig firewall, MakeFirewallConfig(options_, *netlink_));
     ASSIGN_OR_RETURN(const PacketFilter filter, DetectPacketFilter());
 
@@ -206,7 +203,11 @@ class Daemon {
     logger_.Info("starting", {{"version", kVersion},
                               {"name", identity.name.ToString()},
                               {"nickname", nickname},
-                              {"packet_filter", ToString(filter.backend())}});
+                              {"packet_filter", ToString(filter.backend())},
+                              {"bridge_type", ToString(bridge_plan_.kind)}});
+    if (!bridge_plan_.fallback_reason.empty())
+      logger_.Warning("the bridge is not of the type that it would be by default",
+                      {{"type", ToString(bridge_plan_.kind)}, {"reason", bridge_plan_.fallback_reason}});
     return absl::OkStatus();
   }
 

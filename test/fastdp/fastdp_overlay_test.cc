@@ -160,11 +160,33 @@ TEST_CASE("A minute without heartbeats lets the path rest; the next one brings i
   world.Wait(absl::Seconds(59));
   for (const std::string& line : world.Take()) CHECK(line == "heartbeat 1390");
   world.Wait(absl::Seconds(1));
-  CHECK(world.Take().back() == "unhealthy");
+  const Lines silent = world.Take();
+  REQUIRE(silent.size() >= 2);
+  CHECK(Lines(silent.end() - 2, silent.end()) == Lines{"unhealthy", "control 16"});
+  CHECK(world.control_data == Bytes{0});
   world.Wait(absl::Minutes(5));
   const Lines resting = world.Take();
   CHECK(resting == Lines(30, "heartbeat 1390"));
   world.Heartbeat();
+  CHECK(world.Take() == Lines{"healthy", "control 16"});
+  CHECK(world.control_data == Bytes{1});
+}
+
+TEST_CASE("The path rests too while the other end says that it hears nothing", "[fastdp]") {
+  World world;
+  world.Start();
+  world.Acknowledge();
+  world.Heartbeat();
+  world.Take();
+  const auto hears = [&](const Bytes& data) { world.fastdp.OnControl(world.now, kConnection, 16, data); };
+  hears({0});
+  CHECK(world.Take() == Lines{"unhealthy"});
+  hears({0});
+  hears({});
+  hears({1, 1});
+  world.Heartbeat();
+  CHECK(world.Take().empty());
+  hears({1});
   CHECK(world.Take() == Lines{"healthy"});
 }
 
