@@ -188,7 +188,7 @@ int Pairs(Tap& at_a, Tap& at_b, int count, int window) {
   int sent = 0, arrived = 0, under_way = 0;
   while (sent < count || under_way > 0) {
     for (; sent < count && under_way < window; ++sent, ++under_way) at_a.Send(NewMac(), target, first + sent);
-    const std::optional<Frame> frame = at_b.Receive(kLost);
+    const std::optional<Frame> frame = at_b.Receive(kLost / 4);
     if (!frame.has_value()) {
       under_way = 0;  // what has not come by now is lost
     } else if (frame->destination == target) {
