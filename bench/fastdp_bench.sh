@@ -1,7 +1,7 @@
 #!/bin/bash
 # fastdp_bench.sh [ROUNDS]: what containers on two hosts get through the fast data path, in clear and encrypted, beside
-# a bare veth pair and a bridge with VXLAN made by hand (the same MTU, the same ESP); and what the first packets of pairs
-# that nobody has seen cost. All of it in one boot of User-Mode Linux, one kind after the other, again and again: its
+# a bare veth pair and a bridge with VXLAN made by hand (the same MTU, the same ESP); and what the first packets of
+# pairs that nobody has seen cost. All of it in one boot of User-Mode Linux, one kind after the other, again and again: its
 # single processor and its dear system calls make figures that mean something only beside each other. What others do on
 # the machine must not count, so most figures are a second of that processor, as the machine accounts it.
 #
@@ -131,7 +131,8 @@ reference_peer() { # reference_peer HOST ARGUMENTS...
     start "$host" CHECKPOINT_DISABLE=1 unshare -m -p -f --kill-child --mount-proc --wd "$WORK/$host" "$REFERENCE" \
         --name "$(name_of "$host")" --nickname "$host" --no-dns --no-discovery --docker-api= \
         --datapath datapath --weave-bridge weave --db-prefix "$WORK/$host/weave" \
-        --ipalloc-range 10.48.0.0/12 --http-addr 127.0.0.1:6784 --status-addr 127.0.0.1:6782 "$@" >"$WORK/$host/log" 2>&1
+        --ipalloc-range 10.48.0.0/12 --http-addr 127.0.0.1:6784 --status-addr 127.0.0.1:6782 "$@" \
+        >"$WORK/$host/log" 2>&1
     eventually 30 metrics "$host" >/dev/null || fail "no reference: $(tail -20 "$WORK/$host/log")"
     reference_pid=$(pgrep -P $!)
 }
@@ -276,8 +277,8 @@ for ((round = 0; round < rounds; ++round)); do
 done
 cat <<END
 Medians of $rounds rounds, and their ratios to the first line's. tcp: Gbit of one stream by a second of the processor;
-rtt: microseconds of the processor for a round trip; rtt_wall, rtt99_wall: the same by the clock, p50 and p99; udp: small
-frames delivered by a second of the processor; first, first_arp, second: microseconds by the clock of the first round
+rtt: microseconds of the processor for a round trip; rtt_wall, rtt99_wall: the same by the clock, p50 and p99; udp:
+small frames delivered by a second of the processor; first, first_arp, second: microseconds by the clock of the first round
 trip of two MACs, with ARP known, with ARP before it, and of their second one; lost: packets of those.
 END
 [ -n "${REFERENCE:-}" ] && plain=(vxlan bare-vxlan veth weave reference) || plain=(vxlan bare-vxlan veth weave)
