@@ -1,9 +1,9 @@
 // Load between two hosts of a benchmark, and what of it arrives: one TCP stream, round trips, small UDP frames. Started
-// by sleeve_bench in network namespaces.
+// by sleeve_bench and fastdp_bench in network namespaces.
 //
 //   net_load serve             takes everything, on any address
 //   net_load tcp HOST SECONDS  prints Gbit/s that arrived
-//   net_load rtt HOST COUNT    prints the median round trip of a small datagram in microseconds
+//   net_load rtt HOST COUNT    prints the round trip of a small datagram in microseconds: the median and p99
 //   net_load udp HOST SECONDS  prints small datagrams that arrived, per second
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -116,7 +116,7 @@ int Rtt(const char* host, int count) {
   }
   CHECK(!times.empty()) << "no answer";
   std::sort(times.begin(), times.end());
-  std::printf("%.1f\n", times[times.size() / 2]);
+  std::printf("%.1f %.1f\n", times[times.size() / 2], times[times.size() * 99 / 100]);
   return 0;
 }
 

@@ -28,7 +28,7 @@ measure() { # measure WHAT NAMESPACE ADDRESS PIDS...
     before=$(cpu_of "$@")
     read -r -a tcp < <(ip netns exec "$TAG-$from" "$NET_LOAD" tcp "$to" "$seconds")
     after=$(cpu_of "$@")
-    rtt=$(ip netns exec "$TAG-$from" "$NET_LOAD" rtt "$to" 2000)
+    read -r rtt _ < <(ip netns exec "$TAG-$from" "$NET_LOAD" rtt "$to" 2000)
     read -r -a udp < <(ip netns exec "$TAG-$from" "$NET_LOAD" udp "$to" 1)
     printf '%-16s %8s Gbit/s %9s us round trip %9s small frames/s (of %s)' "$what" "${tcp[0]}" "$rtt" "${udp[0]}" "${udp[1]}"
     [ $# = 0 ] || awk -v a="$after" -v b="$before" -v gb="${tcp[1]}" 'BEGIN { printf "  %.2f CPU-s/GB of both peers", (a - b) / gb }'
