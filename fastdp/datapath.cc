@@ -35,8 +35,10 @@ Datapath::~Datapath() { router_.macs().RemoveObserver(*this); }
 
 absl::Status Datapath::Attach(MonotonicTime now, Dpif& dpif) {
   Detach();
-  // The port that others send to; tunnels to peers with another port of theirs add to it.
-  RETURN_IF_ERROR(dpif.EnsureVxlanVport(vxlan_port_).status());
+  // Without tunnels the datapath still has the local bridge.
+  const absl::StatusOr<Vport> tunnels = dpif.EnsureVxlanVport(vxlan_port_);
+  if (!tunnels.ok())
+    logger_.Warning("no tunnels: frames between hosts go by sleeve", {{"reason", tunnels.status().message()}});
   ASSIGN_OR_RETURN(const std::vector<Vport> vports, dpif.ListVports());
   ASSIGN_OR_RETURN(const std::vector<FlowStats> found, dpif.DumpFlows());
   dpif_ = &dpif;
@@ -61,7 +63,7 @@ void Datapath::Detach() {
 // An earlier run's flows carry packets right now. They stay until we know better, or for so long that we would.
 void Datapath::AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found) {
   for (const FlowStats& flow : found) {
-    flows_.Put(flow.key, {flow.actions, start_ + kLinger});
+    flows_.Put(flow.key, {flow.actions, now, start_ + kLinger});
     LearnFromFlow(now, flow.key);
   }
   if (!found.empty()) linger_check_at_ = start_ + kLinger;
@@ -114,13 +116,17 @@ void Datapath::OnTunnelsChanged() {
 void Datapath::Connect(ConnectionId id, Tunnel& tunnel) {
   tunnel.vport.reset();
   if (dpif_ == nullptr) return;
-  const absl::StatusOr<Vport> vport = dpif_->EnsureVxlanVport(tunnel.set.udp_port);
-  if (!vport.ok()) {
-    events_.OnTunnelFailed({id, vport.status()});
-    return;
+  // Ours, by which its packets come, and the one by which packets leave for a peer that listens on another port.
+  for (const std::uint16_t port : {vxlan_port_, tunnel.set.udp_port}) {
+    const absl::StatusOr<Vport> vport = dpif_->EnsureVxlanVport(port);
+    if (!vport.ok()) {
+      tunnel.vport.reset();
+      events_.OnTunnelFailed({id, vport.status()});
+      return;
+    }
+    vports_[vport->number] = *vport;
+    tunnel.vport = vport->number;
   }
-  vports_[vport->number] = *vport;
-  tunnel.vport = vport->number;
 }
 
 void Datapath::SendHeartbeat(const SendFastdpHeartbeat& heartbeat) {
@@ -146,7 +152,7 @@ void Datapath::OnMiss(MonotonicTime now, const Upcall& upcall) {
   if (!Learn(now, key)) return;
   Decide(key, decision_);
   Apply(decision_, upcall.frame);
-  if (decision_.settled() && OriginOf(key) == Origin::kHere) Install(key, decision_);
+  if (decision_.settled() && OriginOf(key) == Origin::kHere) Install(now, key, decision_);
 }
 
 void Datapath::OnHeartbeatFrame(const Upcall& upcall) {
@@ -205,15 +211,18 @@ bool Datapath::Execute(ByteView frame, const FlowActions& actions) {
   return done.ok();
 }
 
-void Datapath::Install(const FlowKey& key, const Decision& decision) {
-  if (flows_.Find(key) == nullptr && flows_.size() >= kMaxFlowCount) return;
-  // Also one that we have: a miss says that the kernel lost it, or that this packet came before it did.
+void Datapath::Install(MonotonicTime now, const FlowKey& key, const Decision& decision) {
+  const FlowTable::Flow* known = flows_.Find(key);
+  if (known == nullptr && flows_.size() >= kMaxFlowCount) return;
+  // A miss of one that we have came before it did, or has a VLAN tag, which no flow of ours matches; or it says that
+  // somebody deleted it.
+  if (known != nullptr && known->actions == decision.actions && now - known->made_at < kRepeat) return;
   if (!dpif_->PutFlow(key, decision.actions).ok()) {
     ++counters_.failures;
     return;
   }
   ++counters_.flows_made;
-  flows_.Put(key, {decision.actions, std::nullopt});
+  flows_.Put(key, {decision.actions, now, std::nullopt});
 }
 
 // ---- for the other ways ----

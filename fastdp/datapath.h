@@ -60,6 +60,8 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   // proven. A flow must be gone before the keys and rules that keep its packets from leaving in clear (kIpsecLinger).
   static constexpr Duration kLinger = absl::Seconds(45);
   static constexpr Duration kProof = absl::Seconds(10);
+  // Between two times that a flow is made although we have it.
+  static constexpr Duration kRepeat = absl::Seconds(1);
   // Beyond that, frames go by way of us. Containers choose their MACs.
   static constexpr std::size_t kMaxFlowCount = 65'536;
 
@@ -71,8 +73,8 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   Datapath(const Datapath&) = delete;
   Datapath& operator=(const Datapath&) = delete;
 
-  // From now on this is the kernel's datapath, which outlives us or a Detach(); its flows are taken over. An error: it
-  // is not used.
+  // From now on this is the kernel's datapath, which outlives us or a Detach(); its flows are taken over, and tunnels
+  // that it cannot have are told of one by one. An error: it is not used.
   absl::Status Attach(MonotonicTime now, Dpif& dpif);
   void Detach();
   bool attached() const { return dpif_ != nullptr; }
@@ -138,7 +140,7 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   std::optional<FlowActions> TunnelActions(const ForwardingHop& hop, PeerName source, PeerName destination) const;
 
   void Apply(const Decision& decision, ByteView frame);
-  void Install(const FlowKey& key, const Decision& decision);
+  void Install(MonotonicTime now, const FlowKey& key, const Decision& decision);
   bool Execute(ByteView frame, const FlowActions& actions);
   void Review(MonotonicTime now, const FlowKey& key);
   void Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter);

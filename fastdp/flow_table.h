@@ -18,6 +18,7 @@ class FlowTable {
  public:
   struct Flow {
     FlowActions actions;
+    MonotonicTime made_at;
     // Nothing speaks for the flow now, and nothing better is known: it stays until then.
     std::optional<MonotonicTime> lingers_until;
   };

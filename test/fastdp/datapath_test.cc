@@ -222,6 +222,8 @@ TEST_CASE("A flow that somebody else deleted is made again by the next packet; o
   world.Packet(1, kAtOne, kOurs);
   world.dpif.flows.clear();
   world.check_kernel = false;
+  CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"sent " + kToOne});
+  world.Advance(Datapath::kRepeat);
   CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"sent " + kToOne, "flow " + kToOne});
   world.dpif.flows[{1, std::nullopt, kOther, kAtThree}] = {{Output{0}}, 5};
   world.Advance(Datapath::kSweepInterval);
@@ -285,6 +287,19 @@ TEST_CASE("A peer on another port has a tunnel port of its own; a port that is t
   world.Tunnel(1, 8001);
   CHECK(world.Packet(1, kAll, kOurs).front() ==
         "sent 0,set(tunnel(tun_id=0x1002,src=10.0.0.2,dst=10.0.0.1)),3," + kToThree);
+}
+
+TEST_CASE("Where the tunnels' own port is taken, sleeve carries frames into and out of the datapath", "[fastdp]") {
+  DatapathWorld world;
+  world.dpif.taken_port = 6784;
+  world.Start({{1, 2}}, {1});
+  REQUIRE(world.failures.size() == 1);
+  world.Route({{1, 2}}, {1}, {Way::kSleeve});
+  CHECK(world.Packet(1, kAll, kOurs) == Lines{"sent 0", "sleeve to 1 2>1 broadcast"});
+  Bytes frame(60, 0);
+  std::copy_n(kOurs.bytes().begin(), 6, frame.begin());
+  world.datapath.Inject({frame, {}});
+  CHECK(world.TakeLines() == Lines{"sent 1"});
 }
 
 TEST_CASE("Beyond the limit of flows, frames go where they belong all the same", "[fastdp]") {

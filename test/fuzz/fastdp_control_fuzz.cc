@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "fastdp/heartbeat.h"
 #include "fastdp/ipsec.h"
 #include "fastdp/os/esp_codec.h"
 
@@ -16,6 +17,10 @@ namespace weave {
 namespace {
 
 void ReadOffer(ByteView data) {
+  if (const auto uid = ReadFastdpHeartbeat(data); uid) {
+    const Bytes heartbeat = MakeFastdpHeartbeat(*uid, data.size());
+    CHECK(ReadFastdpHeartbeat(heartbeat) == uid);
+  }
   const absl::StatusOr<IpsecOffer> offer = DecodeIpsecOffer(data);
   if (!offer.ok()) {
     CHECK(absl::IsInvalidArgument(offer.status())) << offer.status();
