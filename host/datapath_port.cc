@@ -56,7 +56,7 @@ absl::Status JoinDatapath(const LinkInfo& datapath, const LinkInfo& interface) {
   NetlinkRequest request = VportRequest(family, OVS_VPORT_CMD_NEW, datapath, interface);
   // 0: nobody asks for its misses. Who reads the datapath's takes those of new ports, too.
   request.PutU32(OVS_VPORT_ATTR_TYPE, OVS_VPORT_TYPE_NETDEV).PutU32(OVS_VPORT_ATTR_UPCALL_PID, 0);
-  const absl::Status joined =
+  absl::Status joined =
       socket.Exchange(request, absl::StrCat("make ", interface.name, " a port of datapath ", datapath.name));
   if (joined.ok()) return joined;
   // The kernel says the same of a port of this datapath and of a port of something else.
