@@ -259,9 +259,9 @@ class Daemon {
 
   absl::Status ServeNames() {
     if (core_->names() == nullptr) return absl::OkStatus();
-    ASSIGN_OR_RETURN(DnsServerOptions dns, MakeDnsServerOptions(options_));
+    ASSIGN_OR_RETURN(const DnsServerOptions dns, MakeDnsServerOptions(options_));
     absl::StatusOr<std::unique_ptr<DnsServer>> server =
-        DnsServer::Listen(loop_, *core_->names(), entropy_, std::move(dns), logger_);
+        DnsServer::Listen(loop_, *core_->names(), entropy_, dns, logger_);
     if (!server.ok()) return Annotate(server.status(), "--dns-listen-address");
     dns_ = *std::move(server);
     return absl::OkStatus();

@@ -76,7 +76,7 @@ absl::Status Delete(OvsSocket& ovs, absl::string_view name) {
 absl::Status ProbeVxlan(OvsSocket& ovs, int datapath) {
   ASSIGN_OR_RETURN(const HeldPort held, HoldUdpPort());
   const std::string name = absl::StrCat("vxlan-", held.port);
-  const absl::Status made = ovs.netlink().Exchange(
+  absl::Status made = ovs.netlink().Exchange(
       ovs.requests().NewVport(datapath, name, OVS_VPORT_TYPE_VXLAN, held.port, 0), "a VXLAN port", {EADDRINUSE});
   if (ovs.netlink().last_errno() != EAFNOSUPPORT) return made;
   return absl::FailedPreconditionError("this kernel's Open vSwitch has no VXLAN (module vport-vxlan)");
@@ -95,7 +95,7 @@ absl::Status ProbeOvs() {
   const absl::StatusOr<OvsDatapathInfo> datapath = Ensure(*ovs, kProbeName);
   RETURN_IF_ERROR(AsPrecondition(datapath.status()));
   const absl::Status vxlan = ProbeVxlan(*ovs, datapath->index);
-  const absl::Status deleted = Delete(*ovs, kProbeName);
+  absl::Status deleted = Delete(*ovs, kProbeName);
   RETURN_IF_ERROR(AsPrecondition(vxlan));
   return deleted;
 }
@@ -122,7 +122,7 @@ absl::Status AddOvsPort(absl::string_view datapath, absl::string_view interface)
   if (!ovs.ok()) return AsPrecondition(ovs.status());
   ASSIGN_OR_RETURN(const OvsDatapathInfo target, NeedDatapath(*ovs, datapath));
   const std::string what = absl::StrCat("adding ", interface, " to the datapath ", datapath);
-  const absl::Status added = ovs->netlink().Exchange(
+  absl::Status added = ovs->netlink().Exchange(
       ovs->requests().NewVport(target.index, interface, OVS_VPORT_TYPE_NETDEV, std::nullopt, 0), what);
   const int error = ovs->netlink().last_errno();
   if (error != EEXIST && error != EBUSY) return added;
