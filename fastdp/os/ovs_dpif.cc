@@ -242,8 +242,7 @@ absl::Status OvsDpif::Impl::Execute(ByteView frame, const FlowActions& actions) 
 absl::Status OvsDpif::Impl::PutFlow(const FlowKey& key, const FlowActions& actions) {
   const Bytes encoded = EncodeFlowActions(actions);
   RETURN_IF_ERROR(CheckSizes({}, encoded));
-  absl::Status put =
-      ovs_.netlink().Perform(ovs_.requests().PutFlow(datapath_.index, key, encoded), "making a flow");
+  absl::Status put = ovs_.netlink().Perform(ovs_.requests().PutFlow(datapath_.index, key, encoded), "making a flow");
   if (put.ok() || ovs_.netlink().last_errno() != ENOENT) return put;
   return absl::FailedPreconditionError(
       absl::StrCat("making the flow ", ToString(key), ": one of another program matches the same frames"));
