@@ -9,6 +9,7 @@ namespace weave {
 namespace {
 
 constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
+constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
 constexpr std::size_t kMinHeaderSize = 20;
 
 }  // namespace
@@ -56,6 +57,18 @@ std::optional<InnerIpv4> ReadInnerIpv4(ByteView frame) {
   header.fragment_offset = std::size_t{8} * (fragment & 0x1fff);
   header.protocol = ip[9];
   if (header.fragment_offset + header.packet_size - header.header_size > kMaxIpv4PacketSize) return std::nullopt;
+  return header;
+}
+
+std::optional<InnerIpv6> ReadInnerIpv6(ByteView frame) {
+  if (frame.size() < kEthernetHeaderSize + kIpv6HeaderSize) return std::nullopt;
+  const std::uint8_t* ip = frame.data() + kEthernetHeaderSize;
+  if (Read16(ip - 2) != kEtherTypeIpv6 || ip[0] >> 4 != 6) return std::nullopt;
+  InnerIpv6 header;
+  header.packet_size = kIpv6HeaderSize + Read16(ip + 4);
+  header.next_header = ip[6];
+  if (header.packet_size == kIpv6HeaderSize || header.packet_size > frame.size() - kEthernetHeaderSize)
+    return std::nullopt;
   return header;
 }
 

@@ -1,4 +1,4 @@
-// The Internet checksum (RFC 1071), and the IPv4 packets inside frames as the sleeve path looks at them.
+// The Internet checksum (RFC 1071), and the IP packets inside frames as the sleeve path looks at them.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 namespace weave {
 
 inline constexpr std::size_t kMaxIpv4PacketSize = 65535;  // bytes; RFC 791
+inline constexpr std::size_t kIpv6HeaderSize = 40;        // bytes, without extensions; RFC 8200
 inline constexpr std::size_t kTcpChecksumOffset = 16;     // bytes from the start of the header; RFC 9293
 
 using MutableBytes = absl::Span<std::uint8_t>;
@@ -47,6 +48,15 @@ struct InnerIpv4 {
 
 // None: not IPv4, or cut off, or contradicting itself.
 std::optional<InnerIpv4> ReadInnerIpv4(ByteView frame);
+
+// The IPv6 header in an untagged Ethernet frame.
+struct InnerIpv6 {
+  std::size_t packet_size = 0;  // bytes, header included; all in the frame, which may be padded behind
+  std::uint8_t next_header = 0;
+};
+
+// None: not IPv6, cut off, or a jumbogram.
+std::optional<InnerIpv6> ReadInnerIpv6(ByteView frame);
 
 // Writes the checksum of the IPv4 header behind the Ethernet header.
 void WriteIpv4Checksum(std::size_t header_size, MutableBytes frame);

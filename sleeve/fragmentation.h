@@ -1,5 +1,5 @@
-// What sleeve does with an IPv4 packet that is too large for the path (spec/overlay.md section 2.7): tells its sender,
-// or cuts it.
+// What sleeve does with an IP packet that is too large for the path (spec/overlay.md section 2.7): tells its sender, or
+// cuts it.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +10,17 @@
 
 namespace weave {
 
+inline constexpr std::size_t kMinIpv6Mtu = 1280;  // bytes; RFC 8200 section 5
+
 // The answer "fragmentation needed and DF set" with `mtu` for the next hop (RFC 1191), as a frame to the sender of
 // `frame`. None where RFC 1812 section 4.3.2.7 forbids it: the packet is itself an ICMP error, not the first fragment,
 // or does not name one host as its sender or receiver.
 std::optional<Bytes> FragmentationNeeded(ByteView frame, const InnerIpv4& ip, std::size_t mtu);
+
+// The answer "packet too big" (RFC 4443 section 3.2) to an IPv6 packet, as a frame to the sender of `frame`, quoting as
+// much as kMinIpv6Mtu holds. None: the frame holds no IPv6 packet or an ICMPv6 error, its sender or receiver is not one
+// host, or `mtu` is below kMinIpv6Mtu, which every IPv6 host may send.
+std::optional<Bytes> PacketTooBig(ByteView frame, std::size_t mtu);
 
 // The fragments of an IPv4 packet whose checksums are complete, for an MTU of at least 68 bytes.
 class Ipv4Fragmenter {

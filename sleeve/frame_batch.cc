@@ -29,24 +29,24 @@ void FrameBatch::Add(const Frame& frame) {
 bool FrameBatch::Join(const Frame& frame, const TcpSegment& segment) {
   Tail& tail = *tail_;
   Frame& joined = frames_.back();
-  if (segment.headers_size != tail.first.headers_size || segment.payload_size > tail.first.payload_size ||
-      segment.sequence_number != tail.next_sequence_number ||
+  if (segment.tcp_offset != tail.first.tcp_offset || segment.headers_size != tail.first.headers_size ||
+      segment.payload_size > tail.first.payload_size || segment.sequence_number != tail.next_sequence_number ||
       joined.bytes.size() + segment.payload_size > kEthernetHeaderSize + kMaxIpv4PacketSize ||
-      !SameTcpStream(joined.bytes, frame.bytes, segment.headers_size) || !TcpChecksumIsRight(frame.bytes))
+      !SameTcpStream(joined.bytes, frame.bytes, segment) || !TcpChecksumIsRight(frame.bytes, segment.tcp_offset))
     return false;
-  if (!tail.checked && !TcpChecksumIsRight(joined.bytes)) return false;
+  if (!tail.checked && !TcpChecksumIsRight(joined.bytes, segment.tcp_offset)) return false;
   tail.checked = true;
 
   std::copy_n(frame.bytes.data() + segment.headers_size, segment.payload_size, memory_.get() + used_);
   used_ += segment.payload_size;
   const MutableBytes bytes = MutableBytes(memory_.get() + tail.offset, used_ - tail.offset);
-  bytes[TcpSegment::kTcpOffset + kTcpFlagsOffset] |= frame.bytes[TcpSegment::kTcpOffset + kTcpFlagsOffset];
-  WriteJoinedHeaders(bytes);
+  bytes[segment.tcp_offset + kTcpFlagsOffset] |= frame.bytes[segment.tcp_offset + kTcpFlagsOffset];
+  WriteJoinedHeaders(segment.tcp_offset, bytes);
   joined.bytes = bytes;
   joined.offload.needs_checksum = true;
-  joined.offload.checksum_start = TcpSegment::kTcpOffset;
+  joined.offload.checksum_start = static_cast<std::uint16_t>(segment.tcp_offset);
   joined.offload.checksum_offset = kTcpChecksumOffset;
-  joined.offload.segments = FrameOffload::Segments::kTcp4;
+  joined.offload.segments = segment.v6() ? FrameOffload::Segments::kTcp6 : FrameOffload::Segments::kTcp4;
   joined.offload.segment_size = static_cast<std::uint16_t>(tail.first.payload_size);
   tail.next_sequence_number += static_cast<std::uint32_t>(segment.payload_size);
   // A shorter one is the last, and so is one that is to be pushed.

@@ -13,8 +13,6 @@ using Segments = FrameOffload::Segments;
 constexpr std::size_t kMinTcpHeaderSize = 20;
 constexpr std::size_t kUdpHeaderSize = 8;
 constexpr std::size_t kUdpChecksumOffset = 6;
-constexpr std::size_t kIpv6HeaderSize = 40;
-constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
 constexpr std::uint16_t kEtherTypeVlan = 0x8100;         // IEEE 802.1Q
 constexpr std::uint16_t kEtherTypeServiceVlan = 0x88a8;  // 802.1ad
 constexpr std::size_t kMaxVlanTagCount = 2;
@@ -34,26 +32,22 @@ std::size_t VlanTagsSize(ByteView frame) {
   return size;
 }
 
-bool IsIpv6(ByteView frame) {
-  return frame.size() >= kEthernetHeaderSize + kIpv6HeaderSize &&
-         Read16(frame.data() + kEthernetHeaderSize - 2) == kEtherTypeIpv6;
-}
-
 // Where the transport header starts, if the IP header is one whose lengths we can rewrite: no fragment, and the
 // packet fills the frame.
 std::optional<std::size_t> TransportOffset(const Frame& frame) {
   const std::size_t tags_size = VlanTagsSize(frame.bytes);
   const ByteView untagged = frame.bytes.subspan(tags_size);  // from the type on; the MAC addresses do not matter
   const std::uint8_t protocol = frame.offload.segments == Segments::kUdp ? kUdp : kTcp;
-  const bool v6 =
-      frame.offload.segments == Segments::kTcp6 || (frame.offload.segments == Segments::kUdp && IsIpv6(untagged));
-  if (v6) {
-    if (!IsIpv6(untagged) || untagged[kEthernetHeaderSize + 6] != protocol) return std::nullopt;
+  const std::size_t packet_size = untagged.size() - kEthernetHeaderSize;
+  const std::optional<InnerIpv6> ip6 = ReadInnerIpv6(untagged);
+  if (ip6.has_value() && frame.offload.segments != Segments::kTcp4) {
+    if (ip6->next_header != protocol || ip6->packet_size != packet_size) return std::nullopt;
     return tags_size + kEthernetHeaderSize + kIpv6HeaderSize;
   }
+  if (frame.offload.segments == Segments::kTcp6) return std::nullopt;
   const std::optional<InnerIpv4> ip = ReadInnerIpv4(untagged);
   if (!ip.has_value() || ip->protocol != protocol || ip->more_fragments || ip->fragment_offset != 0 ||
-      ip->packet_size != untagged.size() - kEthernetHeaderSize)
+      ip->packet_size != packet_size)
     return std::nullopt;
   return tags_size + kEthernetHeaderSize + ip->header_size;
 }

@@ -178,12 +178,19 @@ bool SleeveForwarder::Carry(const ForwardingHop& hop, PeerName source, PeerName 
   return true;
 }
 
+// IPv6 is never cut on the way. Where the kernel's fragments pass it still goes, as with 2.8; where they do not, the
+// sender hears of it, unless the path is too small for any IPv6.
+bool SleeveForwarder::IsForItsSenderToCut(const Path& path, const Frame& frame, const std::optional<InnerIpv4>& ip) {
+  if (ip.has_value()) return ip->dont_fragment;
+  return !path.state->fragments_pass && MtuOf(path) >= kMinIpv6Mtu && ReadInnerIpv6(frame.bytes).has_value();
+}
+
 void SleeveForwarder::SendTo(const Leg& leg, const Frame& frame, bool broadcast) {
   const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame.bytes);
   const bool whole = frame.offload.segments == FrameOffload::Segments::kOne;
   const std::size_t largest = whole ? frame.bytes.size() : FrameSegmenter(frame).largest_size();
   const bool fits = largest <= MtuOf(leg.path) + kEthernetHeaderSize;
-  if (ip.has_value() && ip->dont_fragment && !fits) return Refuse(leg, frame, *ip, broadcast);
+  if (!fits && IsForItsSenderToCut(leg.path, frame, ip)) return Refuse(leg, frame, broadcast);
   if (!whole && fits) return SendSegments(leg, frame);
   if (ip.has_value() && ip->dont_fragment) return SendWhole(leg, frame, /*dont_fragment=*/true);
   if (!whole) {
@@ -236,13 +243,16 @@ void SleeveForwarder::SendFragments(const Leg& leg, const Frame& frame, const In
   while (!fragmenter.done()) fragmenter.WriteNext(AddFrame(leg, /*dont_fragment=*/true, fragmenter.next_size()));
 }
 
-void SleeveForwarder::Refuse(const Leg& leg, const Frame& frame, const InnerIpv4& ip, bool broadcast) {
+void SleeveForwarder::Refuse(const Leg& leg, const Frame& frame, bool broadcast) {
   if (broadcast) {
     ++counters_.too_big_broadcasts;
     return;
   }
   ++counters_.too_big;
-  const std::optional<Bytes> answer = FragmentationNeeded(frame.bytes, ip, MtuOf(leg.path));
+  const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame.bytes);
+  const std::size_t mtu = MtuOf(leg.path);
+  const std::optional<Bytes> answer =
+      ip.has_value() ? FragmentationNeeded(frame.bytes, *ip, mtu) : PacketTooBig(frame.bytes, mtu);
   if (!answer.has_value()) return;
   ++counters_.icmp_sent;
   router_.Return(leg.destination, leg.source, {*answer, {}}, *this);

@@ -47,7 +47,7 @@ struct SleeveCounters {
   std::uint64_t frames_received = 0;  // for us or to be relayed, without special ones
   std::uint64_t frames_sent = 0;
   std::uint64_t frames_injected = 0;
-  std::uint64_t icmp_sent = 0;  // "fragmentation needed"
+  std::uint64_t icmp_sent = 0;  // "fragmentation needed", "packet too big"
   // Datagrams:
   std::uint64_t unknown_senders = 0;  // named no peer with a confirmed connection
   std::uint64_t malformed = 0;        // too short, or something else behind the last frame
@@ -56,8 +56,8 @@ struct SleeveCounters {
   // Frames:
   std::uint64_t bad_frames = 0;  // without an Ethernet header, special ones between two other peers, senseless offloads
   std::uint64_t no_path = 0;     // for a neighbour whose address is not known (yet)
-  std::uint64_t too_big_broadcasts = 0;  // with DF
-  std::uint64_t too_big = 0;             // with DF: their sender was told where it may be; or beyond all limits
+  std::uint64_t too_big_broadcasts = 0;  // not to be cut
+  std::uint64_t too_big = 0;             // not to be cut: their sender was told where it may be; or beyond all limits
 };
 
 class SleeveForwarder final : public FrameCarrier, private FrameSink {
@@ -116,12 +116,13 @@ class SleeveForwarder final : public FrameCarrier, private FrameSink {
   void OnSpecial(Path& path, const IpAddress& local, const SocketAddress& remote, const SleeveFrame& frame);
 
   void SendTo(const Leg& leg, const Frame& frame, bool broadcast);
+  static bool IsForItsSenderToCut(const Path& path, const Frame& frame, const std::optional<InnerIpv4>& ip);
   static std::size_t RoomOf(const Path& path);
   static std::size_t MtuOf(const Path& path);
   void SendSegments(const Leg& leg, const Frame& frame);
   void SendWhole(const Leg& leg, const Frame& frame, bool dont_fragment);
   void SendFragments(const Leg& leg, const Frame& frame, const InnerIpv4& ip);
-  void Refuse(const Leg& leg, const Frame& frame, const InnerIpv4& ip, bool broadcast);
+  void Refuse(const Leg& leg, const Frame& frame, bool broadcast);
   MutableBytes AddFrame(const Leg& leg, bool dont_fragment, std::size_t size);
   void SealLast();
 

@@ -1,4 +1,4 @@
-// Frames with IPv4 packets, made of readable parts, checksums complete.
+// Frames with IP packets, made of readable parts, checksums complete.
 #pragma once
 
 #include <algorithm>
@@ -53,8 +53,25 @@ inline Bytes Counting(std::size_t size) {
   return bytes;
 }
 
-// A TCP segment as the kernel hands it over: the checksum is that of the pseudo header.
-inline Bytes MakeTcp(std::uint32_t sequence, std::size_t payload_size, std::uint8_t flags = 0x10) {
+// From fd00::a to fd00::b, unless told otherwise.
+struct Ipv6Spec {
+  std::uint8_t next_header = 17;
+  Bytes payload = {};  // behind the IPv6 header
+  std::string destination = "fd00000000000000000000000000000b";
+  std::string source = "fd00000000000000000000000000000a";
+};
+
+inline Bytes MakeIpv6(const Ipv6Spec& spec) {
+  Bytes frame = FromHex(kServerMac + kClientMac + "86dd6000000000000040" + spec.source + spec.destination).value();
+  Write16(static_cast<std::uint16_t>(spec.payload.size()), frame.data() + 18);
+  frame[20] = spec.next_header;
+  frame.insert(frame.end(), spec.payload.begin(), spec.payload.end());
+  return frame;
+}
+
+// A TCP header with timestamps and its payload; the checksum is `checksum` of the whole's size.
+template <typename Checksum>
+Bytes TcpBytes(std::uint32_t sequence, std::size_t payload_size, std::uint8_t flags, Checksum checksum) {
   Bytes tcp(32);
   Write16(5001, tcp.data());
   Write16(80, tcp.data() + 2);
@@ -68,15 +85,30 @@ inline Bytes MakeTcp(std::uint32_t sequence, std::size_t payload_size, std::uint
   tcp[23] = 10;
   const Bytes payload = Counting(payload_size);
   tcp.insert(tcp.end(), payload.begin(), payload.end());
+  Write16(checksum(static_cast<std::uint32_t>(tcp.size())), tcp.data() + 16);
+  return tcp;
+}
+
+// A TCP segment as the kernel hands it over: the checksum is that of the pseudo header.
+inline Bytes MakeTcp(std::uint32_t sequence, std::size_t payload_size, std::uint8_t flags = 0x10) {
   std::array<std::uint8_t, 8> addresses;
   Write32(kClientIp, addresses.data());
   Write32(kServerIp, addresses.data() + 4);
-  Write16(OnesComplementSum(addresses, static_cast<std::uint32_t>(tcp.size()) + 6), tcp.data() + 16);
   Ipv4Spec spec;
   spec.protocol = 6;
   spec.dont_fragment = true;
-  spec.payload = tcp;
+  spec.payload = TcpBytes(sequence, payload_size, flags,
+                          [&](std::uint32_t size) { return OnesComplementSum(addresses, size + 6); });
   return MakeIpv4(spec);
+}
+
+inline Bytes MakeTcp6(std::uint32_t sequence, std::size_t payload_size, std::uint8_t flags = 0x10) {
+  Ipv6Spec spec;
+  spec.next_header = 6;
+  const Bytes addresses = FromHex(spec.source + spec.destination).value();
+  spec.payload = TcpBytes(sequence, payload_size, flags,
+                          [&](std::uint32_t size) { return OnesComplementSum(addresses, size + 6); });
+  return MakeIpv6(spec);
 }
 
 // What the kernel leaves undone on it; `segment_size` 0: the checksum only.
@@ -87,6 +119,13 @@ inline FrameOffload TcpOffload(std::uint16_t segment_size) {
   offload.checksum_offset = 16;
   offload.segment_size = segment_size;
   if (segment_size != 0) offload.segments = FrameOffload::Segments::kTcp4;
+  return offload;
+}
+
+inline FrameOffload Tcp6Offload(std::uint16_t segment_size) {
+  FrameOffload offload = TcpOffload(segment_size);
+  offload.checksum_start = 54;
+  if (segment_size != 0) offload.segments = FrameOffload::Segments::kTcp6;
   return offload;
 }
 

@@ -90,7 +90,7 @@ TEST_CASE("Segments of a large TCP frame have complete checksums, their own numb
     const InnerIpv4 ip = ReadInnerIpv4(segment).value();
     CHECK(ip.packet_size == segment.size() - 14);
     CHECK(OnesComplementSum(ByteView(segment).subspan(14, 20)) == 0xffff);
-    CHECK(TcpChecksumIsRight(segment));
+    CHECK(TcpChecksumIsRight(segment, 34));
     CHECK(Read16(segment.data() + 18) == 0x1234 + i);
     CHECK(Read32(segment.data() + 38) == static_cast<std::uint32_t>(0xffffff00 + i * 1386));
     CHECK(int{segment[47]} == (i == 0 ? 0x90 : i == 1 ? 0x10 : 0x19));
@@ -145,6 +145,34 @@ TEST_CASE("Segments that follow each other are one frame again", "[sleeve]") {
   CHECK(joined.offload.segments == FrameOffload::Segments::kTcp4);
   CHECK(joined.offload.segment_size == 1386);
   CHECK(IsConsistent(joined));
+}
+
+TEST_CASE("IPv6 segments are one frame again, unless they differ in anything that matters", "[sleeve]") {
+  const Bytes frame = MakeTcp6(7, 60000);
+  std::vector<Bytes> segments = Segments(frame, Tcp6Offload(1386));
+  FrameBatch batch;
+  for (const Bytes& segment : segments) batch.Add({segment, {}});
+  REQUIRE(batch.frames().size() == 1);
+  const Frame& joined = batch.frames()[0];
+  CHECK(Bytes(joined.bytes.begin(), joined.bytes.end()) == frame);
+  CHECK(joined.offload.segments == FrameOffload::Segments::kTcp6);
+  CHECK(joined.offload.checksum_start == 54);
+  CHECK(joined.offload.segment_size == 1386);
+  CHECK(IsConsistent(joined));
+
+  for (const std::size_t at : {0, 6, 15, 17, 21, 22, 38, 54, 62, 68, 80}) {  // as for IPv4; and the flow label
+    CAPTURE(at);
+    batch.Clear();
+    batch.Add({segments[0], {}});
+    Bytes other = segments[1];
+    other[at] ^= 1;
+    batch.Add({other, {}});
+    CHECK(batch.frames().size() == 2);
+  }
+  batch.Clear();
+  batch.Add({Segments(MakeTcp(7, 1000), TcpOffload(1000))[0], {}});
+  batch.Add({Segments(MakeTcp6(1007, 1000), Tcp6Offload(1000))[0], {}});
+  CHECK(batch.frames().size() == 2);
 }
 
 TEST_CASE("Only what certainly belongs together is joined", "[sleeve]") {
@@ -228,6 +256,51 @@ TEST_CASE("The answer to a packet that is too large names the MTU and quotes the
   CHECK(ToHex(ByteView(answer).subspan(34, 2)) == "0304");
   CHECK(Read16(answer.data() + 40) == 1438);
   CHECK(ToHex(ByteView(answer).subspan(42)) == ToHex(ByteView(frame).subspan(14, 28)));
+}
+
+TEST_CASE("An IPv6 packet that is too large is answered with the MTU and as much of it as may be quoted", "[sleeve]") {
+  const Bytes frame = MakeIpv6({.payload = Counting(2000)});
+  const Bytes answer = PacketTooBig(frame, 1438).value();
+  CHECK(answer.size() == 14 + 1280);
+  CHECK(ToHex(ByteView(answer).first(14)) == kClientMac + kServerMac + "86dd");
+  CHECK(ReadInnerIpv6(answer)->next_header == 58);
+  CHECK(ReadInnerIpv6(answer)->packet_size == 1280);
+  CHECK(ToHex(ByteView(answer).subspan(22, 32)) ==
+        ToHex(ByteView(frame).subspan(38, 16)) + ToHex(ByteView(frame).subspan(22, 16)));
+  CHECK(ToHex(ByteView(answer).subspan(54, 2)) == "0200");
+  CHECK(Read32(answer.data() + 58) == 1438);
+  CHECK(SlowSum(ByteView(answer).subspan(22)) ==
+        static_cast<std::uint16_t>(~(1280 - 40 + 58)));  // with lengths and protocol
+  CHECK(ToHex(ByteView(answer).subspan(62)) == ToHex(ByteView(frame).subspan(14, 1280 - 48)));
+}
+
+TEST_CASE("No IPv6 error is sent about errors, to groups, of an MTU that IPv6 does not know, or about what is cut off",
+          "[sleeve]") {
+  const Bytes echo = MakeIpv6({.next_header = 58, .payload = Bytes{128, 0, 0, 0}});
+  CHECK(PacketTooBig(echo, 1280).has_value());
+  CHECK_FALSE(PacketTooBig(echo, 1279).has_value());
+  CHECK_FALSE(PacketTooBig(MakeIpv6({.next_header = 58, .payload = Bytes{2, 0, 0, 0}}), 1438).has_value());
+  const Bytes behind_options = FromHex(
+                                   "3a00010400000000"
+                                   "01000000")
+                                   .value();
+  CHECK_FALSE(PacketTooBig(MakeIpv6({.next_header = 60, .payload = behind_options}), 1438).has_value());
+  const Bytes first_fragment = FromHex(
+                                   "3a00000100000001"
+                                   "01000000")
+                                   .value();
+  CHECK_FALSE(PacketTooBig(MakeIpv6({.next_header = 44, .payload = first_fragment}), 1438).has_value());
+  const Bytes later_fragment = FromHex(
+                                   "3a00008900000001"
+                                   "01000000")
+                                   .value();
+  CHECK(PacketTooBig(MakeIpv6({.next_header = 44, .payload = later_fragment}), 1438).has_value());
+  CHECK(PacketTooBig(MakeIpv6({.next_header = 60, .payload = Bytes{58, 200}}), 1438).has_value());
+  CHECK_FALSE(PacketTooBig(MakeIpv6({.payload = Counting(9), .destination = "ff020000000000000000000000000001"}), 1438)
+                  .has_value());
+  CHECK_FALSE(PacketTooBig(MakeIpv6({.payload = Counting(9), .source = std::string(32, '0')}), 1438).has_value());
+  CHECK_FALSE(PacketTooBig(ByteView(echo).first(echo.size() - 1), 1438).has_value());
+  CHECK_FALSE(PacketTooBig(MakeIpv4({.payload = Counting(9)}), 1438).has_value());
 }
 
 TEST_CASE("No error is sent about errors, later fragments, or to anybody but one host", "[sleeve]") {

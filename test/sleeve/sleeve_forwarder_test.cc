@@ -124,6 +124,29 @@ TEST_CASE("Where fragments do not pass, what is too large is cut inside", "[slee
   CHECK(world.Sent() == Lines{"-- 1>2 2014"});  // not IPv4: the kernel's fragments are all there is
 }
 
+TEST_CASE("IPv6 that is too large goes where the kernel's fragments pass; where not, its sender is told", "[sleeve]") {
+  World world;
+  LearnServer(world);
+  const Bytes frame = MakeIpv6({.payload = Counting(2000)});
+  world.Capture(frame);
+  CHECK(world.Sent() == Lines{"-- 1>2 2054"});
+  world.Update(/*fragments_pass=*/false);
+  world.Capture(frame);
+  CHECK(world.Sent().empty());
+  REQUIRE(world.io.injected.size() == 1);
+  CHECK(ReadInnerIpv6(world.io.injected[0].bytes)->next_header == 58);
+  CHECK(Read32(world.io.injected[0].bytes.data() + 58) == kMtu);
+  CHECK(world.counters().icmp_sent == 1);
+  world.Capture(MakeTcp6(7, 5000), Tcp6Offload(3000));
+  CHECK(world.Sent().empty());
+  CHECK(world.counters().icmp_sent == 2);
+  world.Capture(MakeIpv6({.payload = Counting(1000)}));
+  CHECK(world.Sent() == Lines{"-- 1>2 1054"});
+  world.Update(/*fragments_pass=*/false, /*mtu=*/700);
+  world.Capture(MakeIpv6({.payload = Counting(1000)}));
+  CHECK(world.Sent() == Lines{"-- 1>2 1054"});  // too small for any IPv6: it may yet arrive
+}
+
 TEST_CASE("What exceeds every datagram is cut inside too, or dropped", "[sleeve]") {
   World world;
   LearnServer(world);
@@ -155,7 +178,7 @@ TEST_CASE("A large TCP frame becomes datagrams of one size, with complete checks
   LearnServer(world);
   world.Capture(MakeTcp(1, 4000), TcpOffload(1386));
   CHECK(world.Sent() == Lines{"DF 1>2 1452", "DF 1>2 1452", "DF 1>2 1294"});
-  CHECK(TcpChecksumIsRight(world.last_frame));
+  CHECK(TcpChecksumIsRight(world.last_frame, 34));
   const Bytes small = MakeTcp(1, 100);
   world.Capture(small, TcpOffload(0));
   CHECK(world.Sent() == Lines{"DF 1>2 166"});

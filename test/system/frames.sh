@@ -14,6 +14,17 @@ container() {
     on "$1" weave attach "$3" "$(path_of "$2")" >/dev/null || fail "weave attach on $1 failed"
 }
 
+lose_fragments() { # the network does: the first of each packet
+    inside net nft -f - <<'RULES'
+table bridge fragments {
+    chain lost { type filter hook forward priority 0; ip frag-off & 0x2000 != 0 drop; }
+}
+RULES
+}
+pass_fragments() { inside net nft delete table bridge fragments; }
+
+v6_of() { inside "$1" ip -6 -o addr show dev ethwe scope link | sed -n 's/.*inet6 \([^/]*\).*/\1/p'; }
+
 for password in "" wonderland; do
     step "two hosts${password:+ with a password}: containers reach each other, and the hosts' own addresses"
     launch_peer host1 ${password:+--password "$password"}
@@ -45,9 +56,18 @@ for password in "" wonderland; do
     on host2 weave stop
     [ "$(flows_of_the_port)" = 0 ] || fail "flows of the port stay tracked after a stop (contract A2-26)"
     expect_ping c2 10.32.2.1
+    lose_fragments
     launch_peer host2 ${password:+--password "$password"} 10.99.0.1
     expect_mesh 30 host1 host2
     expect_ping c1 10.32.2.1
+
+    step "   a network that loses fragments: IPv4 is cut inside, and who sends IPv6 is told"
+    eventually 10 pings_of 10000 || fail "pings of 10000 bytes do not pass"
+    pings_v6() { inside c1 ping -6 -c 1 -W 2 -s 5000 "$(v6_of c2)%ethwe" >/dev/null 2>&1; }
+    eventually 10 pings_v6 || fail "IPv6 pings of 5000 bytes do not pass"
+    path_mtu=$(inside c1 ip -6 route get "$(v6_of c2)" oif ethwe | grep -o 'mtu [0-9]*')
+    [ "${path_mtu#mtu }" -lt 1500 ] || fail "the container was not told of the path's MTU: $path_mtu"
+    pass_fragments
     on host1 weave reset
     on host2 weave reset
 done
