@@ -1,6 +1,7 @@
 # Weave Net from Debian packages only. `docker build -t weave-net .` in a clone; run it with
 #   docker run -d --name weave --network host --pid host --privileged -v /run/weave:/run/weave -v /var/lib/weave:/var/lib/weave \
-#     -v /var/run/docker.sock:/var/run/docker.sock weave-net
+#     -v /etc/machine-id:/etc/machine-id:ro -v /var/run/docker.sock:/var/run/docker.sock weave-net
+# and `docker exec weave weave status`. Arguments behind the image's name take the place of those in CMD.
 ARG DEBIAN=debian:12
 
 FROM ${DEBIAN} AS packages
@@ -20,4 +21,5 @@ RUN apt-get -q update \
     && rm -rf /tmp/*.deb /var/lib/apt/lists/*
 # A container ends with its first process, and Docker starts it again: no supervisor inside.
 ENTRYPOINT ["/usr/sbin/weaver"]
-CMD ["--db-prefix=/var/lib/weave/weave", "--http-addr=127.0.0.1:6784", "--status-addr=127.0.0.1:6782"]
+CMD ["--db-prefix=/var/lib/weave/weave", "--http-addr=127.0.0.1:6784", "--status-addr=127.0.0.1:6782", \
+     "--ipalloc-range=10.32.0.0/12"]

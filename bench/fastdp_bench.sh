@@ -51,20 +51,15 @@ fi
 . "$(dirname "$0")/../test/system/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../test/system/mesh_lib.sh
 . "$(dirname "$0")/../test/system/mesh_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=reference_lib.sh
+. "$(dirname "$0")/reference_lib.sh"
 trap - EXIT TERM INT # the kernel ends with us
 rounds=$FASTDP_BENCH_ROUNDS
 mac_count=10000
-samples=$WORK/samples # lines "KIND WHAT VALUE"
 declare -A PEERS # of a kind: pids of its two peers
 
 # ---- kinds: containers KIND-a and KIND-b, 10.32.0.1 and 10.32.0.2, each on its own host
 containers() { make_container "$1-a" && make_container "$1-b"; }
-plug_in() { # plug_in HOST BRIDGE CONTAINER ADDRESS
-    ip -n "$TAG-$1" link add "to-$2" mtu 1376 type veth peer name ethwe mtu 1376 netns "$TAG-$3"
-    ip -n "$TAG-$1" link set "to-$2" master "$2" up
-    ip -n "$TAG-$3" addr add "$4/16" dev ethwe
-    ip -n "$TAG-$3" link set ethwe up
-}
 is_ready() { # is_ready KIND: the two reach each other, and the measuring end serves
     expect_ping "$1-a" 10.32.0.2
     inside "$1-b" net_load serve &
@@ -124,24 +119,6 @@ fastdp() { # fastdp KIND HOST HOST ARGUMENTS...
     is_ready "$kind"
 }
 
-reference_peer() { # reference_peer HOST ARGUMENTS...
-    local host=$1
-    shift
-    mkdir -p "$WORK/$host"
-    start "$host" CHECKPOINT_DISABLE=1 unshare -m -p -f --kill-child --mount-proc --wd "$WORK/$host" "$REFERENCE" \
-        --name "$(name_of "$host")" --nickname "$host" --no-dns --no-discovery --docker-api= \
-        --datapath datapath --weave-bridge weave --db-prefix "$WORK/$host/weave" \
-        --ipalloc-range 10.48.0.0/12 --http-addr 127.0.0.1:6784 --status-addr 127.0.0.1:6782 "$@" \
-        >"$WORK/$host/log" 2>&1
-    eventually 30 metrics "$host" >/dev/null || fail "no reference: $(tail -20 "$WORK/$host/log")"
-    reference_pid=$(pgrep -P $!)
-}
-reference_by_fastdp() { on "$1" curl -s 127.0.0.1:6784/status/connections | grep -q ' fastdp '; }
-# shellcheck disable=SC2016 # Perl's variables
-tx_off() { # tx_off CONTAINER: as 2.8 does for every container on a bridge (SIOCETHTOOL, ETHTOOL_STXCSUM)
-    inside "$1" perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 0); my $value = pack("LL", 0x17, 0);
-        my $request = pack("a16P", "ethwe", $value); ioctl(S, 0x8946, $request) or die $!'
-}
 reference() { # reference KIND HOST HOST ARGUMENTS...
     local kind=$1 one=$2 two=$3 pids
     shift 3
@@ -149,7 +126,7 @@ reference() { # reference KIND HOST HOST ARGUMENTS...
     pids=$reference_pid
     reference_peer "$two" "$@" "$(address_of "$one")"
     PEERS[$kind]="$pids $reference_pid"
-    eventually 60 reference_by_fastdp "$one" || fail "the reference has no fast data path: $(tail -20 "$WORK/$one/log")"
+    eventually 60 reference_says "$one" " fastdp " || fail "the reference has no fast data path: $(tail -20 "$WORK/$one/log")"
     containers "$kind"
     plug_in "$one" weave "$kind-a" 10.32.0.1
     plug_in "$two" weave "$kind-b" 10.32.0.2
@@ -160,11 +137,6 @@ reference() { # reference KIND HOST HOST ARGUMENTS...
 # ---- figures
 metrics() { on "$1" curl -sf http://127.0.0.1:6782/metrics; }
 flows() { metrics "$1" | awk '$1 == "weave_flows" { print $2 + 0 }'; }
-sample() { # sample KIND WHAT VALUE WHAT VALUE...
-    local kind=$1
-    shift
-    printf "$kind %s %s\n" "$@" >>"$samples"
-}
 resident_kib() { # of the peers of KIND
     local pid total=0
     for pid in ${PEERS[$1]}; do total=$((total + $(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"))); done
@@ -228,13 +200,6 @@ many_macs() { # many_macs KIND HOST HOST WINDOW
         "$(flows "$2") $(flows "$3")" "$had"
 }
 
-median() { # median KIND WHAT
-    awk -v kind="$1" -v what="$2" '$1 == kind && $2 == what { print $3 }' "$samples" | sort -g |
-        awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : "-" }'
-}
-ratio() { # ratio VALUE BASE
-    [ "$1" = - ] || [ "$2" = - ] || awk -v a="$1" -v b="$2" 'BEGIN { printf b == 0 ? "" : "%.2f", a / b }'
-}
 table() { # table BASE KINDS...: medians, and in brackets their ratios to those of BASE
     local base=$1 kind what value
     printf '%-16s' ""

@@ -1,70 +1,123 @@
 #!/bin/bash
-# sleeve_bench.sh [SECONDS]: what containers on two hosts get through sleeve, in clear and encrypted, beside a bridge with
-# VXLAN made by hand and the bare wire in the same run. Hosts are network namespaces on a wire of MTU 1500. Needs root,
-# WEAVE_BIN (weave, weaver) and NET_LOAD.
+# sleeve_bench.sh [ROUNDS [SECONDS]]: what containers on two hosts get through sleeve, in clear and encrypted, beside a bridge
+# with VXLAN made by hand and the bare wire, in turn. Hosts are network namespaces on a wire of MTU 1500. Needs root,
+# WEAVE_BIN (weave, weaver) and NET_LOAD. REFERENCE: a weaver of Weave Net 2.8, which is then measured in the same rounds.
 # shellcheck source-path=SCRIPTDIR source=../test/system/lib.sh
 . "$(dirname "$0")/../test/system/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../test/system/mesh_lib.sh
 . "$(dirname "$0")/../test/system/mesh_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=reference_lib.sh
+. "$(dirname "$0")/reference_lib.sh"
 NET_LOAD=${NET_LOAD:?set NET_LOAD to the program net_load}
-seconds=${1:-2}
-SERVERS=()
-more_clean_up() { [ ${#SERVERS[@]} = 0 ] || kill "${SERVERS[@]}" 2>/dev/null; }
+rounds=${1:-3}
+seconds=${2:-1}
+STARTED=()
+declare -A PEERS # of a kind: pids of its two peers
+more_clean_up() { [ ${#STARTED[@]} = 0 ] || kill "${STARTED[@]}" 2>/dev/null; }
 
-serve() { # serve NAMESPACE
-    ip netns exec "$TAG-$1" "$NET_LOAD" serve &
-    SERVERS+=($!)
-    sleep 0.2
+serve() { # serve KIND: the measuring end
+    expect_ping "$1-a" 10.32.0.2
+    in_background "$1-b" "$NET_LOAD" serve &
+    STARTED+=($!)
 }
-cpu_of() { # cpu_of PIDS...: seconds
+containers() { make_container "$1-a" && make_container "$1-b"; }
+
+wire() {
+    containers wire
+    ip -n "$TAG-wire-a" link add ethwe type veth peer name ethwe netns "$TAG-wire-b"
+    for end in a b; do ip -n "$TAG-wire-$end" link set ethwe up; done
+    ip -n "$TAG-wire-a" addr add 10.32.0.1/16 dev ethwe
+    ip -n "$TAG-wire-b" addr add 10.32.0.2/16 dev ethwe
+    serve wire
+}
+vxlan() { # vxlan HOST HOST
+    local n ends=(a b)
+    containers vxlan
+    for n in 0 1; do
+        local host=${*:1+n:1} other=${*:2-n:1}
+        ip -n "$TAG-$host" link add vx type vxlan id 7 remote "$(address_of "$other")" local "$(address_of "$host")" dstport 4799
+        ip -n "$TAG-$host" link add vbr type bridge
+        ip -n "$TAG-$host" link set vx mtu 1376 master vbr up
+        ip -n "$TAG-$host" link set vbr up
+        plug_in "$host" vbr "vxlan-${ends[n]}" "10.32.0.$((n + 1))"
+    done
+    serve vxlan
+}
+ours() { # ours KIND HOST HOST ARGUMENTS...
+    local kind=$1 one=$2 two=$3
+    shift 3
+    launch_peer "$one" --no-dns --no-fastdp "$@"
+    launch_peer "$two" --no-dns --no-fastdp "$@" "$(address_of "$one")"
+    expect_mesh 60 "$one" "$two"
+    containers "$kind"
+    on "$one" weave attach 10.32.0.1/16 "$(path_of "$kind-a")" >/dev/null
+    on "$two" weave attach 10.32.0.2/16 "$(path_of "$kind-b")" >/dev/null
+    PEERS[$kind]="$(weaver_of "$one") $(weaver_of "$two")"
+    serve "$kind"
+}
+theirs() { # theirs KIND HOST HOST ARGUMENTS...
+    local kind=$1 one=$2 two=$3
+    shift 3
+    reference_peer "$one" --no-fastdp --mtu 0 "$@"
+    PEERS[$kind]=$reference_pid
+    reference_peer "$two" --no-fastdp --mtu 0 "$@" "$(address_of "$one")"
+    PEERS[$kind]+=" $reference_pid"
+    eventually 60 reference_says "$one" " sleeve " || fail "the reference does not connect: $(tail -20 "$WORK/$one/log")"
+    containers "$kind"
+    plug_in "$one" weave "$kind-a" 10.32.0.1 65535 # as its `weave attach` does on a bridge without datapath
+    plug_in "$two" weave "$kind-b" 10.32.0.2 65535
+    for end in a b; do tx_off "$kind-$end"; done
+    serve "$kind"
+}
+
+cpu_of() { # cpu_of KIND: seconds that its peers have used
     local pid total=0
-    for pid in "$@"; do total=$((total + $(awk '{print $14 + $15}' "/proc/$pid/stat"))); done
+    for pid in ${PEERS[$1]:-}; do total=$((total + $(awk '{print $14 + $15}' "/proc/$pid/stat"))); done
     awk -v t="$total" -v hz="$(getconf CLK_TCK)" 'BEGIN { print t / hz }'
 }
-measure() { # measure WHAT NAMESPACE ADDRESS PIDS...
-    local what=$1 from=$2 to=$3 tcp rtt udp before after
-    shift 3
-    ip netns exec "$TAG-$from" "$NET_LOAD" tcp "$to" 0.5 >/dev/null # path MTU and windows are found
-    before=$(cpu_of "$@")
-    read -r -a tcp < <(ip netns exec "$TAG-$from" "$NET_LOAD" tcp "$to" "$seconds")
-    after=$(cpu_of "$@")
-    read -r rtt _ < <(ip netns exec "$TAG-$from" "$NET_LOAD" rtt "$to" 2000)
-    read -r -a udp < <(ip netns exec "$TAG-$from" "$NET_LOAD" udp "$to" 1)
-    printf '%-16s %8s Gbit/s %9s us round trip %9s small frames/s (of %s)' "$what" "${tcp[0]}" "$rtt" "${udp[0]}" "${udp[1]}"
-    [ $# = 0 ] || awk -v a="$after" -v b="$before" -v gb="${tcp[1]}" 'BEGIN { printf "  %.2f CPU-s/GB of both peers", (a - b) / gb }'
-    echo
+measure() { # measure KIND
+    local kind=$1 before after tcp rtt udp
+    inside "$kind-a" "$NET_LOAD" tcp 10.32.0.2 0.3 >/dev/null # path MTU and windows are found
+    before=$(cpu_of "$kind")
+    read -r -a tcp < <(inside "$kind-a" "$NET_LOAD" tcp 10.32.0.2 "$seconds")
+    after=$(cpu_of "$kind")
+    read -r -a rtt < <(inside "$kind-a" "$NET_LOAD" rtt 10.32.0.2 1000)
+    read -r -a udp < <(inside "$kind-a" "$NET_LOAD" udp 10.32.0.2 0.5)
+    sample "$kind" tcp "${tcp[0]}" rtt "${rtt[0]}" udp "${udp[0]}" \
+        cpu "$(awk -v a="$after" -v b="$before" -v gb="${tcp[1]}" 'BEGIN { printf "%.2f", (a - b) / gb }')"
 }
 
 make_network
-for host in host1 host2; do make_mesh_host "$host"; done
-serve host2
-measure "bare wire" host1 10.99.0.2
-
-for n in 1 2; do
-    make_container "v$n"
-    ip -n "$TAG-host$n" link add vx type vxlan id 7 remote "10.99.0.$((3 - n))" local "10.99.0.$n" dstport 4799
-    ip -n "$TAG-host$n" link add vbr type bridge
-    ip -n "$TAG-host$n" link set vx mtu 1376 master vbr up
-    ip -n "$TAG-host$n" link set vbr up
-    ip -n "$TAG-host$n" link add vp type veth peer name eth0 netns "$TAG-v$n"
-    ip -n "$TAG-host$n" link set vp mtu 1376 master vbr up
-    ip -n "$TAG-v$n" addr add "10.40.0.$n/24" dev eth0
-    ip -n "$TAG-v$n" link set eth0 mtu 1376 up
+for n in {1..10}; do make_mesh_host "host$n"; done
+wire
+vxlan host1 host2
+ours sleeve host3 host4
+ours sleeve-sealed host5 host6 --password wonderland
+kinds=(wire vxlan sleeve sleeve-sealed)
+if [ -n "${REFERENCE:-}" ]; then
+    theirs reference host7 host8
+    theirs reference-sealed host9 host10 --password wonderland
+    kinds+=(reference reference-sealed)
+fi
+for ((round = 0; round < rounds; ++round)); do
+    for kind in "${kinds[@]}"; do measure "$kind"; done
 done
-serve v2
-measure "bridge + VXLAN" v1 10.40.0.2
 
-for n in 1 2; do make_container "c$n"; done
-served=no
-for password in "" wonderland; do
-    launch_peer host1 ${password:+--password "$password"}
-    launch_peer host2 ${password:+--password "$password"} 10.99.0.1
-    expect_mesh 60 host1 host2
-    for n in 1 2; do on "host$n" weave attach "10.32.$n.1/16" "$(path_of "c$n")" >/dev/null; done
-    expect_ping c1 10.32.2.1
-    [ $served = yes ] || serve c2
-    served=yes
-    measure "sleeve${password:+ encrypted}" c1 10.32.2.1 "$(weaver_of host1)" "$(weaver_of host2)"
-    for host in host1 host2; do on "$host" weave reset; done
+echo "Medians of $rounds rounds; in brackets, ratios to the bridge with VXLAN."
+printf '%-18s %20s %22s %26s %22s\n' "" "one TCP stream" "round trip" "small UDP frames" "CPU of both peers"
+for kind in "${kinds[@]}"; do
+    figures=()
+    for what in tcp rtt udp; do
+        value=$(median "$kind" $what)
+        figures+=("$value" "$(ratio "$value" "$(median vxlan $what)")")
+    done
+    printf '%-18s %8s Gbit/s (%s) %12s us (%s) %12s frames/s (%s) %12s s/GB\n' "$kind" "${figures[@]}" "$(median "$kind" cpu)"
 done
-echo "2.8.1 on another day: 0.34 to 0.36 Gbit/s (encrypted 0.26 to 0.32), 203 to 234 us, 23000 to 41000 frames/s, 28 to 36 CPU-s/GB"
+[ -n "${REFERENCE:-}" ] || exit 0
+added() { awk -v a="$(median "$1" rtt)" -v b="$(median vxlan rtt)" 'BEGIN { print a - b }'; }
+for kind in "" -sealed; do
+    echo "Ours by the reference's${kind:+, encrypted}: TCP $(ratio "$(median "sleeve$kind" tcp)" "$(median "reference$kind" tcp)")," \
+        "round trip beyond VXLAN's $(ratio "$(added "sleeve$kind")" "$(added "reference$kind")")," \
+        "UDP $(ratio "$(median "sleeve$kind" udp)" "$(median "reference$kind" udp)")," \
+        "CPU by the GB $(ratio "$(median "sleeve$kind" cpu)" "$(median "reference$kind" cpu)")"
+done
