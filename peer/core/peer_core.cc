@@ -51,7 +51,7 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
     network_.AddChannel(kIpamChannel, *allocator_);
     network_.AddChannel(kCouncilChannel, allocator_->council_channel());
   }
-  if (names_ != nullptr) network_.AddChannel(kNameChannel, names_->registry());
+  if (names_ != nullptr) network_.AddComparingChannel(kNameChannel, names_->registry());
 }
 
 void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
