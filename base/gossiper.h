@@ -61,6 +61,9 @@ class ComparingGossiper : public Gossiper {
   // Begins a comparison with `neighbour`, instead of FullState; never null.
   virtual std::unique_ptr<GossipData> Digest(Now now, PeerName neighbour) = 0;
 
+  // What a new neighbour is told besides, in the channel itself; null: nothing.
+  virtual std::unique_ptr<GossipData> Greeting(Now now, PeerName neighbour) = 0;
+
   // What `neighbour` says of its state.
   virtual absl::StatusOr<Answer> OnComparison(Now now, PeerName neighbour, ByteView payload) = 0;
 };

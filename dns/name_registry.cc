@@ -23,11 +23,6 @@ constexpr Duration kDigestPause = absl::Seconds(5);
 
 NameEntryPtr Share(NameEntry entry) { return std::make_shared<const NameEntry>(std::move(entry)); }
 
-// Deleted so long ago that everyone has heard.
-bool IsForgotten(const NameEntry& entry, Now now) {
-  return !entry.alive() && entry.tombstone < absl::ToUnixSeconds(now.wall - kTombstoneLife);
-}
-
 NameEntry Deleted(const NameEntry& entry, Now now) {
   NameEntry deleted = entry;
   deleted.tombstone = std::max<std::int64_t>(absl::ToUnixSeconds(now.wall), 1);  // 0 means alive, whatever the clock
@@ -73,8 +68,9 @@ bool NameRegistry::AddressLess::operator()(const NameEntryPtr& a, const NameEntr
          std::tie(folded_b, b->origin, b->container, b->hostname);
 }
 
-NameRegistry::NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger)
-    : self_(self), domain_(std::move(domain)), peers_(peers), logger_(logger) {}
+NameRegistry::NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger,
+                           Duration tombstone_life)
+    : self_(self), domain_(std::move(domain)), peers_(peers), logger_(logger), tombstone_life_(tombstone_life) {}
 
 // ---- our own entries ----
 
@@ -205,6 +201,16 @@ std::unique_ptr<GossipData> NameRegistry::Digest(Now now, PeerName neighbour) {
   return digest;
 }
 
+std::unique_ptr<GossipData> NameRegistry::Greeting(Now now, PeerName neighbour) {
+  auto greeting = std::make_unique<NameGossip>(absl::ToUnixSeconds(now.wall));
+  const NameEntry first{.container = "", .origin = neighbour, .hostname = ""};
+  const NameEntryPtr key(std::shared_ptr<void>(), &first);  // owns nothing
+  for (auto dead = tombstones_.lower_bound(key); dead != tombstones_.end() && (*dead)->origin == neighbour; ++dead)
+    greeting->Add(*dead);
+  if (greeting->empty()) return nullptr;
+  return greeting;
+}
+
 absl::StatusOr<ComparingGossiper::Answer> NameRegistry::OnComparison(Now now, PeerName neighbour, ByteView payload) {
   ASSIGN_OR_RETURN(const NameComparison theirs, DecodeNameComparison(payload));
   RETURN_IF_ERROR(CheckClock(now, neighbour, theirs.timestamp));
@@ -329,8 +335,13 @@ void NameRegistry::ForgetTombstones(Now now) {
   SchedulePurge(now);
 }
 
+// Deleted so long ago that everyone has heard.
+bool NameRegistry::IsForgotten(const NameEntry& entry, Now now) const {
+  return !entry.alive() && entry.tombstone < absl::ToUnixSeconds(now.wall - tombstone_life_);
+}
+
 void NameRegistry::SchedulePurge(Now now) {
-  if (tombstone_count_ > 0 && !purge_at_.has_value()) purge_at_ = now.monotonic + kTombstoneLife;
+  if (!tombstones_.empty() && !purge_at_.has_value()) purge_at_ = now.monotonic + tombstone_life_;
 }
 
 std::optional<MonotonicTime> NameRegistry::NextDeadline() const {
@@ -356,21 +367,17 @@ NameEntryPtr NameRegistry::Find(const NameEntry& identity) const {
   return found == bucket->entries.end() ? nullptr : *found;
 }
 
-void NameRegistry::CountOf(const NameBucket& bucket, const NameEntry& entry, bool in) {
-  std::size_t& of_origin = origins_[entry.origin];
+void NameRegistry::CountOf(const NameBucket& bucket, const NameEntryPtr& entry, bool in) {
+  const auto put = [in](auto& set, auto value) { in ? (void)set.insert(std::move(value)) : (void)set.erase(value); };
+  std::size_t& of_origin = origins_[entry->origin];
   of_origin += in ? 1 : -1;
-  if (of_origin == 0) origins_.erase(entry.origin);
+  if (of_origin == 0) origins_.erase(entry->origin);
   size_ += in ? 1 : -1;
-  if (!entry.alive()) {
-    tombstone_count_ += in ? 1 : -1;
-    return;
-  }
-  index_.Count(bucket, entry, in);
-  if (entry.origin != self_) return;
-  if (in)
-    own_.emplace(entry.container, entry.hostname, entry.address);
-  else
-    own_.erase({entry.container, entry.hostname, entry.address});
+  ++generation_;
+  if (!entry->alive()) return put(tombstones_, entry);
+  index_.Count(bucket, *entry, in);
+  put(by_address_, entry);
+  if (entry->origin == self_) put(own_, OwnKey{entry->container, entry->hostname, entry->address});
 }
 
 NameBucket& NameRegistry::BucketOf(std::string folded) {
@@ -392,12 +399,10 @@ bool NameRegistry::Put(NameEntryPtr entry) {
   }
   NameBucket& bucket = BucketOf(FoldName(entry->hostname));
   if (const auto former = bucket.entries.find(entry); former != bucket.entries.end()) {
-    CountOf(bucket, **former, false);
-    if ((*former)->alive()) by_address_.erase(*former);
+    CountOf(bucket, *former, false);
     bucket.entries.erase(former);
   }
-  CountOf(bucket, *entry, true);
-  if (entry->alive()) by_address_.insert(entry);
+  CountOf(bucket, entry, true);
   bucket.entries.insert(std::move(entry));
   bucket.stale = true;
   return true;
@@ -412,8 +417,7 @@ void NameRegistry::EraseIf(Predicate drop) {
         ++entry;
         continue;
       }
-      CountOf(bucket, **entry, false);
-      if ((*entry)->alive()) by_address_.erase(*entry);
+      CountOf(bucket, *entry, false);
       entry = bucket.entries.erase(entry);
       bucket.stale = true;
     }
@@ -474,7 +478,7 @@ absl::Status NameRegistry::CheckInvariants() const {
       if (FoldName(entry->hostname) != folded) return absl::InternalError("names: an entry is in a wrong bucket");
     }
   }
-  if (count != size_ || alive != by_address_.size() || tombstones != tombstone_count_ || own != own_.size() ||
+  if (count != size_ || alive != by_address_.size() || tombstones != tombstones_.size() || own != own_.size() ||
       buckets_.size() != index_.size())
     return absl::InternalError(absl::StrCat("names: counts differ: ", count, " of ", size_, " entries, ", alive, " of ",
                                             by_address_.size(), " addresses, ", own, " of ", own_.size(), " own"));

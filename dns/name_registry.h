@@ -76,7 +76,8 @@ absl::Status CheckHostname(absl::string_view hostname);
 class NameRegistry final : public ComparingGossiper {
  public:
   // `domain` is fully qualified. References outlive the registry.
-  NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger);
+  NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger,
+               Duration tombstone_life = kTombstoneLife);
   NameRegistry(const NameRegistry&) = delete;
   NameRegistry& operator=(const NameRegistry&) = delete;
 
@@ -105,6 +106,8 @@ class NameRegistry final : public ComparingGossiper {
   // ---- comparing with a neighbour that can (dns/name_comparison.h) ----
 
   std::unique_ptr<GossipData> Digest(Now now, PeerName neighbour) override;
+  // What it deleted in an earlier life: else it would add names in versions that nobody takes.
+  std::unique_ptr<GossipData> Greeting(Now now, PeerName neighbour) override;
   absl::StatusOr<Answer> OnComparison(Now now, PeerName neighbour, ByteView payload) override;
   NameSum SumOf(NamePart part) const { return index_.SumOf(part); }
   // Tombstones included, in no order that matters.
@@ -138,6 +141,8 @@ class NameRegistry final : public ComparingGossiper {
   // The same as 2.8 lists them: by folded name, origin, container and address.
   std::vector<NameEntryPtr> Listing() const;
   std::size_t size() const { return size_; }
+  // Changes whenever an entry does.
+  std::uint64_t generation() const { return generation_; }
 
   // What must hold between any two calls; for tests.
   absl::Status CheckInvariants() const;
@@ -151,6 +156,11 @@ class NameRegistry final : public ComparingGossiper {
     bool operator()(std::uint32_t a, const NameEntryPtr& b) const { return a < b->address; }
   };
 
+  struct OriginLess {
+    bool operator()(const NameEntryPtr& a, const NameEntryPtr& b) const {
+      return a->origin != b->origin ? a->origin < b->origin : IdentityOf(*a) < IdentityOf(*b);
+    }
+  };
   using OwnKey = std::tuple<std::string, std::string, std::uint32_t>;  // container, hostname, address
 
   absl::Status CheckClock(Now now, PeerName peer, std::int64_t timestamp) const;
@@ -161,7 +171,9 @@ class NameRegistry final : public ComparingGossiper {
   NameBucket& BucketOf(std::string folded);
   // Takes the place of what has its identity. False: there is no room.
   bool Put(NameEntryPtr entry);
-  void CountOf(const NameBucket& bucket, const NameEntry& entry, bool in);
+  // `entry` has come into `bucket` or leaves it.
+  void CountOf(const NameBucket& bucket, const NameEntryPtr& entry, bool in);
+  bool IsForgotten(const NameEntry& entry, Now now) const;
   template <typename Predicate>
   void EraseIf(Predicate drop);
   // Puts an entry of our own and has it told.
@@ -179,14 +191,16 @@ class NameRegistry final : public ComparingGossiper {
   const std::string domain_;
   const KnownPeers& peers_;
   Logger& logger_;
+  const Duration tombstone_life_;
 
   absl::btree_map<absl::string_view, std::unique_ptr<NameBucket>> buckets_;  // by folded name, which the bucket holds
   NameIndex index_;                                                          // the same
   absl::btree_set<NameEntryPtr, AddressLess> by_address_;                    // alive ones
   absl::btree_set<OwnKey> own_;                                              // alive ones
-  absl::btree_map<PeerName, std::size_t> origins_;                           // how many entries each has here
+  absl::btree_set<NameEntryPtr, OriginLess> tombstones_;
+  absl::btree_map<PeerName, std::size_t> origins_;  // how many entries each has here
   std::size_t size_ = 0;
-  std::size_t tombstone_count_ = 0;
+  std::uint64_t generation_ = 0;
   bool said_full_ = false;  // that there is no room
 
   struct Stranger {

@@ -279,8 +279,14 @@ void MeshRouter::SendEverything(Now now, Connection& connection) {
     Offer(connection);
   else
     TellTopology(connection, std::nullopt);
-  for (const auto& [name, channel] : channels_)
-    if (channel.gossiper != nullptr) TellState(now, name, *channel.gossiper, {&connection});
+  for (const auto& [name, channel] : channels_) {
+    if (channel.gossiper == nullptr) continue;
+    TellState(now, name, *channel.gossiper, {&connection});
+    ComparingGossiper* comparing = FindComparing(connection, name);
+    if (comparing == nullptr) continue;
+    if (std::unique_ptr<GossipData> greeting = comparing->Greeting(now, connection.stream().remote().name))
+      connection.queue().Gossip(name, std::move(greeting));
+  }
 }
 
 // All of it, or the beginning of a comparison.

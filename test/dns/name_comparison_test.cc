@@ -126,6 +126,23 @@ TEST_CASE("That one peer forgets its tombstones before the other is no differenc
   CHECK(pair.Compare(true, true).messages == 2);
 }
 
+TEST_CASE("A peer that starts again hears at once what it had deleted, so that others take what it adds", "[dns]") {
+  NameWorld before, again, neighbour(kFriend);
+  before.names.Add("c1", 1, "web.weave.local");
+  before.names.Remove(before.now(), {});
+  before.names.Add("c1", 1, "web.weave.local");
+  before.names.Remove(before.now(), {});
+  neighbour.Hear(before.Told());
+  neighbour.Hear({Pair::Third(1, 1, 1'800'000'000)});  // another peer's business
+  const auto greeting = neighbour.names.Greeting(neighbour.now(), kSelf);
+  REQUIRE(greeting != nullptr);
+  CHECK(again.Hear(NameWorld::Entries(greeting.get())).size() == 1);
+  again.names.Add("c1", 1, "web.weave.local");
+  neighbour.Hear(again.Told());
+  CHECK(neighbour.Lookup("web.weave.local.").size() == 1);
+  CHECK(neighbour.names.Greeting(neighbour.now(), kSelf) == nullptr);
+}
+
 TEST_CASE("Random differences go, whoever begins", "[dns]") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);

@@ -87,6 +87,7 @@ class NumberGossiper final : public ComparingGossiper {
   }
   std::unique_ptr<GossipData> FullState(Now) override { return Say(); }
   std::unique_ptr<GossipData> Digest(Now, PeerName) override { return Say(); }
+  std::unique_ptr<GossipData> Greeting(Now, PeerName) override { return nullptr; }
   absl::StatusOr<Answer> OnComparison(Now, PeerName, ByteView payload) override {
     if (payload.size() != 1) return absl::InvalidArgumentError("bad comparison");
     return payload[0] == value_ ? Answer{} : Answer{payload[0] > value_ ? Say() : nullptr, Say()};
