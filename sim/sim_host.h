@@ -33,6 +33,8 @@ struct SimHostOptions {
   Duration max_clock_skew = absl::ZeroDuration();  // of a host's wall clock, either way
   std::uint32_t old_permille = 0;                  // hosts that tell everything and compare nothing, as 2.8 does
 
+  bool check_invariants = true;  // after every event; what that takes grows with what the peer has
+
   bool perform_before_durable = false;  // mutant: a gate that does not hold back
   bool answer_twice = false;            // mutant
   bool deaf_to_network_timer = false;   // mutant: nothing is told, repeated or given up in time
