@@ -45,30 +45,43 @@ NameIndex::Leaf& NameIndex::LeafOf(std::uint64_t hash) {
   return branch->leaves[LeafIndex(hash)];
 }
 
+// Hashes are spread evenly, so the place is near where it would be if they were exactly so: from there in steps that
+// double, which is no worse than halving where somebody has made them uneven.
+NameIndex::Slots::const_iterator NameIndex::Seek(const Slots& slots, std::uint64_t hash) {
+  const std::uint64_t within = hash << (64 - kLeafShift) >> 32;  // the part, in 2^-32 of the leaf
+  std::size_t low = within * slots.size() >> 32, high = low;  // all below `low` are below, all from `high` on are not
+  for (std::size_t step = 1; low > 0 && slots[low - 1].hash >= hash; step *= 2) {
+    high = low - 1;
+    low -= std::min(low, step);
+  }
+  for (std::size_t step = 1; high < slots.size() && slots[high].hash < hash; step *= 2) {
+    low = high + 1;
+    high = std::min(slots.size(), high + step);
+  }
+  const auto at = [&slots](std::size_t index) { return slots.begin() + static_cast<std::ptrdiff_t>(index); };
+  return std::lower_bound(at(low), at(high), hash, [](const Slot& slot, std::uint64_t h) { return slot.hash < h; });
+}
+
 NameBucket* NameIndex::Find(absl::string_view folded) const {
   const std::uint64_t hash = HashOfName(folded);
   const Branch* branch = BranchAt(BranchIndex(hash));
   if (branch == nullptr) return nullptr;
-  const std::vector<Slot>& slots = branch->leaves[LeafIndex(hash)].slots;
-  auto slot =
-      std::lower_bound(slots.begin(), slots.end(), hash, [](const Slot& s, std::uint64_t h) { return s.hash < h; });
-  for (; slot != slots.end() && slot->hash == hash; ++slot)
-    if (slot->bucket->folded == folded) return slot->bucket;
+  const Slots& slots = branch->leaves[LeafIndex(hash)].slots;
+  for (auto slot = Seek(slots, hash); slot != slots.end() && slot->hash == hash; ++slot)
+    if (slot->bucket->name() == folded) return slot->bucket;
   return nullptr;
 }
 
 void NameIndex::Insert(NameBucket& bucket) {
-  std::vector<Slot>& slots = LeafOf(bucket.hash).slots;
-  const auto less = [](const Slot& a, const Slot& b) {
-    return a.hash != b.hash ? a.hash < b.hash : a.bucket->folded < b.bucket->folded;
-  };
-  const Slot slot{bucket.hash, &bucket};
-  slots.insert(std::lower_bound(slots.begin(), slots.end(), slot, less), slot);
+  Slots& slots = LeafOf(bucket.hash).slots;
+  auto place = Seek(slots, bucket.hash);
+  while (place != slots.end() && place->hash == bucket.hash && place->bucket->name() < bucket.name()) ++place;
+  slots.insert(place, {bucket.hash, &bucket});
   ++size_;
 }
 
 void NameIndex::Erase(const NameBucket& bucket) {
-  std::vector<Slot>& slots = LeafOf(bucket.hash).slots;
+  Slots& slots = LeafOf(bucket.hash).slots;
   size_ -= std::erase_if(slots, [&](const Slot& slot) { return slot.bucket == &bucket; });
 }
 

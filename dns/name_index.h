@@ -6,19 +6,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <tuple>
 #include <vector>
 
 #include "absl/container/btree_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "dns/name_entry.h"
 
 namespace weave {
 
-// Every entry whose name folds to `folded`.
-struct NameBucket {
+// Every entry whose name folds to one text. What a query asks for stands in front, in one cache line for most: among
+// many names each line is one to wait for.
+struct alignas(64) NameBucket {
   struct Less {
     bool operator()(const NameEntryPtr& a, const NameEntryPtr& b) const {
       return std::tie(a->origin, a->container, a->address, a->hostname) <
@@ -26,11 +27,13 @@ struct NameBucket {
     }
   };
 
-  std::string folded;
+  absl::string_view name() const { return {folded.data(), folded.size()}; }
+
+  absl::InlinedVector<char, 24> folded;
+  absl::InlinedVector<std::uint32_t, 4> addresses;  // of those alive, in the order of `entries`; unless `stale`
+  bool stale = false;
   std::uint64_t hash = 0;
   absl::btree_set<NameEntryPtr, Less> entries;
-  std::vector<std::uint32_t> addresses;  // of those alive, in the same order; unless `stale`
-  bool stale = false;
 };
 
 // A part of all names, by the leading bits of their hashes: a node of a tree of two levels, in which 1 is everything
@@ -81,8 +84,9 @@ class NameIndex {
     std::uint64_t hash;
     NameBucket* bucket;
   };
+  using Slots = std::vector<Slot>;
   struct Leaf {
-    std::vector<Slot> slots;  // in order of hash and name: a few, up to a hundred thousand names
+    Slots slots;  // in order of hash and name: a few, up to a hundred thousand names
     NameSum sum;
   };
   struct Branch {
@@ -90,6 +94,8 @@ class NameIndex {
     NameSum sum;
   };
 
+  // The first that is not below `hash`.
+  static Slots::const_iterator Seek(const Slots& slots, std::uint64_t hash);
   Leaf& LeafOf(std::uint64_t hash);
   const Branch* BranchAt(std::size_t index) const { return branches_[index].get(); }
 

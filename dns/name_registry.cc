@@ -380,14 +380,14 @@ void NameRegistry::CountOf(const NameBucket& bucket, const NameEntryPtr& entry, 
   if (entry->origin == self_) put(own_, OwnKey{entry->container, entry->hostname, entry->address});
 }
 
-NameBucket& NameRegistry::BucketOf(std::string folded) {
+NameBucket& NameRegistry::BucketOf(absl::string_view folded) {
   if (NameBucket* bucket = index_.Find(folded)) return *bucket;
   auto made = std::make_unique<NameBucket>();
   NameBucket& bucket = *made;
   bucket.hash = HashOfName(folded);
-  bucket.folded = std::move(folded);
+  bucket.folded.assign(folded.begin(), folded.end());
   index_.Insert(bucket);
-  buckets_.emplace(bucket.folded, std::move(made));
+  buckets_.emplace(bucket.name(), std::move(made));
   return bucket;
 }
 

@@ -168,7 +168,7 @@ class NameRegistry final : public ComparingGossiper {
   // Null: there is none of that identity.
   NameEntryPtr Find(const NameEntry& identity) const;
   // Made where there is none.
-  NameBucket& BucketOf(std::string folded);
+  NameBucket& BucketOf(absl::string_view folded);
   // Takes the place of what has its identity. False: there is no room.
   bool Put(NameEntryPtr entry);
   // `entry` has come into `bucket` or leaves it.
