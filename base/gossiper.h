@@ -48,4 +48,24 @@ class Gossiper {
   virtual std::unique_ptr<GossipData> FullState(Now now) = 0;
 };
 
+// A consumer that finds out what a neighbour lacks instead of telling it everything (docs/mesh.md, "Comparing instead
+// of telling"). Neighbours that cannot do so get the full state.
+class ComparingGossiper : public Gossiper {
+ public:
+  // For the neighbour that a comparison is with; null: nothing.
+  struct Answer {
+    std::unique_ptr<GossipData> comparison;  // goes on with it
+    std::unique_ptr<GossipData> state;       // what the neighbour lacks, in the channel itself
+  };
+
+  // Begins a comparison with `neighbour`, instead of FullState; never null.
+  virtual std::unique_ptr<GossipData> Digest(Now now, PeerName neighbour) = 0;
+
+  // What a new neighbour is told besides, in the channel itself; null: nothing.
+  virtual std::unique_ptr<GossipData> Greeting(Now now, PeerName neighbour) = 0;
+
+  // What `neighbour` says of its state.
+  virtual absl::StatusOr<Answer> OnComparison(Now now, PeerName neighbour, ByteView payload) = 0;
+};
+
 }  // namespace weave

@@ -1,6 +1,7 @@
 #include "dns/name_registry.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "absl/strings/ascii.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "base/ip.h"
 #include "base/status.h"
+#include "dns/name_comparison.h"
 
 namespace weave {
 namespace {
@@ -16,12 +18,10 @@ namespace {
 constexpr std::size_t kMaxHostLabelSize = 63;  // RFC 1035 section 2.3.4
 constexpr std::size_t kMaxHostnameSize = 254;  // with the final dot: 255 bytes on the wire
 
-NameEntryPtr Share(NameEntry entry) { return std::make_shared<const NameEntry>(std::move(entry)); }
+// As long may a neighbour take for what follows a digest.
+constexpr Duration kDigestPause = absl::Seconds(5);
 
-// Deleted so long ago that everyone has heard.
-bool IsForgotten(const NameEntry& entry, Now now) {
-  return !entry.alive() && entry.tombstone < absl::ToUnixSeconds(now.wall - kTombstoneLife);
-}
+NameEntryPtr Share(NameEntry entry) { return std::make_shared<const NameEntry>(std::move(entry)); }
 
 NameEntry Deleted(const NameEntry& entry, Now now) {
   NameEntry deleted = entry;
@@ -68,8 +68,9 @@ bool NameRegistry::AddressLess::operator()(const NameEntryPtr& a, const NameEntr
          std::tie(folded_b, b->origin, b->container, b->hostname);
 }
 
-NameRegistry::NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger)
-    : self_(self), domain_(std::move(domain)), peers_(peers), logger_(logger) {}
+NameRegistry::NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger,
+                           Duration tombstone_life)
+    : self_(self), domain_(std::move(domain)), peers_(peers), logger_(logger), tombstone_life_(tombstone_life) {}
 
 // ---- our own entries ----
 
@@ -186,7 +187,69 @@ absl::StatusOr<std::unique_ptr<GossipData>> NameRegistry::OnGossip(Now now, Peer
 }
 
 std::unique_ptr<GossipData> NameRegistry::FullState(Now now) {
-  return std::make_unique<NameGossip>(*this, absl::ToUnixSeconds(now.wall));
+  return std::make_unique<NameGossip>(*this, kAllNames, absl::ToUnixSeconds(now.wall));
+}
+
+// ---- comparing ----
+
+std::unique_ptr<GossipData> NameRegistry::Digest(Now now, PeerName neighbour) {
+  for (auto sent = digests_.begin(); sent != digests_.end();)
+    sent = now.monotonic - sent->second < kDigestPause ? std::next(sent) : digests_.erase(sent);
+  digests_[neighbour] = now.monotonic;
+  auto digest = std::make_unique<NameComparisonGossip>(*this, absl::ToUnixSeconds(now.wall));
+  digest->TellSum(kAllNames);
+  return digest;
+}
+
+std::unique_ptr<GossipData> NameRegistry::Greeting(Now now, PeerName neighbour) {
+  auto greeting = std::make_unique<NameGossip>(absl::ToUnixSeconds(now.wall));
+  const NameEntry first{.container = "", .origin = neighbour, .hostname = ""};
+  const NameEntryPtr key(std::shared_ptr<void>(), &first);  // owns nothing
+  for (auto dead = tombstones_.lower_bound(key); dead != tombstones_.end() && (*dead)->origin == neighbour; ++dead)
+    greeting->Add(*dead);
+  if (greeting->empty()) return nullptr;
+  return greeting;
+}
+
+absl::StatusOr<ComparingGossiper::Answer> NameRegistry::OnComparison(Now now, PeerName neighbour, ByteView payload) {
+  ASSIGN_OR_RETURN(const NameComparison theirs, DecodeNameComparison(payload));
+  RETURN_IF_ERROR(CheckClock(now, neighbour, theirs.timestamp));
+  const std::int64_t timestamp = absl::ToUnixSeconds(now.wall);
+  auto comparison = std::make_unique<NameComparisonGossip>(*this, timestamp);
+  auto state = std::make_unique<NameGossip>(timestamp);
+  const auto tell = [&](NamePart part) { state->Merge(NameGossip(*this, part, timestamp)); };
+  for (const NamePart part : theirs.wanted) tell(part);
+  for (const auto& [part, sum] : theirs.sums) {
+    const NameSum ours = SumOf(part);
+    if (ours == sum) continue;
+    if (part == kAllNames && self_ < neighbour) {
+      // The other end looks closer: of two digests that cross, one shall have consequences.
+      if (!WaitsFor(now, neighbour)) comparison->Merge(*Digest(now, neighbour));
+    } else if (IsLeaf(part) || std::min(ours.count, sum.count) <= kFewNames) {
+      tell(part);
+      comparison->Want(part);
+    } else {
+      for (NamePart i = 0; i < kPartFanOut; ++i) comparison->TellSum(part * kPartFanOut + i);
+    }
+  }
+  Answer answer;
+  if (!comparison->empty()) answer.comparison = std::move(comparison);
+  if (!state->empty()) answer.state = std::move(state);
+  return answer;
+}
+
+// A digest of ours is on its way there, or what it brought about.
+bool NameRegistry::WaitsFor(Now now, PeerName neighbour) const {
+  const auto sent = digests_.find(neighbour);
+  return sent != digests_.end() && now.monotonic - sent->second < kDigestPause;
+}
+
+std::vector<NameEntryPtr> NameRegistry::EntriesIn(NamePart part) const {
+  std::vector<NameEntryPtr> entries;
+  index_.ForEachIn(part, [&](const NameBucket& bucket) {
+    entries.insert(entries.end(), bucket.entries.begin(), bucket.entries.end());
+  });
+  return entries;
 }
 
 NameEntryPtr NameRegistry::Merge(Now now, const NameEntryView& told, bool& news) {
@@ -272,8 +335,13 @@ void NameRegistry::ForgetTombstones(Now now) {
   SchedulePurge(now);
 }
 
+// Deleted so long ago that everyone has heard.
+bool NameRegistry::IsForgotten(const NameEntry& entry, Now now) const {
+  return !entry.alive() && entry.tombstone < absl::ToUnixSeconds(now.wall - tombstone_life_);
+}
+
 void NameRegistry::SchedulePurge(Now now) {
-  if (tombstone_count_ > 0 && !purge_at_.has_value()) purge_at_ = now.monotonic + kTombstoneLife;
+  if (!tombstones_.empty() && !purge_at_.has_value()) purge_at_ = now.monotonic + tombstone_life_;
 }
 
 std::optional<MonotonicTime> NameRegistry::NextDeadline() const {
@@ -291,83 +359,70 @@ std::unique_ptr<NameGossip> NameRegistry::TakeBroadcast(Now now) {
 
 // ---- the tables ----
 
-// FNV-1a, the same in every process.
-NameRegistry::HashedName NameRegistry::Hashed(absl::string_view folded) {
-  std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
-  for (const char c : folded) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
-  return {hash, folded};
-}
-
 NameEntryPtr NameRegistry::Find(const NameEntry& identity) const {
-  const std::string folded = FoldName(identity.hostname);
-  const auto bucket = by_hash_.find(Hashed(folded));
-  if (bucket == by_hash_.end()) return nullptr;
+  const NameBucket* bucket = index_.Find(FoldName(identity.hostname));
+  if (bucket == nullptr) return nullptr;
   const NameEntryPtr key(std::shared_ptr<void>(), &identity);  // owns nothing
-  const auto found = bucket->second->entries.find(key);
-  return found == bucket->second->entries.end() ? nullptr : *found;
+  const auto found = bucket->entries.find(key);
+  return found == bucket->entries.end() ? nullptr : *found;
 }
 
-void NameRegistry::CountOf(const NameEntry& entry, bool in) {
-  std::size_t& of_origin = origins_[entry.origin];
+void NameRegistry::CountOf(const NameBucket& bucket, const NameEntryPtr& entry, bool in) {
+  const auto put = [in](auto& set, auto value) { in ? (void)set.insert(std::move(value)) : (void)set.erase(value); };
+  std::size_t& of_origin = origins_[entry->origin];
   of_origin += in ? 1 : -1;
-  if (of_origin == 0) origins_.erase(entry.origin);
+  if (of_origin == 0) origins_.erase(entry->origin);
   size_ += in ? 1 : -1;
-  if (!entry.alive()) {
-    tombstone_count_ += in ? 1 : -1;
-  } else if (entry.origin == self_) {
-    if (in)
-      own_.emplace(entry.container, entry.hostname, entry.address);
-    else
-      own_.erase({entry.container, entry.hostname, entry.address});
-  }
+  ++generation_;
+  if (!entry->alive()) return put(tombstones_, entry);
+  index_.Count(bucket, *entry, in);
+  put(by_address_, entry);
+  if (entry->origin == self_) put(own_, OwnKey{entry->container, entry->hostname, entry->address});
+}
+
+NameBucket& NameRegistry::BucketOf(absl::string_view folded) {
+  if (NameBucket* bucket = index_.Find(folded)) return *bucket;
+  auto made = std::make_unique<NameBucket>();
+  NameBucket& bucket = *made;
+  bucket.hash = HashOfName(folded);
+  bucket.folded.assign(folded.begin(), folded.end());
+  index_.Insert(bucket);
+  buckets_.emplace(bucket.name(), std::move(made));
+  return bucket;
 }
 
 bool NameRegistry::Put(NameEntryPtr entry) {
-  std::string folded = FoldName(entry->hostname);
-  const auto known = by_hash_.find(Hashed(folded));
-  Bucket* bucket = known == by_hash_.end() ? nullptr : known->second;
-  const auto former = bucket == nullptr ? decltype(bucket->entries.end())() : bucket->entries.find(entry);
-  const bool replaces = bucket != nullptr && former != bucket->entries.end();
-  if (!replaces && size_ >= kMaxNameCount) {
+  if (size_ >= kMaxNameCount && Find(*entry) == nullptr) {
     if (!std::exchange(said_full_, true))
       logger_.Error("there are too many names in the network: some are not known here", {{"count", size_}});
     return false;
   }
-  if (replaces) {
-    CountOf(**former, false);
-    if ((*former)->alive()) by_address_.erase(*former);
-    bucket->entries.erase(former);
+  NameBucket& bucket = BucketOf(FoldName(entry->hostname));
+  if (const auto former = bucket.entries.find(entry); former != bucket.entries.end()) {
+    CountOf(bucket, *former, false);
+    bucket.entries.erase(former);
   }
-  if (bucket == nullptr) {
-    auto made = std::make_unique<Bucket>();
-    made->folded = std::move(folded);
-    bucket = made.get();
-    by_hash_.emplace(Hashed(bucket->folded), bucket);
-    buckets_.emplace(bucket->folded, std::move(made));
-  }
-  CountOf(*entry, true);
-  if (entry->alive()) by_address_.insert(entry);
-  bucket->entries.insert(std::move(entry));
-  bucket->stale = true;
+  CountOf(bucket, entry, true);
+  bucket.entries.insert(std::move(entry));
+  bucket.stale = true;
   return true;
 }
 
 template <typename Predicate>
 void NameRegistry::EraseIf(Predicate drop) {
   for (auto it = buckets_.begin(); it != buckets_.end();) {
-    Bucket& bucket = *it->second;
+    NameBucket& bucket = *it->second;
     for (auto entry = bucket.entries.begin(); entry != bucket.entries.end();) {
       if (!drop(**entry)) {
         ++entry;
         continue;
       }
-      CountOf(**entry, false);
-      if ((*entry)->alive()) by_address_.erase(*entry);
+      CountOf(bucket, *entry, false);
       entry = bucket.entries.erase(entry);
       bucket.stale = true;
     }
     if (bucket.entries.empty()) {
-      by_hash_.erase(Hashed(bucket.folded));
+      index_.Erase(bucket);
       it = buckets_.erase(it);
     } else {
       ++it;
@@ -378,16 +433,14 @@ void NameRegistry::EraseIf(Predicate drop) {
 // ---- reading ----
 
 absl::Span<const std::uint32_t> NameRegistry::Lookup(absl::string_view folded_name) const {
-  const auto found = by_hash_.find(Hashed(folded_name));
-  if (found == by_hash_.end()) return {};
-  Bucket& bucket = *found->second;
-  if (bucket.stale) {
-    bucket.stale = false;
-    bucket.addresses.clear();
-    for (const NameEntryPtr& entry : bucket.entries)
-      if (entry->alive()) bucket.addresses.push_back(entry->address);
+  NameBucket* bucket = index_.Find(folded_name);
+  if (bucket == nullptr) return {};
+  if (std::exchange(bucket->stale, false)) {
+    bucket->addresses.clear();
+    for (const NameEntryPtr& entry : bucket->entries)
+      if (entry->alive()) bucket->addresses.push_back(entry->address);
   }
-  return bucket.addresses;
+  return bucket->addresses;
 }
 
 const NameEntry* NameRegistry::ReverseLookup(std::uint32_t address) const {
@@ -413,20 +466,24 @@ std::vector<NameEntryPtr> NameRegistry::Everything() const {
 
 absl::Status NameRegistry::CheckInvariants() const {
   std::size_t count = 0, alive = 0, tombstones = 0, own = 0;
+  NameSum sum;
   for (const auto& [folded, bucket] : buckets_) {
-    if (bucket->entries.empty() || by_hash_.find(Hashed(folded)) == by_hash_.end())
+    if (bucket->entries.empty() || index_.Find(folded) != bucket.get())
       return absl::InternalError(absl::StrCat("names: the bucket of ", folded, " is empty or not found"));
     for (const NameEntryPtr& entry : bucket->entries) {
       ++count;
       ++(entry->alive() ? alive : tombstones);
+      if (entry->alive()) sum.fingerprints += FingerprintOf(*entry);
       own += entry->alive() && entry->origin == self_ ? 1 : 0;
       if (FoldName(entry->hostname) != folded) return absl::InternalError("names: an entry is in a wrong bucket");
     }
   }
-  if (count != size_ || alive != by_address_.size() || tombstones != tombstone_count_ || own != own_.size() ||
-      buckets_.size() != by_hash_.size())
+  if (count != size_ || alive != by_address_.size() || tombstones != tombstones_.size() || own != own_.size() ||
+      buckets_.size() != index_.size())
     return absl::InternalError(absl::StrCat("names: counts differ: ", count, " of ", size_, " entries, ", alive, " of ",
                                             by_address_.size(), " addresses, ", own, " of ", own_.size(), " own"));
+  sum.count = static_cast<std::uint32_t>(alive);
+  if (SumOf(kAllNames) != sum) return absl::InternalError("names: the sum is not that of the entries");
   return absl::OkStatus();
 }
 

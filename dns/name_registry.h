@@ -26,6 +26,7 @@
 #include "base/time.h"
 #include "dns/name_entry.h"
 #include "dns/name_gossip.h"
+#include "dns/name_index.h"
 #include "dns/name_messages.h"
 
 namespace weave {
@@ -42,6 +43,9 @@ inline constexpr Duration kStrangerLife = absl::Seconds(60);
 // More than a network has by far: a peer that tells more is not believed.
 inline constexpr std::size_t kMaxNameCount = 1'000'000;
 inline constexpr std::size_t kMaxStrangerCount = 65'536;
+
+// Where one of two peers has no more of a part of the names, both tell what they have of it without looking closer.
+inline constexpr std::uint32_t kFewNames = 16;
 
 // What the registry may know of the topology.
 class KnownPeers {
@@ -69,10 +73,11 @@ bool IsWithin(absl::string_view name, absl::string_view domain);
 // InvalidArgument for what no query could ask for: an empty label, one of more than 63 bytes, more than 253 in all.
 absl::Status CheckHostname(absl::string_view hostname);
 
-class NameRegistry final : public Gossiper {
+class NameRegistry final : public ComparingGossiper {
  public:
   // `domain` is fully qualified. References outlive the registry.
-  NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger);
+  NameRegistry(PeerName self, std::string domain, const KnownPeers& peers, Logger& logger,
+               Duration tombstone_life = kTombstoneLife);
   NameRegistry(const NameRegistry&) = delete;
   NameRegistry& operator=(const NameRegistry&) = delete;
 
@@ -97,6 +102,16 @@ class NameRegistry final : public Gossiper {
   absl::StatusOr<std::unique_ptr<GossipData>> OnBroadcast(Now now, PeerName source, ByteView payload) override;
   absl::StatusOr<std::unique_ptr<GossipData>> OnGossip(Now now, PeerName sender, ByteView payload) override;
   std::unique_ptr<GossipData> FullState(Now now) override;
+
+  // ---- comparing with a neighbour that can (dns/name_comparison.h) ----
+
+  std::unique_ptr<GossipData> Digest(Now now, PeerName neighbour) override;
+  // What it deleted in an earlier life: else it would add names in versions that nobody takes.
+  std::unique_ptr<GossipData> Greeting(Now now, PeerName neighbour) override;
+  absl::StatusOr<Answer> OnComparison(Now now, PeerName neighbour, ByteView payload) override;
+  NameSum SumOf(NamePart part) const { return index_.SumOf(part); }
+  // Tombstones included, in no order that matters.
+  std::vector<NameEntryPtr> EntriesIn(NamePart part) const;
 
   // Peers came or went: the entries of those that are gone go, and entries that waited for their peer's record come in.
   void OnTopologyChange(Now now);
@@ -126,17 +141,13 @@ class NameRegistry final : public Gossiper {
   // The same as 2.8 lists them: by folded name, origin, container and address.
   std::vector<NameEntryPtr> Listing() const;
   std::size_t size() const { return size_; }
+  // Changes whenever an entry does.
+  std::uint64_t generation() const { return generation_; }
 
   // What must hold between any two calls; for tests.
   absl::Status CheckInvariants() const;
 
  private:
-  struct BucketLess {
-    bool operator()(const NameEntryPtr& a, const NameEntryPtr& b) const {
-      return std::tie(a->origin, a->container, a->address, a->hostname) <
-             std::tie(b->origin, b->container, b->address, b->hostname);
-    }
-  };
   // By address, then as 2.8 would find them.
   struct AddressLess {
     using is_transparent = void;  // NOLINT(readability-identifier-naming): as the standard calls it
@@ -145,24 +156,24 @@ class NameRegistry final : public Gossiper {
     bool operator()(std::uint32_t a, const NameEntryPtr& b) const { return a < b->address; }
   };
 
-  // Every entry whose name folds to `folded`.
-  struct Bucket {
-    std::string folded;
-    absl::btree_set<NameEntryPtr, BucketLess> entries;
-    std::vector<std::uint32_t> addresses;  // of those alive, in the same order; unless `stale`
-    bool stale = false;
+  struct OriginLess {
+    bool operator()(const NameEntryPtr& a, const NameEntryPtr& b) const {
+      return a->origin != b->origin ? a->origin < b->origin : IdentityOf(*a) < IdentityOf(*b);
+    }
   };
-  using HashedName = std::pair<std::uint64_t, absl::string_view>;
   using OwnKey = std::tuple<std::string, std::string, std::uint32_t>;  // container, hostname, address
 
   absl::Status CheckClock(Now now, PeerName peer, std::int64_t timestamp) const;
   absl::StatusOr<NameMessage> Read(Now now, PeerName composer, ByteView payload) const;
-  static HashedName Hashed(absl::string_view folded);
   // Null: there is none of that identity.
   NameEntryPtr Find(const NameEntry& identity) const;
+  // Made where there is none.
+  NameBucket& BucketOf(absl::string_view folded);
   // Takes the place of what has its identity. False: there is no room.
   bool Put(NameEntryPtr entry);
-  void CountOf(const NameEntry& entry, bool in);
+  // `entry` has come into `bucket` or leaves it.
+  void CountOf(const NameBucket& bucket, const NameEntryPtr& entry, bool in);
+  bool IsForgotten(const NameEntry& entry, Now now) const;
   template <typename Predicate>
   void EraseIf(Predicate drop);
   // Puts an entry of our own and has it told.
@@ -170,6 +181,7 @@ class NameRegistry final : public Gossiper {
   // One entry of a message: what of it is passed on, null for nothing, and whether it was news to us.
   NameEntryPtr Merge(Now now, const NameEntryView& told, bool& news);
   NameEntryPtr MergeOwn(Now now, const NameEntry& told, const NameEntryPtr& ours);
+  bool WaitsFor(Now now, PeerName neighbour) const;
   void KeepForLater(Now now, NameEntry entry);
   void ForgetStrangers(Now now);
   void ForgetTombstones(Now now);
@@ -179,14 +191,16 @@ class NameRegistry final : public Gossiper {
   const std::string domain_;
   const KnownPeers& peers_;
   Logger& logger_;
+  const Duration tombstone_life_;
 
-  absl::btree_map<absl::string_view, std::unique_ptr<Bucket>> buckets_;  // by folded name, which the bucket holds
-  absl::btree_map<HashedName, Bucket*> by_hash_;                         // the same, found with few comparisons
-  absl::btree_set<NameEntryPtr, AddressLess> by_address_;                // alive ones
-  absl::btree_set<OwnKey> own_;                                          // alive ones
-  absl::btree_map<PeerName, std::size_t> origins_;                       // how many entries each has here
+  absl::btree_map<absl::string_view, std::unique_ptr<NameBucket>> buckets_;  // by folded name, which the bucket holds
+  NameIndex index_;                                                          // the same
+  absl::btree_set<NameEntryPtr, AddressLess> by_address_;                    // alive ones
+  absl::btree_set<OwnKey> own_;                                              // alive ones
+  absl::btree_set<NameEntryPtr, OriginLess> tombstones_;
+  absl::btree_map<PeerName, std::size_t> origins_;  // how many entries each has here
   std::size_t size_ = 0;
-  std::size_t tombstone_count_ = 0;
+  std::uint64_t generation_ = 0;
   bool said_full_ = false;  // that there is no room
 
   struct Stranger {
@@ -195,6 +209,8 @@ class NameRegistry final : public Gossiper {
   };
   absl::btree_map<PeerName, Stranger> strangers_;
   std::size_t stranger_count_ = 0;  // entries
+
+  absl::btree_map<PeerName, MonotonicTime> digests_;  // when those were sent that the neighbour is to answer
 
   std::vector<NameEntryPtr> to_broadcast_;
   std::vector<NameEntryPtr> own_changes_;

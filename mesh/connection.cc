@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "wire/messages.h"
 
@@ -65,6 +67,14 @@ absl::Status Connection::OnTimer(Now now) {
     return queue_.Push(EncodeHeartbeat());
   }
   return absl::OkStatus();
+}
+
+bool Connection::Compares(absl::string_view channel) const {
+  const auto lists = [channel](absl::string_view channels) {
+    const std::vector<absl::string_view> names = absl::StrSplit(channels, ' ');
+    return std::find(names.begin(), names.end(), channel) != names.end();
+  };
+  return lists(config_.protocol.features.compared_channels) && lists(stream_.remote().compared_channels);
 }
 
 }  // namespace weave

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/bytes.h"
 #include "base/peer_name.h"
 #include "base/socket_address.h"
@@ -54,6 +55,8 @@ class Connection {
 
   // Both ends have the channel "topology inventory".
   bool has_inventory() const { return config_.protocol.features.inventory && stream_.remote().inventory; }
+  // Both ends compare their states of `channel` instead of telling them.
+  bool Compares(absl::string_view channel) const;
   // We have sent an offer there to which no answer came yet.
   bool offered() const { return offered_; }
   void SetOffered(bool offered) { offered_ = offered; }

@@ -66,8 +66,15 @@ void MeshRouter::Stop(Now now, absl::string_view reason, MeshOutput& out) {
 }
 
 void MeshRouter::AddChannel(absl::string_view name, Gossiper& gossiper) {
-  const bool added = channels_.try_emplace(std::string(name), Channel{&gossiper, nullptr}).second;
+  const bool added = channels_.try_emplace(std::string(name), Channel{&gossiper, nullptr, nullptr}).second;
   CHECK(added) << name;
+}
+
+void MeshRouter::AddComparingChannel(absl::string_view name, ComparingGossiper& gossiper) {
+  CHECK(name.find(' ') == absl::string_view::npos) << name;
+  AddChannel(name, gossiper);
+  channels_.find(name)->second.comparing = &gossiper;
+  absl::StrAppend(&compared_channels_, compared_channels_.empty() ? "" : " ", name);
 }
 
 // ---- the transport ----
@@ -118,6 +125,7 @@ void MeshRouter::Open(Now now, ConnectionId id, const SocketAddress& local, cons
                                           [&](const Cidr& subnet) { return subnet.Contains(remote.ip); });
   protocol.features.overlays = overlay_.Names();
   protocol.features.inventory = config_.inventory;
+  if (config_.inventory) protocol.features.compared_channels = compared_channels_;
 
   Live& live = connections_[id];
   CHECK(live.connection == nullptr) << id;

@@ -45,7 +45,7 @@ struct MeshConfig {
   std::vector<Cidr> trusted_subnets;    // see spec/mesh.md section 3.5
   std::size_t connection_limit = 200;   // 0: none
   bool discovery = true;
-  bool inventory = true;           // compare topologies with neighbours that can; false: as a 2.8 peer does
+  bool inventory = true;           // compare states with neighbours that can; false: as a 2.8 peer does
   PeerRecordPool* pool = nullptr;  // outlives the router; shared by many in one process, as in a simulation
 };
 
@@ -70,6 +70,8 @@ class MeshRouter {
 
   // Before Start. `gossiper` outlives the router.
   void AddChannel(absl::string_view name, Gossiper& gossiper);
+  // The same for one that compares with neighbours that can, too. Its name has no blank.
+  void AddComparingChannel(absl::string_view name, ComparingGossiper& gossiper);
 
   // First: the periodic gossip begins.
   void Start(Now now) { gossip_at_ = now.monotonic + kGossipInterval; }
@@ -138,6 +140,7 @@ class MeshRouter {
 
   struct Channel {
     Gossiper* gossiper = nullptr;
+    ComparingGossiper* comparing = nullptr;        // the same, if it can compare
     std::unique_ptr<SurrogateGossiper> surrogate;  // owned when nobody else consumes the channel
   };
 
@@ -156,6 +159,8 @@ class MeshRouter {
   absl::Status HandleGossip(Now now, Connection& connection, ByteView message, MeshOutput& out);
   absl::Status HandleTopology(Now now, Connection& connection, ByteView payload, MeshOutput& out);
   absl::Status HandleInventory(Connection& connection, ByteView payload);
+  absl::Status HandleComparison(Now now, Connection& connection, absl::string_view name, ByteView payload);
+  ComparingGossiper* FindComparing(const Connection& connection, absl::string_view name) const;
   void RelayUnicast(const Connection& connection, PeerName destination, ByteView message);
   Gossiper* FindChannel(absl::string_view name);
   void Ignore(const Connection& connection, absl::string_view why);
@@ -171,6 +176,7 @@ class MeshRouter {
   void TellInventory(Connection& connection, InventoryGossip gossip);
   void Offer(Connection& connection);
   void SendEverything(Now now, Connection& connection);
+  void TellState(Now now, absl::string_view name, Gossiper& gossiper, const std::vector<Connection*>& neighbours);
   void SendToNeighbours(absl::string_view channel, PeerName except, const GossipData& data);
   void SendToBroadcastRoute(absl::string_view channel, PeerName source, const GossipData& data);
   void SendPeriodicGossip(Now now);
@@ -197,6 +203,7 @@ class MeshRouter {
   mutable bool routes_are_stale_ = false;
   ConnectionMaker maker_;
   absl::btree_map<std::string, Channel> channels_;
+  std::string compared_channels_;  // their names, separated by blanks
 
   struct Dialling {
     SocketAddress address;

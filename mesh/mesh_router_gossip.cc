@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "mesh/mesh_router.h"
 #include "mesh/topology_gossip.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr absl::string_view kTopologyChannel = "topology";
 constexpr absl::string_view kInventoryChannel = "topology inventory";
+constexpr absl::string_view kComparisonSuffix = " comparison";  // behind the name of the channel whose state it is
 
 // Peers in a network in which news travel before records.
 constexpr std::size_t kAnnounceFrom = 50;
@@ -60,6 +62,10 @@ absl::Status MeshRouter::HandleGossip(Now now, Connection& connection, ByteView 
   }
   if (gossip.channel == kInventoryChannel && tag == MessageTag::kGossip && connection.has_inventory())
     return HandleInventory(connection, gossip.payload);
+  if (absl::string_view compared = gossip.channel; tag == MessageTag::kGossip &&
+                                                   absl::ConsumeSuffix(&compared, kComparisonSuffix) &&
+                                                   FindComparing(connection, compared) != nullptr)
+    return HandleComparison(now, connection, compared, gossip.payload);
   if (tag == MessageTag::kGossipUnicast && gossip.destination != config_.name) {
     RelayUnicast(connection, gossip.destination, message);
     return absl::OkStatus();
@@ -115,6 +121,23 @@ absl::Status MeshRouter::HandleInventory(Connection& connection, ByteView payloa
   TellTopology(connection, std::move(comparison.ours));
   // Whoever has our offer knows without being asked.
   if (!answered) TellInventory(connection, InventoryGossip::Want(topology_, comparison.theirs));
+  return absl::OkStatus();
+}
+
+// Null: one of both ends does not compare that channel.
+ComparingGossiper* MeshRouter::FindComparing(const Connection& connection, absl::string_view name) const {
+  const auto channel = channels_.find(name);
+  return channel != channels_.end() && connection.Compares(name) ? channel->second.comparing : nullptr;
+}
+
+absl::Status MeshRouter::HandleComparison(Now now, Connection& connection, absl::string_view name, ByteView payload) {
+  const PeerName neighbour = connection.stream().remote().name;
+  ASSIGN_OR_RETURN(ComparingGossiper::Answer answer,
+                   FindComparing(connection, name)->OnComparison(now, neighbour, payload));
+  if (answer.comparison != nullptr)
+    connection.queue().Gossip(absl::StrCat(name, kComparisonSuffix), std::move(answer.comparison));
+  if (answer.state != nullptr) connection.queue().Gossip(name, std::move(answer.state));
+  owing_.insert(connection.id());
   return absl::OkStatus();
 }
 
@@ -258,10 +281,29 @@ void MeshRouter::SendEverything(Now now, Connection& connection) {
     TellTopology(connection, std::nullopt);
   for (const auto& [name, channel] : channels_) {
     if (channel.gossiper == nullptr) continue;
-    if (std::unique_ptr<GossipData> state = channel.gossiper->FullState(now); state != nullptr)
-      connection.queue().Gossip(name, std::move(state));
+    TellState(now, name, *channel.gossiper, {&connection});
+    ComparingGossiper* comparing = FindComparing(connection, name);
+    if (comparing == nullptr) continue;
+    if (std::unique_ptr<GossipData> greeting = comparing->Greeting(now, connection.stream().remote().name))
+      connection.queue().Gossip(name, std::move(greeting));
   }
-  owing_.insert(connection.id());
+}
+
+// All of it, or the beginning of a comparison.
+void MeshRouter::TellState(Now now, absl::string_view name, Gossiper& gossiper,
+                           const std::vector<Connection*>& neighbours) {
+  std::unique_ptr<GossipData> state;  // the same for all, made if somebody needs it
+  for (Connection* neighbour : neighbours) {
+    if (ComparingGossiper* comparing = FindComparing(*neighbour, name)) {
+      neighbour->queue().Gossip(absl::StrCat(name, kComparisonSuffix),
+                                comparing->Digest(now, neighbour->stream().remote().name));
+    } else {
+      if (state == nullptr) state = gossiper.FullState(now);
+      if (state == nullptr) continue;
+      neighbour->queue().Gossip(name, state->Clone());
+    }
+    owing_.insert(neighbour->id());
+  }
 }
 
 void MeshRouter::SendPeriodicGossip(Now now) {
@@ -276,8 +318,11 @@ void MeshRouter::SendPeriodicGossip(Now now) {
   }
   for (const auto& [name, channel] : channels_) {
     if (channel.gossiper == nullptr) continue;
-    if (const std::unique_ptr<GossipData> state = channel.gossiper->FullState(now); state != nullptr)
-      SendToNeighbours(name, config_.name, *state);
+    std::vector<Connection*> targets;
+    for (const PeerName peer : GossipTargets(config_.name))
+      if (const auto neighbour = neighbours_.find(peer); neighbour != neighbours_.end())
+        targets.push_back(neighbour->second);
+    TellState(now, name, *channel.gossiper, targets);
   }
 }
 

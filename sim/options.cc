@@ -54,6 +54,19 @@ void DrawMesh(Random& random, Options& options) {
   options.faults.max_spell = absl::Minutes(2);
 }
 
+// Peers of either kind, on clocks that differ by what the wire allows.
+void DrawNames(Random& random, Options& options) {
+  NameOptions names;
+  names.containers = static_cast<std::uint32_t>(random.Between(1, 4));
+  names.fixed = static_cast<std::uint32_t>(random.Below(5));
+  names.hostnames = static_cast<std::uint32_t>(random.Between(1, 8));
+  names.max_think_time = Draw(random, absl::Milliseconds(200), absl::Seconds(10));
+  options.names = names;
+  options.host.dns_domain = "weave.local.";
+  if (random.Chance(1, 2)) options.host.max_clock_skew = (kMaxClockSkew - absl::Seconds(2)) / 2;
+  if (random.Chance(1, 2)) options.host.old_permille = static_cast<std::uint32_t>(random.Below(1000));
+}
+
 void DrawIpam(Random& random, Options& options) {
   IpamOptions ipam;
   // Room for all containers, also for those that ended half a minute ago.
@@ -77,7 +90,7 @@ void DrawSizes(Random& random, Options& options) {
 }  // namespace
 
 const std::vector<std::string>& ProfileNames() {
-  static const std::vector<std::string> kNames = {"calm", "faults", "crashes", "disk", "swarm", "mesh"};
+  static const std::vector<std::string> kNames = {"calm", "faults", "crashes", "disk", "swarm", "mesh", "names"};
   return kNames;
 }
 
@@ -102,7 +115,8 @@ absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t see
   if (drawn("crashes")) AddCrashes(random, options);
   if (drawn("disk")) AddDiskFaults(random, options);
   if (swarm && random.Chance(1, 4)) options.workload.reset_weight = 1;
-  if (profile == "mesh") DrawMesh(random, options);
+  if (profile == "mesh" || profile == "names") DrawMesh(random, options);
+  if (profile == "names") DrawNames(random, options);
   if ((profile == "mesh" && random.Chance(3, 4)) || (swarm && random.Chance(1, 2))) DrawIpam(random, options);
   return options;
 }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/time.h"
+#include "sim/name_workload.h"
 #include "sim/network_fault.h"
 #include "sim/sim_host.h"
 
@@ -59,16 +60,18 @@ struct Options {
   FaultOptions faults;
   NetworkFaultOptions network_faults;
 
-  std::optional<IpamOptions> ipam;  // none: no allocators
+  std::optional<IpamOptions> ipam;   // none: no allocators
+  std::optional<NameOptions> names;  // none: nobody gives any
 
   // Links that hosts are told to make, besides those that connect all: per mille of all pairs. None: no network.
   std::optional<std::uint32_t> link_permille;
   Duration agree_within = absl::Minutes(15);  // of healing; targets are dialled every 9 minutes at least
+  Duration name_within = absl::Minutes(2);    // of agreement: neighbours compare every half minute
 };
 
 // calm: no faults. faults: failing commands and containers that come and go. crashes: crash, restart, reboot. disk:
 // full and failing disks. swarm: each fault on or off by the seed. mesh: several hosts in one network whose links and
-// peers fail.
+// peers fail. names: the same, and their containers have names.
 const std::vector<std::string>& ProfileNames();
 
 // Another profile is InvalidArgument naming those there are.

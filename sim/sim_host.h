@@ -27,7 +27,13 @@ struct SimHostOptions {
   DiskOptions disk;
   HostModelOptions model;
   MeshConfig mesh;
-  std::optional<IpamConfig> ipam;  // none: no allocator
+  std::optional<IpamConfig> ipam;         // none: no allocator
+  std::optional<std::string> dns_domain;  // none: no names
+  Duration tombstone_life = kTombstoneLife;
+  Duration max_clock_skew = absl::ZeroDuration();  // of a host's wall clock, either way
+  std::uint32_t old_permille = 0;                  // hosts that tell everything and compare nothing, as 2.8 does
+
+  bool check_invariants = true;  // after every event; what that takes grows with what the peer has
 
   bool perform_before_durable = false;  // mutant: a gate that does not hold back
   bool answer_twice = false;            // mutant
@@ -98,6 +104,8 @@ class SimHost final : public MeshTransportObserver {
   HostModel& model() { return model_; }
   const HostModel& model() const { return model_; }
   HostId id() const { return id_; }
+  // By the clocks of this host.
+  Now now() const;
   bool Waits(RequestId id) const { return waiting_.contains(id); }
   std::size_t waiting_count() const { return waiting_.size(); }
   std::uint64_t request_count() const { return last_request_; }
@@ -139,6 +147,8 @@ class SimHost final : public MeshTransportObserver {
 
   const HostId id_;
   const SimHostOptions options_;
+  const Duration clock_skew_;
+  const bool old_;
   EventQueue& queue_;
   Trace& trace_;
   CallObserver& call_observer_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "sim/mesh_checker.h"
 
 namespace weave::sim {
@@ -37,6 +38,7 @@ Simulation::Member::Member(HostId id, const Options& options, const World& world
     : oracle(id, network, world.trace),
       host(id, options.host, world, random.Split("machine"), oracle, oracle),
       workload(options.workload, host, world.queue, random.Split("workload")),
+      names(options.names.value_or(NameOptions{0, 0}), host, world.queue, world.trace, random.Split("names")),
       faults(options, host, workload, world.queue, random.Split("faults")) {
   oracle.Watch(host.model());
 }
@@ -49,7 +51,8 @@ Simulation::Simulation(const Options& options)
       datagrams_(options.datagrams, queue_, transport_, random_.Split("datagrams")),
       network_faults_(options.network_faults, options.peers, transport_, datagrams_, queue_,
                       random_.Split("network faults")),
-      network_oracle_(SharedRange(options_), trace_) {
+      network_oracle_(SharedRange(options_), trace_),
+      name_checker_(trace_) {
   const World world{queue_, trace_, transport_, datagrams_};
   for (HostId id = 0; id < options.peers; ++id)
     members_.push_back(
@@ -75,6 +78,7 @@ void Simulation::ConnectAtRandom(Random random) {
 Outcome Simulation::Run() {
   for (const auto& member : members_) {
     member->workload.Start();
+    if (options_.names.has_value()) member->names.Start();
     member->faults.Start();
   }
   network_faults_.Start();
@@ -82,19 +86,54 @@ Outcome Simulation::Run() {
   network_faults_.Heal();
   for (const auto& member : members_) {
     member->workload.Stop();
+    member->names.Stop();
     member->faults.Heal();
   }
   if (options_.ipam.has_value()) RunUntilAnswered(options_.agree_within);
   CheckAtRest(RunUntilQuiet(options_.rest_within));
   if (options_.link_permille.has_value()) RunUntilAgreed(options_.agree_within);
+  if (options_.names.has_value()) {
+    RunUntilNamed(options_.name_within);
+    LoseOne();
+  }
   return outcome();
+}
+
+void Simulation::LoseOne() {
+  SimHost& host = members_[PickLeaf()]->host;
+  host.Crash();
+  RunUntilAgreed(options_.agree_within);
+  RunUntilNamed(options_.name_within);
+  host.Start();
+  RunUntilAgreed(options_.agree_within);
+  RunUntilNamed(options_.name_within);
+}
+
+HostId Simulation::PickLeaf() const {
+  for (HostId leaf = 0; leaf < members_.size(); ++leaf) {
+    const HostId start = leaf == 0 ? 1 : 0;
+    absl::btree_set<HostId> reached = {leaf, start};
+    for (std::size_t before = 0; before != reached.size();) {
+      before = reached.size();
+      for (const auto& member : members_)
+        for (const HostId target : member->host.targets())
+          if (target != leaf && member->host.id() != leaf &&
+              (reached.contains(target) || reached.contains(member->host.id())))
+            reached.insert({target, member->host.id()});
+    }
+    if (reached.size() == std::max<std::size_t>(members_.size(), 2)) return leaf;
+  }
+  return 0;
 }
 
 void Simulation::RunFor(Duration duration) { RunTo(queue_.time() + duration); }
 
 void Simulation::RunTo(MonotonicTime end) {
-  while (!trace_.violation().has_value() && queue_.next_time().has_value() && *queue_.next_time() <= end)
+  while (!trace_.violation().has_value() && queue_.next_time().has_value() && *queue_.next_time() <= end) {
     queue_.RunNext();
+    if (!options_.names.has_value()) continue;
+    for (const auto& member : members_) name_checker_.Look(member->host);
+  }
 }
 
 bool Simulation::RunUntilQuiet(Duration within) {
@@ -120,16 +159,43 @@ void Simulation::RunUntilAgreed(Duration within) {
   for (const auto& member : members_)
     if (member->host.up()) routers.push_back(&member->host.core().mesh());
   const MonotonicTime end = queue_.time() + within;
-  absl::Status topologies = CheckTopologies(routers);
-  for (MonotonicTime at = queue_.time(); !topologies.ok() && at < end && !trace_.violation().has_value();) {
+  const auto check = [&] {
+    if (absl::Status topologies = CheckTopologies(routers); !topologies.ok())
+      return Annotate(topologies, "the peers do not agree");
+    RunFor(absl::Seconds(1));  // routes follow; unless another connection has come meanwhile
+    return CheckRoutes(routers);
+  };
+  absl::Status agreed = check();
+  for (MonotonicTime at = queue_.time(); !agreed.ok() && at < end && !trace_.violation().has_value();) {
     at = at + absl::Seconds(1);
     RunTo(at);
-    topologies = CheckTopologies(routers);
+    agreed = check();
   }
-  RunFor(absl::Seconds(1));  // routes follow
-  const absl::Status routes = CheckRoutes(routers);
-  if (!topologies.ok()) trace_.Violation(0, absl::StrCat("the peers do not agree: ", topologies.message()));
-  if (!routes.ok()) trace_.Violation(0, routes.message());
+  if (!agreed.ok()) trace_.Violation(0, agreed.message());
+}
+
+absl::Status Simulation::CheckNamesNow() const {
+  std::vector<const SimHost*> up;
+  LiveNames expected;
+  for (const auto& member : members_) {
+    if (!member->names.settled())
+      return absl::InternalError(absl::StrCat("host ", member->host.id(), " has containers that wait for a name"));
+    if (!member->host.up()) continue;
+    up.push_back(&member->host);
+    member->names.AddExpected(expected);
+  }
+  return CheckNames(up, expected);
+}
+
+void Simulation::RunUntilNamed(Duration within) {
+  const MonotonicTime end = queue_.time() + within;
+  absl::Status names = CheckNamesNow();
+  for (MonotonicTime at = queue_.time(); !names.ok() && at < end && !trace_.violation().has_value();) {
+    at = at + absl::Seconds(1);
+    RunTo(at);
+    names = CheckNamesNow();
+  }
+  if (!names.ok()) trace_.Violation(0, names.message());
 }
 
 void Simulation::CheckAtRest(bool quiet) {

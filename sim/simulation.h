@@ -11,6 +11,8 @@
 #include "sim/checker.h"
 #include "sim/event_queue.h"
 #include "sim/fault.h"
+#include "sim/name_checker.h"
+#include "sim/name_workload.h"
 #include "sim/network_fault.h"
 #include "sim/options.h"
 #include "sim/sim_host.h"
@@ -48,6 +50,9 @@ class Simulation {
   // Until all hosts that are up agree who is in the network and how to reach them. Violation when `within` was not
   // enough.
   void RunUntilAgreed(Duration within);
+  // Until all hosts that are up answer for the names of all of these, and no others; they agree already. Violation when
+  // `within` was not enough.
+  void RunUntilNamed(Duration within);
   // Until nobody waits for an answer; some need other hosts. False when `within` was not enough.
   bool RunUntilAnswered(Duration within);
   // What must hold at rest.
@@ -63,11 +68,17 @@ class Simulation {
     AddressOracle oracle;
     SimHost host;
     Workload workload;
+    NameWorkload names;
     Faults faults;
   };
 
   void RunTo(MonotonicTime end);
   void ConnectAtRandom(Random random);
+  absl::Status CheckNamesNow() const;
+  // A host whose end leaves the others connected.
+  HostId PickLeaf() const;
+  // A peer that is lost takes its names with it, and brings them back.
+  void LoseOne();
 
   const Options options_;
   EventQueue queue_;
@@ -77,6 +88,7 @@ class Simulation {
   Datagrams datagrams_;
   NetworkFaults network_faults_;
   NetworkOracle network_oracle_;
+  NameChecker name_checker_;
   std::vector<std::unique_ptr<Member>> members_;
 };
 

@@ -99,6 +99,12 @@ absl::StatusOr<Features> FromMap(const FeatureMap& map, int version) {
   if (const auto inventory = Optional(map, "TopologyInventory")) {
     ASSIGN_OR_RETURN(features.inventory, ParseBool("TopologyInventory", *inventory));
   }
+  if (const auto channels = Optional(map, "ComparedChannels")) {
+    if (channels->size() > kMaxChannelListSize)
+      return absl::InvalidArgumentError(absl::StrCat("feature ComparedChannels has ", channels->size(),
+                                                     " bytes, want at most ", kMaxChannelListSize));
+    features.compared_channels = std::string(*channels);
+  }
   if (const auto overlays = Optional(map, "Overlays")) features.overlays = std::string(*overlays);
   return features;
 }
@@ -147,6 +153,7 @@ Bytes EncodeFeatures(const Features& features, int version) {
     map["Trusted"] = features.trusted ? "true" : "false";
     if (features.overlays.has_value()) map["Overlays"] = *features.overlays;
     if (features.inventory) map["TopologyInventory"] = "true";
+    if (!features.compared_channels.empty()) map["ComparedChannels"] = features.compared_channels;
   }
   GobWriter writer;
   writer.Write(map);

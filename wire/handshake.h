@@ -30,15 +30,19 @@ absl::StatusOr<VersionRange> DecodeVersionHeader(ByteView header);
 // The version both use. FailedPrecondition naming both ranges when there is none.
 absl::StatusOr<int> ChooseVersion(VersionRange ours, VersionRange theirs);
 
+// Of a list of channels that somebody announces.
+inline constexpr std::size_t kMaxChannelListSize = 1024;
+
 struct Features {
   PeerName name;
   std::string nickname;
   PeerUid uid = 0;                      // never 0 on the wire
   std::uint64_t connection_id = 0;      // ConnID
-  std::optional<ShortId> short_id;      // version 2 only, like the next three
+  std::optional<ShortId> short_id;      // version 2 only, like the next four
   bool trusted = false;                 // the sender trusts the receiver's address
   std::optional<std::string> overlays;  // names in order of preference, separated by blanks
   bool inventory = false;               // the sender has the channel "topology inventory"; 2.8 ignores the key
+  std::string compared_channels;        // whose states the sender can compare, separated by blanks; 2.8 ignores the key
   std::optional<PublicKey> public_key;  // version 1 only
 
   friend bool operator==(const Features&, const Features&) = default;

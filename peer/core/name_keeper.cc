@@ -22,11 +22,11 @@ std::string KeyOf(const NameEntry& entry) {
 }  // namespace
 
 NameKeeper::NameKeeper(PeerName self, std::string domain, const KnownPeers& peers, const AddressIndex& addresses,
-                       const EndpointTable& endpoints, Logger& logger)
+                       const EndpointTable& endpoints, Logger& logger, Duration tombstone_life)
     : addresses_(addresses),
       endpoints_(endpoints),
       logger_(logger),
-      registry_(self, std::move(domain), peers, logger) {}
+      registry_(self, std::move(domain), peers, logger, tombstone_life) {}
 
 bool NameKeeper::IsAttached(absl::string_view holder) const {
   const std::vector<EndpointRecord> endpoints = endpoints_.Records();

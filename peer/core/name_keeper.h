@@ -28,7 +28,7 @@ class NameKeeper {
  public:
   // References outlive the keeper.
   NameKeeper(PeerName self, std::string domain, const KnownPeers& peers, const AddressIndex& addresses,
-             const EndpointTable& endpoints, Logger& logger);
+             const EndpointTable& endpoints, Logger& logger, Duration tombstone_life = kTombstoneLife);
 
   // At start, when the tables have taken over what they found. Of holders that are not on record here nobody knows
   // whether they live: they keep their names, and the shell asks (HoldersToCheck).

@@ -28,6 +28,9 @@ class Network {
 
   // Before Start; see MeshRouter::AddChannel.
   void AddChannel(absl::string_view name, Gossiper& gossiper) { mesh_.AddChannel(name, gossiper); }
+  void AddComparingChannel(absl::string_view name, ComparingGossiper& gossiper) {
+    mesh_.AddComparingChannel(name, gossiper);
+  }
 
   void Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out);
   // Ends every connection; nothing happens afterwards.

@@ -44,14 +44,15 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
       directory_(network_.mesh()),
       allocator_(MakeAllocator(config_, directory_, entropy, logger)),
       planner_(allocator_.get(), addresses_, endpoints_, host_, logger),
-      names_(config_.dns_domain.has_value() ? std::make_unique<NameKeeper>(config_.name, *config_.dns_domain,
-                                                                           directory_, addresses_, endpoints_, logger)
-                                            : nullptr) {
+      names_(config_.dns_domain.has_value()
+                 ? std::make_unique<NameKeeper>(config_.name, *config_.dns_domain, directory_, addresses_, endpoints_,
+                                                logger, config_.tombstone_life)
+                 : nullptr) {
   if (allocator_ != nullptr) {
     network_.AddChannel(kIpamChannel, *allocator_);
     network_.AddChannel(kCouncilChannel, allocator_->council_channel());
   }
-  if (names_ != nullptr) network_.AddChannel(kNameChannel, names_->registry());
+  if (names_ != nullptr) network_.AddComparingChannel(kNameChannel, names_->registry());
 }
 
 void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {

@@ -44,6 +44,7 @@ struct PeerConfig {
   std::vector<DirectPeer> direct_peers;        // to be dialled from the start
   std::optional<IpamConfig> ipam;              // none: no allocator
   std::optional<std::string> dns_domain = {};  // fully qualified; none: no names
+  Duration tombstone_life = kTombstoneLife;    // of deleted names
   std::optional<FastdpConfig> fastdp = {};     // none: no datapath in the kernel
 };
 

@@ -73,6 +73,61 @@ TEST_CASE("What one of two neighbours lacks the next digest brings, in either di
   CHECK(b.Find(Peer(5)) != nullptr);
 }
 
+// A number that is compared, and wanted where it differs.
+class NumberGossiper final : public ComparingGossiper {
+ public:
+  explicit NumberGossiper(std::uint8_t value) : value_(value) {}
+
+  absl::Status OnUnicast(Now, PeerName, ByteView) override { return absl::OkStatus(); }
+  absl::StatusOr<std::unique_ptr<GossipData>> OnBroadcast(Now, PeerName, ByteView) override { return nullptr; }
+  absl::StatusOr<std::unique_ptr<GossipData>> OnGossip(Now, PeerName, ByteView payload) override {
+    ++told;
+    value_ = std::max(value_, payload.at(0));
+    return nullptr;
+  }
+  std::unique_ptr<GossipData> FullState(Now) override { return Say(); }
+  std::unique_ptr<GossipData> Digest(Now, PeerName) override { return Say(); }
+  std::unique_ptr<GossipData> Greeting(Now, PeerName) override { return nullptr; }
+  absl::StatusOr<Answer> OnComparison(Now, PeerName, ByteView payload) override {
+    if (payload.size() != 1) return absl::InvalidArgumentError("bad comparison");
+    return payload[0] == value_ ? Answer{} : Answer{payload[0] > value_ ? Say() : nullptr, Say()};
+  }
+
+  std::uint8_t value() const { return value_; }
+  int told = 0;
+
+ private:
+  std::unique_ptr<GossipData> Say() const { return std::make_unique<CounterGossiper::Data>(value_); }
+
+  std::uint8_t value_;
+};
+
+TEST_CASE("A channel that can be compared is told where it differs, and whole to whoever cannot compare", "[mesh]") {
+  MeshWorld world(3, 1, NoDiscovery());
+  NumberGossiper numbers[] = {NumberGossiper(7), NumberGossiper(9), NumberGossiper(0)};
+  world.router(0).AddComparingChannel("number", numbers[0]);
+  world.router(1).AddComparingChannel("number", numbers[1]);
+  world.router(2).AddChannel("number", numbers[2]);
+  world.ConnectChain();
+  ScriptedPeer old(world, 20), young(world, 21, {.name = PeerName(0xbae), .compared_channels = "other number"});
+  old.Join(0);
+  young.Join(0);
+  world.RunFor(absl::Seconds(20));
+  CHECK(numbers[0].value() == 9);
+  CHECK(numbers[2].value() == 9);
+  const int told = numbers[0].told, told_whole = numbers[2].told;
+  world.RunFor(absl::Seconds(30));
+  CHECK(numbers[0].told == told);
+  CHECK(numbers[2].told == told_whole + 1);
+  CHECK(old.CountOf(MessageTag::kGossip, "number") == 2);
+  CHECK(old.CountOf(MessageTag::kGossip, "number comparison") == 0);
+  CHECK(young.CountOf(MessageTag::kGossip, "number") == 0);
+  CHECK(young.CountOf(MessageTag::kGossip, "number comparison") == 2);
+  young.SayGossip(MessageTag::kGossip, "number comparison", Bytes{1, 2}, PeerName(0xbae));
+  world.RunFor(absl::Seconds(1));
+  CHECK(young.closed);
+}
+
 TEST_CASE("A malformed inventory ends the connection", "[mesh]") {
   MeshWorld world(1);
   ScriptedPeer peer(world, 20, {.inventory = true});

@@ -19,8 +19,9 @@ class ScriptedPeer {
   struct Options {
     PeerName name = PeerName(0xbad);
     std::optional<std::string> password = std::nullopt;
-    bool introduces_itself = true;  // false: connects and says nothing
-    bool inventory = false;         // announces the channel "topology inventory"
+    bool introduces_itself = true;       // false: connects and says nothing
+    bool inventory = false;              // announces the channel "topology inventory"
+    std::string compared_channels = "";  // what it announces of these
   };
 
   // On a host of the simulation that has nothing else.
@@ -90,6 +91,7 @@ class ScriptedPeer {
     options.features.connection_id = ++last_connection_id_;
     options.features.overlays = "hello";
     options.features.inventory = options_.inventory;
+    options.features.compared_channels = options_.compared_channels;
     stream_.emplace(std::move(options));
   }
 

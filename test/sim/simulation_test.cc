@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "test/support/catch.h"
 
 namespace weave::sim {
@@ -208,9 +209,17 @@ TEST_CASE("Networks that failed in every way agree when they are healed, for any
   }
 }
 
+TEST_CASE("Every peer answers for exactly the names there are, for any seed, and a lost peer's go and come back",
+          "[sim]") {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    CAPTURE(seed);
+    CHECK(RunSeed("names", seed, 0).value_or("none") == "none");
+  }
+}
+
 TEST_CASE("An unknown profile names those there are", "[sim]") {
   CHECK(DrawOptions("stormy", 1).status().message() ==
-        "unknown profile \"stormy\": want one of calm, faults, crashes, disk, swarm, mesh");
+        "unknown profile \"stormy\": want one of calm, faults, crashes, disk, swarm, mesh, names");
 }
 
 // ---- mutants: a checker that cannot fail proves nothing ----
@@ -257,6 +266,11 @@ TEST_CASE("An answer given twice is caught", "[sim][mutant]") {
 
 TEST_CASE("A disk that only says it has written is caught", "[sim][mutant]") {
   CHECK(Caught("crashes", [](SimHostOptions& o) { o.disk.lie_about_sync = true; }) != "");
+}
+
+TEST_CASE("Peers that forget too early what was deleted are caught", "[sim][mutant]") {
+  CHECK(absl::StrContains(Caught("names", [](SimHostOptions& o) { o.tombstone_life = absl::Seconds(1); }),
+                          "answers again for"));
 }
 
 TEST_CASE("A peer whose timer never rings is caught", "[sim][mutant]") {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Two hosts, each with its own Docker daemon and its own /run, for scripts that have sourced dockerd.sh and lib.sh. A host's
+# Hosts, each with its own Docker daemon and its own /run, for scripts that have sourced dockerd.sh and lib.sh. A host's
 # programs see no other host's sockets: a plugin is found by where its socket lies.
 #
 #   make_docker_host hostN      its network namespace, joined to the others' by a bridge, and its mount namespace
@@ -79,11 +79,12 @@ stop_docker() {
 }
 
 IMAGE=weave-test # what import_image makes
-import_image() { # import_image HOST: busybox as an image
+import_image() { # import_image HOST: busybox as an image, with what the function $IMAGE_EXTRAS puts into its root
     local root=$WORK/image applet
     mkdir -p "$root"/{bin,proc,sys,dev,etc,tmp}
     cp "$(command -v busybox)" "$root/bin/busybox"
     for applet in sh sleep ping ip; do ln -sf busybox "$root/bin/$applet"; done
+    [ -z "${IMAGE_EXTRAS:-}" ] || "$IMAGE_EXTRAS" "$root"
     tar -C "$root" -c . | docker_on "$1" import - "$IMAGE" >/dev/null || fail "docker import"
 }
 

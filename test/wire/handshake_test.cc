@@ -107,6 +107,9 @@ TEST_CASE("What only some peers send may be absent, and what nobody knows is ign
   CHECK(Decode(With("Colour", "blue")).value() == TypicalFeatures());
   CHECK(Decode(With("PublicKey", "nonsense")).value() == TypicalFeatures());
   CHECK(Decode(With("NickName", "")).value().nickname.empty());
+  CHECK(Decode(With("ComparedChannels", "one two")).value().compared_channels == "one two");
+  CHECK(Decode(With("ComparedChannels", std::string(1025, 'c'))).status().message() ==
+        "feature ComparedChannels has 1025 bytes, want at most 1024");
   CHECK(Decode(With("Overlays", "")).value().overlays == "");
 }
 
