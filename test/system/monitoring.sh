@@ -24,7 +24,7 @@ for file in alerts.yml dashboard.json; do
     step "$file names what a peer has"
     [ "$(series_in "$monitoring/$file" | wc -l)" -ge 15 ] || fail "no series found in $file"
     for name in $(series_in "$monitoring/$file"); do
-        grep -qE "^$name[{ ]" <<<"$metrics" || fail "$file: no peer has the series $name"
+        grep -qE "^${name}[{ ]" <<<"$metrics" || fail "$file: no peer has the series $name"
     done
     for label in $(labels_in "$monitoring/$file"); do
         grep -qF "$label" <<<"$metrics" || fail "$file: no series has $label"
