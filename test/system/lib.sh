@@ -115,9 +115,13 @@ has() {
 }
 lacks() { ! has "$@"; }
 logged() { grep -F -- "$2" "$(log_of "$1")" >/dev/null; } # logged HOST TEXT
-alive() { # alive PID: a zombie is not
+alive() { # alive PID: a zombie is not, unless a thread of it still runs, which holds the process's sockets
     local state
-    state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) && [ -n "$state" ] && [ "$state" != Z ]
+    for state in /proc/"$1"/task/*/stat; do
+        state=$(sed 's/.*) //' "$state" 2>/dev/null) || continue
+        [ -z "$state" ] || [ "${state:0:1}" = Z ] || [ "${state:0:1}" = X ] || return 0
+    done
+    return 1
 }
 dead() { ! alive "$1"; }
 
