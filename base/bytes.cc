@@ -26,6 +26,17 @@ std::uint64_t ReadBigEndian(ByteView bytes) {
   return value;
 }
 
+void AppendBigEndian(std::uint64_t value, std::size_t size, Bytes& out) {
+  out.resize(out.size() + size);
+  WriteBigEndian(value, size, out.data() + out.size() - size);
+}
+
+std::uint64_t TakeBigEndian(std::size_t size, ByteView& bytes) {
+  const std::uint64_t value = ReadBigEndian(bytes.subspan(0, size));
+  bytes.remove_prefix(size);
+  return value;
+}
+
 std::string ToHex(ByteView bytes) {
   std::string text;
   text.reserve(2 * bytes.size());

@@ -24,6 +24,9 @@ inline absl::string_view AsText(ByteView bytes) { return {reinterpret_cast<const
 // Network order: the lowest `size` bytes of `value`, at most 8; and back, of up to 8 bytes.
 void WriteBigEndian(std::uint64_t value, std::size_t size, std::uint8_t* out);
 std::uint64_t ReadBigEndian(ByteView bytes);
+void AppendBigEndian(std::uint64_t value, std::size_t size, Bytes& out);
+// Takes the first `size` bytes, which are there, away from `bytes`.
+std::uint64_t TakeBigEndian(std::size_t size, ByteView& bytes);
 
 // Lower-case hex, two digits a byte, no separators.
 std::string ToHex(ByteView bytes);

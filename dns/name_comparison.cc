@@ -29,18 +29,6 @@ constexpr std::size_t kCountSize = 4;
 constexpr std::size_t kFingerprintsSize = 8;
 constexpr std::size_t kSumSize = kPartSize + kCountSize + kFingerprintsSize;
 
-void Append(std::uint64_t value, std::size_t size, Bytes& out) {
-  out.resize(out.size() + size);
-  WriteBigEndian(value, size, out.data() + out.size() - size);
-}
-
-// Takes the number away from `bytes`.
-std::uint64_t Take(std::size_t size, ByteView& bytes) {
-  const std::uint64_t value = ReadBigEndian(bytes.subspan(0, size));
-  bytes.remove_prefix(size);
-  return value;
-}
-
 absl::Status CheckSize(absl::string_view what, ByteView bytes, std::size_t size) {
   if (bytes.size() % size == 0 && bytes.size() / size <= kMaxPartCount) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("name comparison: ", what, " in ", bytes.size(),
@@ -48,10 +36,10 @@ absl::Status CheckSize(absl::string_view what, ByteView bytes, std::size_t size)
 }
 
 absl::Status TakePart(ByteView& bytes, NamePart& part) {
-  const std::uint64_t number = Take(kPartSize, bytes);
+  const std::uint64_t number = TakeBigEndian(kPartSize, bytes);
   if (!IsNamePart(number))
     return absl::InvalidArgumentError(
-        absl::StrCat("name comparison: part ", number, ", want 1, 64 to 127 or ", "4096 to 8191"));
+        absl::StrCat("name comparison: part ", number, ", want 1, 64 to 127 or 4096 to 8191"));
   part = static_cast<NamePart>(number);
   return absl::OkStatus();
 }
@@ -63,11 +51,11 @@ Bytes EncodeNameComparison(const NameComparison& comparison) {
   wire.timestamp = comparison.timestamp;
   wire.sums.reserve(comparison.sums.size() * kSumSize);
   for (const NameComparison::Sum& sum : comparison.sums) {
-    Append(sum.part, kPartSize, wire.sums);
-    Append(sum.of.count, kCountSize, wire.sums);
-    Append(sum.of.fingerprints, kFingerprintsSize, wire.sums);
+    AppendBigEndian(sum.part, kPartSize, wire.sums);
+    AppendBigEndian(sum.of.count, kCountSize, wire.sums);
+    AppendBigEndian(sum.of.fingerprints, kFingerprintsSize, wire.sums);
   }
-  for (const NamePart part : comparison.wanted) Append(part, kPartSize, wire.wanted);
+  for (const NamePart part : comparison.wanted) AppendBigEndian(part, kPartSize, wire.wanted);
   GobWriter writer;
   writer.Write(wire);
   return writer.Take();
@@ -85,8 +73,8 @@ absl::StatusOr<NameComparison> DecodeNameComparison(ByteView payload) {
   ByteView sums = wire.sums;
   for (NameComparison::Sum& sum : comparison.sums) {
     RETURN_IF_ERROR(TakePart(sums, sum.part));
-    sum.of.count = static_cast<std::uint32_t>(Take(kCountSize, sums));
-    sum.of.fingerprints = Take(kFingerprintsSize, sums);
+    sum.of.count = static_cast<std::uint32_t>(TakeBigEndian(kCountSize, sums));
+    sum.of.fingerprints = TakeBigEndian(kFingerprintsSize, sums);
   }
   comparison.wanted.resize(wire.wanted.size() / kPartSize);
   ByteView wanted = wire.wanted;

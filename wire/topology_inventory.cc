@@ -26,18 +26,6 @@ constexpr std::size_t kNumberSize = 8;
 constexpr std::size_t kEntrySize =
     kPeerNameSize + 2 * kNumberSize + 1;  // name, version, uid, whether there is a short id
 
-void Append(std::uint64_t value, std::size_t size, Bytes& out) {
-  for (std::size_t i = size; i > 0; --i) out.push_back(static_cast<std::uint8_t>(value >> (8 * (i - 1))));
-}
-
-// Takes the number away from `bytes`.
-std::uint64_t Take(std::size_t size, ByteView& bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < size; ++i) value = value << 8 | bytes[i];
-  bytes.remove_prefix(size);
-  return value;
-}
-
 absl::Status CheckSize(ByteView peers, std::size_t size) {
   if (peers.size() % size == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -64,12 +52,12 @@ Bytes EncodeInventory(const TopologyInventory& inventory) {
   wire.digest = inventory.digest;
   wire.peers.reserve(inventory.offered.size() * kEntrySize + inventory.wanted.size() * kPeerNameSize);
   for (const InventoryEntry& entry : inventory.offered) {
-    Append(entry.name.value(), kPeerNameSize, wire.peers);
-    Append(entry.rank.version, kNumberSize, wire.peers);
-    Append(entry.rank.uid, kNumberSize, wire.peers);
+    AppendBigEndian(entry.name.value(), kPeerNameSize, wire.peers);
+    AppendBigEndian(entry.rank.version, kNumberSize, wire.peers);
+    AppendBigEndian(entry.rank.uid, kNumberSize, wire.peers);
     wire.peers.push_back(entry.rank.has_short_id ? 1 : 0);
   }
-  for (const PeerName name : inventory.wanted) Append(name.value(), kPeerNameSize, wire.peers);
+  for (const PeerName name : inventory.wanted) AppendBigEndian(name.value(), kPeerNameSize, wire.peers);
   GobWriter writer;
   writer.Write(wire);
   return writer.Take();
@@ -92,16 +80,16 @@ absl::StatusOr<TopologyInventory> DecodeInventory(ByteView payload) {
       inventory.offered.reserve(peers.size() / kEntrySize);
       while (!peers.empty()) {
         InventoryEntry& entry = inventory.offered.emplace_back();
-        entry.name = PeerName(Take(kPeerNameSize, peers));
-        entry.rank.version = Take(kNumberSize, peers);
-        entry.rank.uid = Take(kNumberSize, peers);
-        entry.rank.has_short_id = Take(1, peers) != 0;
+        entry.name = PeerName(TakeBigEndian(kPeerNameSize, peers));
+        entry.rank.version = TakeBigEndian(kNumberSize, peers);
+        entry.rank.uid = TakeBigEndian(kNumberSize, peers);
+        entry.rank.has_short_id = TakeBigEndian(1, peers) != 0;
       }
       return inventory;
     case TopologyInventory::Kind::kWant:
       RETURN_IF_ERROR(CheckSize(peers, kPeerNameSize));
       inventory.wanted.reserve(peers.size() / kPeerNameSize);
-      while (!peers.empty()) inventory.wanted.emplace_back(Take(kPeerNameSize, peers));
+      while (!peers.empty()) inventory.wanted.emplace_back(TakeBigEndian(kPeerNameSize, peers));
       return inventory;
   }
   return absl::InvalidArgumentError(absl::StrCat("topology inventory of kind ", wire.kind, ", want 1 to 4"));

@@ -24,5 +24,18 @@ TEST_CASE("Bad hex says where it is bad", "[base]") {
   CHECK(FromHex("0 ").status().code() == absl::StatusCode::kInvalidArgument);
 }
 
+TEST_CASE("Numbers of any size follow each other in network order and are taken away in turn", "[base]") {
+  Bytes bytes;
+  AppendBigEndian(0x1234, 2, bytes);
+  AppendBigEndian(0xfedcba9876543210, 8, bytes);
+  AppendBigEndian(0x17f, 1, bytes);
+  CHECK(ToHex(bytes) == "1234fedcba98765432107f");
+  ByteView rest = bytes;
+  CHECK(TakeBigEndian(2, rest) == 0x1234);
+  CHECK(TakeBigEndian(8, rest) == 0xfedcba9876543210);
+  CHECK(TakeBigEndian(1, rest) == 0x7f);
+  CHECK(rest.empty());
+}
+
 }  // namespace
 }  // namespace weave
