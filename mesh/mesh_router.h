@@ -159,7 +159,8 @@ class MeshRouter {
   absl::Status HandleGossip(Now now, Connection& connection, ByteView message, MeshOutput& out);
   absl::Status HandleTopology(Now now, Connection& connection, ByteView payload, MeshOutput& out);
   absl::Status HandleInventory(Connection& connection, ByteView payload);
-  absl::Status HandleComparison(Now now, Connection& connection, absl::string_view name, ByteView payload);
+  absl::Status HandleComparison(Now now, Connection& connection, absl::string_view name, ComparingGossiper& gossiper,
+                                ByteView payload);
   ComparingGossiper* FindComparing(const Connection& connection, absl::string_view name) const;
   void RelayUnicast(const Connection& connection, PeerName destination, ByteView message);
   Gossiper* FindChannel(absl::string_view name);
@@ -171,7 +172,7 @@ class MeshRouter {
   void UpdateRoutes(Now now);
   void ScheduleRelay(Now now);
   void RelayTopology(Now now);
-  std::vector<PeerName> GossipTargets(PeerName except);
+  std::vector<Connection*> GossipTargets(PeerName except);
   void TellTopology(Connection& connection, std::optional<PeerSet> peers);
   void TellInventory(Connection& connection, InventoryGossip gossip);
   void Offer(Connection& connection);

@@ -62,10 +62,11 @@ absl::Status MeshRouter::HandleGossip(Now now, Connection& connection, ByteView 
   }
   if (gossip.channel == kInventoryChannel && tag == MessageTag::kGossip && connection.has_inventory())
     return HandleInventory(connection, gossip.payload);
-  if (absl::string_view compared = gossip.channel; tag == MessageTag::kGossip &&
-                                                   absl::ConsumeSuffix(&compared, kComparisonSuffix) &&
-                                                   FindComparing(connection, compared) != nullptr)
-    return HandleComparison(now, connection, compared, gossip.payload);
+  if (absl::string_view compared = gossip.channel;
+      tag == MessageTag::kGossip && absl::ConsumeSuffix(&compared, kComparisonSuffix)) {
+    if (ComparingGossiper* gossiper = FindComparing(connection, compared))
+      return HandleComparison(now, connection, compared, *gossiper, gossip.payload);
+  }
   if (tag == MessageTag::kGossipUnicast && gossip.destination != config_.name) {
     RelayUnicast(connection, gossip.destination, message);
     return absl::OkStatus();
@@ -130,10 +131,10 @@ ComparingGossiper* MeshRouter::FindComparing(const Connection& connection, absl:
   return channel != channels_.end() && connection.Compares(name) ? channel->second.comparing : nullptr;
 }
 
-absl::Status MeshRouter::HandleComparison(Now now, Connection& connection, absl::string_view name, ByteView payload) {
+absl::Status MeshRouter::HandleComparison(Now now, Connection& connection, absl::string_view name,
+                                          ComparingGossiper& gossiper, ByteView payload) {
   const PeerName neighbour = connection.stream().remote().name;
-  ASSIGN_OR_RETURN(ComparingGossiper::Answer answer,
-                   FindComparing(connection, name)->OnComparison(now, neighbour, payload));
+  ASSIGN_OR_RETURN(ComparingGossiper::Answer answer, gossiper.OnComparison(now, neighbour, payload));
   if (answer.comparison != nullptr)
     connection.queue().Gossip(absl::StrCat(name, kComparisonSuffix), std::move(answer.comparison));
   if (answer.state != nullptr) connection.queue().Gossip(name, std::move(answer.state));
@@ -207,11 +208,9 @@ void MeshRouter::Gossip(Now now, absl::string_view channel, const GossipData& da
 // ---- how gossip goes on ----
 
 void MeshRouter::SendToNeighbours(absl::string_view channel, PeerName except, const GossipData& data) {
-  for (const PeerName peer : GossipTargets(except)) {
-    const auto neighbour = neighbours_.find(peer);
-    if (neighbour == neighbours_.end()) continue;
-    neighbour->second->queue().Gossip(channel, data.Clone());
-    owing_.insert(neighbour->second->id());
+  for (Connection* neighbour : GossipTargets(except)) {
+    neighbour->queue().Gossip(channel, data.Clone());
+    owing_.insert(neighbour->id());
   }
 }
 
@@ -244,15 +243,21 @@ void MeshRouter::Offer(Connection& connection) {
 }
 
 // Where as many neighbours are to be told as there are, the routes need not be looked at.
-std::vector<PeerName> MeshRouter::GossipTargets(PeerName except) {
+std::vector<Connection*> MeshRouter::GossipTargets(PeerName except) {
+  std::vector<Connection*> targets;
+  const auto add = [&](PeerName peer) {
+    if (const auto neighbour = neighbours_.find(peer); neighbour != neighbours_.end())
+      targets.push_back(neighbour->second);
+  };
   const std::vector<ConnectionSummary>& connections = topology_.Find(config_.name)->connections;
-  if (connections.size() > RouteTable::GossipFanOut(topology_.peer_count()))
-    return routes().RandomNeighbours(except, random_);
-  std::vector<PeerName> everybody;
-  everybody.reserve(connections.size());
+  if (connections.size() > RouteTable::GossipFanOut(topology_.peer_count())) {
+    for (const PeerName peer : routes().RandomNeighbours(except, random_)) add(peer);
+    return targets;
+  }
+  targets.reserve(connections.size());
   for (const ConnectionSummary& connection : connections)
-    if (connection.peer != except) everybody.push_back(connection.peer);
-  return everybody;
+    if (connection.peer != except) add(connection.peer);
+  return targets;
 }
 
 void MeshRouter::RelayTopology(Now now) {
@@ -262,13 +267,11 @@ void MeshRouter::RelayTopology(Now now) {
   // In a large network most neighbours hear the same from others: a record is many times as large as the news of it.
   const bool announce = topology_.peer_count() > kAnnounceFrom;
   for (const auto& [sender, peers] : relays_) {
-    for (const PeerName peer : GossipTargets(sender)) {
-      const auto neighbour = neighbours_.find(peer);
-      if (neighbour == neighbours_.end()) continue;
-      if (announce && neighbour->second->has_inventory())
-        TellInventory(*neighbour->second, InventoryGossip::News(topology_, peer, peers));
+    for (Connection* neighbour : GossipTargets(sender)) {
+      if (announce && neighbour->has_inventory())
+        TellInventory(*neighbour, InventoryGossip::News(topology_, neighbour->stream().remote().name, peers));
       else
-        TellTopology(*neighbour->second, peers);
+        TellTopology(*neighbour, peers);
     }
   }
   relays_.clear();
@@ -308,21 +311,14 @@ void MeshRouter::TellState(Now now, absl::string_view name, Gossiper& gossiper,
 
 void MeshRouter::SendPeriodicGossip(Now now) {
   if (routes_at_.has_value()) UpdateRoutes(now);
-  for (const PeerName peer : GossipTargets(config_.name)) {
-    const auto neighbour = neighbours_.find(peer);
-    if (neighbour == neighbours_.end()) continue;
-    if (neighbour->second->has_inventory())
-      TellInventory(*neighbour->second, InventoryGossip::Digest(topology_));
+  for (Connection* neighbour : GossipTargets(config_.name)) {
+    if (neighbour->has_inventory())
+      TellInventory(*neighbour, InventoryGossip::Digest(topology_));
     else
-      TellTopology(*neighbour->second, std::nullopt);
+      TellTopology(*neighbour, std::nullopt);
   }
   for (const auto& [name, channel] : channels_) {
-    if (channel.gossiper == nullptr) continue;
-    std::vector<Connection*> targets;
-    for (const PeerName peer : GossipTargets(config_.name))
-      if (const auto neighbour = neighbours_.find(peer); neighbour != neighbours_.end())
-        targets.push_back(neighbour->second);
-    TellState(now, name, *channel.gossiper, targets);
+    if (channel.gossiper != nullptr) TellState(now, name, *channel.gossiper, GossipTargets(config_.name));
   }
 }
 
