@@ -158,20 +158,23 @@ void Simulation::RunUntilAgreed(Duration within) {
   std::vector<const MeshRouter*> routers;
   for (const auto& member : members_)
     if (member->host.up()) routers.push_back(&member->host.core().mesh());
-  const MonotonicTime end = queue_.time() + within;
-  const auto check = [&] {
+  RunUntilOk(within, [&] {
     if (absl::Status topologies = CheckTopologies(routers); !topologies.ok())
       return Annotate(topologies, "the peers do not agree");
     RunFor(absl::Seconds(1));  // routes follow; unless another connection has come meanwhile
     return CheckRoutes(routers);
-  };
-  absl::Status agreed = check();
-  for (MonotonicTime at = queue_.time(); !agreed.ok() && at < end && !trace_.violation().has_value();) {
+  });
+}
+
+void Simulation::RunUntilOk(Duration within, absl::FunctionRef<absl::Status()> check) {
+  const MonotonicTime end = queue_.time() + within;
+  absl::Status status = check();
+  for (MonotonicTime at = queue_.time(); !status.ok() && at < end && !trace_.violation().has_value();) {
     at = at + absl::Seconds(1);
     RunTo(at);
-    agreed = check();
+    status = check();
   }
-  if (!agreed.ok()) trace_.Violation(0, agreed.message());
+  if (!status.ok()) trace_.Violation(0, status.message());
 }
 
 absl::Status Simulation::CheckNamesNow() const {
@@ -188,14 +191,7 @@ absl::Status Simulation::CheckNamesNow() const {
 }
 
 void Simulation::RunUntilNamed(Duration within) {
-  const MonotonicTime end = queue_.time() + within;
-  absl::Status names = CheckNamesNow();
-  for (MonotonicTime at = queue_.time(); !names.ok() && at < end && !trace_.violation().has_value();) {
-    at = at + absl::Seconds(1);
-    RunTo(at);
-    names = CheckNamesNow();
-  }
-  if (!names.ok()) trace_.Violation(0, names.message());
+  RunUntilOk(within, [this] { return CheckNamesNow(); });
 }
 
 void Simulation::CheckAtRest(bool quiet) {

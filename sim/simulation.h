@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "sim/checker.h"
 #include "sim/event_queue.h"
 #include "sim/fault.h"
@@ -73,6 +75,8 @@ class Simulation {
   };
 
   void RunTo(MonotonicTime end);
+  // Asks every second of virtual time. Violation when `within` was not enough.
+  void RunUntilOk(Duration within, absl::FunctionRef<absl::Status()> check);
   void ConnectAtRandom(Random random);
   absl::Status CheckNamesNow() const;
   // A host whose end leaves the others connected.
