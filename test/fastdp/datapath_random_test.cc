@@ -1,10 +1,10 @@
 // The datapath under random changes of everything it decides by. After each step the checker asks every flow whether it
 // would be made now, and the kernel whether it has these flows and no others.
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/random.h"
 #include "test/fastdp/datapath_world.h"
+#include "test/support/seeds.h"
 
 namespace weave {
 namespace {
@@ -106,11 +106,8 @@ class Churn {
 };
 
 TEST_CASE("Every flow is at any time what would be decided then", "[fastdp]") {
-  const char* replay = std::getenv("WEAVE_TEST_SEED");
-  const std::uint64_t first = replay != nullptr ? std::strtoull(replay, nullptr, 10) : 1;
-  const std::uint64_t count = replay != nullptr ? 1 : 60;
   std::uint64_t made = 0, changed = 0, deleted = 0, idle = 0;
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+  for (const std::uint64_t seed : SeedsToRun(60)) {
     INFO("WEAVE_TEST_SEED=" << seed);
     Churn churn(seed);
     for (int step = 0; step < kSteps; ++step) churn.Step();
@@ -121,7 +118,7 @@ TEST_CASE("Every flow is at any time what would be decided then", "[fastdp]") {
     idle += counters.flows_idle;
   }
   // The schedules come by everything.
-  if (replay == nullptr) CHECK((made > 1000 && changed > 100 && deleted > 100 && idle > 100));
+  if (!GivenSeed().has_value()) CHECK((made > 1000 && changed > 100 && deleted > 100 && idle > 100));
 }
 
 TEST_CASE("The checker notices a change that nobody told the datapath of", "[fastdp]") {

@@ -12,6 +12,7 @@
 #include "io/record_store.h"
 #include "test/io/scratch.h"
 #include "test/support/catch.h"
+#include "test/support/seeds.h"
 
 namespace weave {
 namespace {
@@ -19,10 +20,7 @@ namespace {
 using Records = std::map<std::string, std::string>;
 
 // From the environment to replay a failure, else new in every run.
-std::uint64_t SeedOfThisRun() {
-  const char* given = std::getenv("WEAVE_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : static_cast<std::uint64_t>(std::time(nullptr));
-}
+std::uint64_t SeedOfThisRun() { return GivenSeed().value_or(static_cast<std::uint64_t>(std::time(nullptr))); }
 
 Records SomeRecords(int count) {
   Records records;

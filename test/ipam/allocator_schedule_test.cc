@@ -1,6 +1,5 @@
 // Allocators under random schedules: messages late and lost, partitions, disks that fail, crashes, peers that are gone
 // for good. An oracle outside knows what every caller was told.
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "ipam/allocator.h"
 #include "test/ipam/cluster.h"
 #include "test/support/catch.h"
+#include "test/support/seeds.h"
 
 namespace weave::test {
 namespace {
@@ -176,10 +176,7 @@ void CheckLiveness(Cluster& c) {
 constexpr int kSteps = 500;
 
 TEST_CASE("Whatever fails, no address has two holders, and all agree when it is over", "[ipam]") {
-  const char* replay = std::getenv("WEAVE_TEST_SEED");
-  const std::uint64_t first = replay == nullptr ? 1 : std::strtoull(replay, nullptr, 10);
-  const std::uint64_t last = replay == nullptr ? 60 : first;
-  for (std::uint64_t seed = first; seed <= last; ++seed) {
+  for (const std::uint64_t seed : SeedsToRun(60)) {
     INFO("seed " << seed);
     Cluster c(Draw(seed, Mutant::kNone));
     Chaos chaos(c, {});

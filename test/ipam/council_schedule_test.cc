@@ -1,6 +1,5 @@
 // Takeovers under random schedules: hosts that are gone for good, a network in pieces, operators who remove the dead on
 // every side at once, crashes and failing disks in between. The oracle outside knows what every caller was told.
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "ipam/allocator.h"
 #include "test/ipam/cluster.h"
 #include "test/support/catch.h"
+#include "test/support/seeds.h"
 
 namespace weave::test {
 namespace {
@@ -155,10 +155,7 @@ constexpr int kCouncilSteps = 700;
 bool IsClean(const Cluster& c) { return c.violations().empty() && c.errors().empty(); }
 
 TEST_CASE("Whoever removes the dead, wherever and whenever, no address has two holders", "[ipam]") {
-  const char* replay = std::getenv("WEAVE_TEST_SEED");
-  const std::uint64_t first = replay == nullptr ? 1 : std::strtoull(replay, nullptr, 10);
-  const std::uint64_t last = replay == nullptr ? 60 : first;
-  for (std::uint64_t seed = first; seed <= last; ++seed) {
+  for (const std::uint64_t seed : SeedsToRun(60)) {
     INFO("seed " << seed);
     Cluster c(DrawCouncil(seed, Mutant::kNone));
     Operators operators(c);

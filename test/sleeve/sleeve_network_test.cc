@@ -2,7 +2,6 @@
 // it should, once, and nothing goes round (spec/overlay.md sections 2.7 and 5).
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "test/sleeve/datagrams.h"
 #include "test/sleeve/packets.h"
 #include "test/support/catch.h"
+#include "test/support/seeds.h"
 
 namespace weave {
 namespace {
@@ -192,25 +192,14 @@ class Network {
   std::size_t datagram_count_ = 0;
 };
 
-// `check` with each of `count` seeds, or with that of the environment.
-template <typename Check>
-void ForSeeds(std::uint64_t count, Check check) {
-  const char* replay = std::getenv("WEAVE_TEST_SEED");
-  const std::uint64_t first = replay == nullptr ? 1 : std::strtoull(replay, nullptr, 10);
-  const std::uint64_t last = replay == nullptr ? count : first;
-  for (std::uint64_t seed = first; seed <= last; ++seed) {
-    INFO("WEAVE_TEST_SEED=" << seed);
-    check(seed);
-  }
-}
-
 // Everybody knows where each container is.
 void Introduce(Network& network) {
   for (int peer = 1; peer <= network.count(); ++peer) network.Send(peer, 0, 100, /*dont_fragment=*/false);
 }
 
 TEST_CASE("Whatever the order, every packet arrives whole and once where it should, and nowhere else", "[sleeve]") {
-  ForSeeds(60, [](std::uint64_t seed) {
+  for (const std::uint64_t seed : SeedsToRun(60)) {
+    INFO("WEAVE_TEST_SEED=" << seed);
     Network network(seed, {.sealed = seed % 2 == 0});
     Introduce(network);
     for (int i = 0; i < 40; ++i) {
@@ -239,11 +228,12 @@ TEST_CASE("Whatever the order, every packet arrives whole and once where it shou
         }
       }
     }
-  });
+  }
 }
 
 TEST_CASE("Loss and duplication lose and repeat what was sent, sealed they only lose", "[sleeve]") {
-  ForSeeds(40, [](std::uint64_t seed) {
+  for (const std::uint64_t seed : SeedsToRun(40)) {
+    INFO("WEAVE_TEST_SEED=" << seed);
     const bool sealed = seed % 2 == 0;
     Network network(seed, {.sealed = sealed, .loss_percent = 10, .duplication_percent = 20});
     Introduce(network);
@@ -257,7 +247,7 @@ TEST_CASE("Loss and duplication lose and repeat what was sent, sealed they only 
       for (int peer = 1; peer <= network.count(); ++peer) CHECK(network.Arrivals(peer, 100) <= most);
     }
     CHECK((network.replayed() > 0) == sealed);
-  });
+  }
 }
 
 }  // namespace
