@@ -51,20 +51,13 @@ fi
 . "$(dirname "$0")/../test/system/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../test/system/mesh_lib.sh
 . "$(dirname "$0")/../test/system/mesh_lib.sh"
-# shellcheck source-path=SCRIPTDIR source=reference_lib.sh
-. "$(dirname "$0")/reference_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=pairs_lib.sh
+. "$(dirname "$0")/pairs_lib.sh"
 trap - EXIT TERM INT # the kernel ends with us
 rounds=$FASTDP_BENCH_ROUNDS
 mac_count=10000
-declare -A PEERS # of a kind: pids of its two peers
 
-# ---- kinds: containers KIND-a and KIND-b, 10.32.0.1 and 10.32.0.2, each on its own host
-containers() { make_container "$1-a" && make_container "$1-b"; }
-is_ready() { # is_ready KIND: the two reach each other, and the measuring end serves
-    expect_ping "$1-a" 10.32.0.2
-    inside "$1-b" net_load serve &
-}
-
+# ---- kinds
 veth() {
     containers veth
     ip -n "$TAG-veth-a" link add ethwe mtu 1376 type veth peer name ethwe mtu 1376 netns "$TAG-veth-b"
@@ -102,35 +95,6 @@ vxlan() { # vxlan KIND UDP-PORT HOST HOST
         [ "$port" != 4790 ] || associate "$host" "$(address_of "$other")" "$(address_of "$host")" 'in'
         plug_in "$host" "br$port" "$kind-${ends[n]}" "10.32.0.$((n + 1))"
     done
-    is_ready "$kind"
-}
-
-by_fastdp() { has " fastdp " connections "$1"; }
-fastdp() { # fastdp KIND HOST HOST ARGUMENTS...
-    local kind=$1 one=$2 two=$3
-    shift 3
-    launch_peer "$one" --no-dns "$@"
-    launch_peer "$two" --no-dns "$@" "$(address_of "$one")"
-    eventually 60 by_fastdp "$one" || fail "no fast data path: $(connections "$one")"
-    containers "$kind"
-    on "$one" weave attach 10.32.0.1/16 "$(path_of "$kind-a")" >/dev/null
-    on "$two" weave attach 10.32.0.2/16 "$(path_of "$kind-b")" >/dev/null
-    PEERS[$kind]="$(weaver_of "$one") $(weaver_of "$two")"
-    is_ready "$kind"
-}
-
-reference() { # reference KIND HOST HOST ARGUMENTS...
-    local kind=$1 one=$2 two=$3 pids
-    shift 3
-    reference_peer "$one" "$@"
-    pids=$reference_pid
-    reference_peer "$two" "$@" "$(address_of "$one")"
-    PEERS[$kind]="$pids $reference_pid"
-    eventually 60 reference_says "$one" " fastdp " || fail "the reference has no fast data path: $(tail -20 "$WORK/$one/log")"
-    containers "$kind"
-    plug_in "$one" weave "$kind-a" 10.32.0.1
-    plug_in "$two" weave "$kind-b" 10.32.0.2
-    for end in a b; do tx_off "$kind-$end"; done
     is_ready "$kind"
 }
 
@@ -223,13 +187,13 @@ vxlan bare-vxlan 4789 host1 host2
 for host in host11 host12; do track "$host"; done
 vxlan vxlan 4789 host11 host12
 vxlan vxlan-esp 4790 host11 host12
-fastdp weave host3 host4
-fastdp weave-esp host5 host6 --password wonderland
+our_pair weave fastdp host3 host4
+our_pair weave-esp fastdp host5 host6 --password wonderland
 kinds=(veth bare-vxlan vxlan weave vxlan-esp weave-esp)
 peers=("weave host3 host4" "weave-esp host5 host6")
 if [ -n "${REFERENCE:-}" ]; then
-    reference reference host7 host8
-    reference reference-esp host9 host10 --password wonderland
+    reference_pair reference fastdp 1376 host7 host8
+    reference_pair reference-esp fastdp 1376 host9 host10 --password wonderland
     kinds=(veth bare-vxlan vxlan weave reference vxlan-esp weave-esp reference-esp)
     peers=("weave host3 host4" "reference host7 host8")
 fi

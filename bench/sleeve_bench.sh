@@ -6,21 +6,12 @@
 . "$(dirname "$0")/../test/system/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../test/system/mesh_lib.sh
 . "$(dirname "$0")/../test/system/mesh_lib.sh"
-# shellcheck source-path=SCRIPTDIR source=reference_lib.sh
-. "$(dirname "$0")/reference_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=pairs_lib.sh
+. "$(dirname "$0")/pairs_lib.sh"
 NET_LOAD=${NET_LOAD:?set NET_LOAD to the program net_load}
 rounds=${1:-3}
 seconds=${2:-1}
-STARTED=()
-declare -A PEERS # of a kind: pids of its two peers
 more_clean_up() { [ ${#STARTED[@]} = 0 ] || kill "${STARTED[@]}" 2>/dev/null; }
-
-serve() { # serve KIND: the measuring end
-    expect_ping "$1-a" 10.32.0.2
-    in_background "$1-b" "$NET_LOAD" serve &
-    STARTED+=($!)
-}
-containers() { make_container "$1-a" && make_container "$1-b"; }
 
 wire() {
     containers wire
@@ -28,7 +19,7 @@ wire() {
     for end in a b; do ip -n "$TAG-wire-$end" link set ethwe up; done
     ip -n "$TAG-wire-a" addr add 10.32.0.1/16 dev ethwe
     ip -n "$TAG-wire-b" addr add 10.32.0.2/16 dev ethwe
-    serve wire
+    is_ready wire
 }
 vxlan() { # vxlan HOST HOST
     local n ends=(a b)
@@ -41,33 +32,7 @@ vxlan() { # vxlan HOST HOST
         ip -n "$TAG-$host" link set vbr up
         plug_in "$host" vbr "vxlan-${ends[n]}" "10.32.0.$((n + 1))"
     done
-    serve vxlan
-}
-ours() { # ours KIND HOST HOST ARGUMENTS...
-    local kind=$1 one=$2 two=$3
-    shift 3
-    launch_peer "$one" --no-dns --no-fastdp "$@"
-    launch_peer "$two" --no-dns --no-fastdp "$@" "$(address_of "$one")"
-    expect_mesh 60 "$one" "$two"
-    containers "$kind"
-    on "$one" weave attach 10.32.0.1/16 "$(path_of "$kind-a")" >/dev/null
-    on "$two" weave attach 10.32.0.2/16 "$(path_of "$kind-b")" >/dev/null
-    PEERS[$kind]="$(weaver_of "$one") $(weaver_of "$two")"
-    serve "$kind"
-}
-theirs() { # theirs KIND HOST HOST ARGUMENTS...
-    local kind=$1 one=$2 two=$3
-    shift 3
-    reference_peer "$one" --no-fastdp --mtu 0 "$@"
-    PEERS[$kind]=$reference_pid
-    reference_peer "$two" --no-fastdp --mtu 0 "$@" "$(address_of "$one")"
-    PEERS[$kind]+=" $reference_pid"
-    eventually 60 reference_says "$one" " sleeve " || fail "the reference does not connect: $(tail -20 "$WORK/$one/log")"
-    containers "$kind"
-    plug_in "$one" weave "$kind-a" 10.32.0.1 65535 # as its `weave attach` does on a bridge without datapath
-    plug_in "$two" weave "$kind-b" 10.32.0.2 65535
-    for end in a b; do tx_off "$kind-$end"; done
-    serve "$kind"
+    is_ready vxlan
 }
 
 cpu_of() { # cpu_of KIND: seconds that its peers have used
@@ -91,12 +56,13 @@ make_network
 for n in {1..10}; do make_mesh_host "host$n"; done
 wire
 vxlan host1 host2
-ours sleeve host3 host4
-ours sleeve-sealed host5 host6 --password wonderland
+our_pair sleeve sleeve host3 host4 --no-fastdp
+our_pair sleeve-sealed sleeve host5 host6 --no-fastdp --password wonderland
 kinds=(wire vxlan sleeve sleeve-sealed)
 if [ -n "${REFERENCE:-}" ]; then
-    theirs reference host7 host8
-    theirs reference-sealed host9 host10 --password wonderland
+    # The MTU that its `weave attach` gives on a bridge without datapath.
+    reference_pair reference sleeve 65535 host7 host8 --no-fastdp --mtu 0
+    reference_pair reference-sealed sleeve 65535 host9 host10 --no-fastdp --mtu 0 --password wonderland
     kinds+=(reference reference-sealed)
 fi
 for ((round = 0; round < rounds; ++round)); do
