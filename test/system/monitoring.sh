@@ -30,3 +30,4 @@ for file in alerts.yml dashboard.json; do
         grep -qF "$label" <<<"$metrics" || fail "$file: no series has $label"
     done
 done
+pass
