@@ -48,8 +48,8 @@ class Gossiper {
   virtual std::unique_ptr<GossipData> FullState(Now now) = 0;
 };
 
-// A consumer that finds out what a neighbour lacks instead of telling it everything (docs/mesh.md, "Comparing instead
-// of telling"). Neighbours that cannot do so get the full state.
+// A consumer that finds out what a neighbour lacks instead of telling it everything (docs/mesh.md, "Comparing names").
+// Neighbours that cannot do so get the full state.
 class ComparingGossiper : public Gossiper {
  public:
   // For the neighbour that a comparison is with; null: nothing.

@@ -1,4 +1,4 @@
-// What two peers of our own say to find where their names differ (docs/mesh.md, "Comparing instead of telling"): as
+// What two peers of our own say to find where their names differ (docs/mesh.md, "Comparing names"): as
 // values, as bytes, and on their way to a neighbour. The entries themselves travel in the channel "nameserver".
 #pragma once
 

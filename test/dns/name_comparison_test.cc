@@ -1,4 +1,4 @@
-// Two peers of our own that find out where their names differ (docs/mesh.md, "Comparing instead of telling").
+// Two peers of our own that find out where their names differ (docs/mesh.md, "Comparing names").
 #include "dns/name_comparison.h"
 
 #include <deque>
