@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "sleeve/frame_batch.h"
 #include "sleeve/os/bridge_tap.h"
@@ -103,8 +104,24 @@ class TappedPair {
       Run(absl::StrCat("sysctl -qw net.ipv6.conf.", end, ".disable_ipv6=1"));
       Run(absl::StrCat("ip link set ", end, " up"));
     }
+    for (const char* end : {"near", "far"}) AwaitSending(end);
     near = Open("near");
     far = Open("far");
+  }
+
+  // On a busy machine a moment passes until a link that is up also sends: before that the kernel drops frames. A minute
+  // is a failure.
+  static void AwaitSending(const char* interface) {
+    const auto sends = [&] {
+      const auto shown = RunSuccessfully({.argv = {"ip", "-o", "link", "show", interface}});
+      REQUIRE(shown.status() == absl::OkStatus());
+      return absl::StrContains(shown->output, "state UP");
+    };
+    for (int i = 0; i < 6000; ++i) {
+      if (sends()) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    FAIL(interface << " does not come up");
   }
 
   static std::unique_ptr<BridgeTap> Open(const char* interface) {

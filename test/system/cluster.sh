@@ -96,7 +96,8 @@ for host in host6 host7; do expect_address "$host"; done
 expect_pings host7 "${ALL[@]::6}"
 
 step "a host reboots: it is back with what it owned"
-OWNED=$(share_of host1 host4)
+OWNED=$(share_of host4 host4) # host1 may not have heard yet how host4 is called
+[ -n "$OWNED" ] || fail "host4 owns nothing: $(on host4 weave status ipam)"
 burn host4
 ip netns del "$TAG-c-host4"
 unset "ADDRESS[host4]"
