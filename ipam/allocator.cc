@@ -188,6 +188,7 @@ void Allocator::OnTimer(Now now) {
       for (const Ticket claim : queue_.ClaimsIn({address, 1})) claims.push_back(claim);
     RetryWaiting(claims);
   }
+  if (seed_wait_.has_value() && now.monotonic >= seed_wait_->look_at) DivideUnlessTold();
   if (tick_at_.has_value() && now.monotonic >= *tick_at_) OnTick();
   if (council_.started()) council_.OnTimer(now);
   Settle();
@@ -224,6 +225,7 @@ void Allocator::Settle() {
 
 std::optional<MonotonicTime> Allocator::NextDeadline() const {
   std::optional<MonotonicTime> deadline = Earliest({tick_at_, rest_until_, council_.NextDeadline()});
+  if (seed_wait_.has_value()) BringForward(deadline, seed_wait_->look_at);
   for (const auto& [id, takeover] : takeovers_) BringForward(deadline, takeover.deadline);
   if (!dead_deadlines_.empty()) BringForward(deadline, dead_deadlines_.begin()->first);
   if (!freed_.empty()) BringForward(deadline, now_.monotonic);

@@ -51,6 +51,10 @@ class Allocator final : public Gossiper {
   // Ranges taken over by force rest so long: connected peers that do so at once hear of each other before either gives
   // away an address.
   static constexpr Duration kTakeoverRest = absl::Seconds(2);
+  // A seed without a record waits so long for peers that may know of a ring, and looks so often whether all have
+  // spoken.
+  static constexpr Duration kSeedPatience = absl::Seconds(10);
+  static constexpr Duration kSeedPause = absl::Milliseconds(100);
   static constexpr int kClaimTries = 5;
   static constexpr std::size_t kMinSubnetSize = 4;
   static constexpr std::size_t kMaxNicknames = 16384;
@@ -195,6 +199,8 @@ class Allocator final : public Gossiper {
   void RestoreAllocation(const AllocationRecord& record);
   bool IsElector() const { return std::holds_alternative<ConsensusBootstrap>(config_.bootstrap); }
   std::size_t Quorum() const;
+  // A seed without a record makes its ring when nobody that it can hear knows one.
+  void DivideUnlessTold();
   void Establish();
   void Propose();
   void CreateRingWhenAgreed();
@@ -254,7 +260,14 @@ class Allocator final : public Gossiper {
   absl::btree_map<OperationId, Takeover> takeovers_;
   absl::btree_map<PeerName, AddressCount> carried_out_;  // just now, by first victim
   bool proposing_ = false;
-  bool pleading_ = false;                             // an observer that has asked for a ring
+  bool pleading_ = false;  // an observer that has asked for a ring
+  // A seed without a record: when it looks again, when it stops waiting, and which neighbours have spoken.
+  struct SeedWait {
+    MonotonicTime look_at;
+    MonotonicTime until;
+    absl::btree_set<PeerName> heard;
+  };
+  std::optional<SeedWait> seed_wait_;
   absl::btree_map<PeerName, std::string> nicknames_;  // ourselves included
   bool report_is_stale_ = false;                      // what the ring says of our free space, or of nicknames
 

@@ -1,5 +1,6 @@
 // Allocator: how a ring comes to be, from the records of the last run, from seeds or by agreement (spec/ipam.md
 // sections 5 and 10), and what every change of it brings.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,15 +30,28 @@ void Allocator::OnStart(Now now, const std::vector<IpamRecord>& records) {
     paxos_.emplace(PaxosNodeId{config_.self, config_.uid}, Quorum(), PaxosClaims());
 
   const auto* seeds = std::get_if<SeedBootstrap>(&config_.bootstrap);
-  if (seeds == nullptr || !ring_.empty()) {
-    told_ = ComposeState();  // from the disk, so everybody may know
-    if (council_.started()) told_digest_ = ComposeDigest();
-  } else {
-    CHECK(!seeds->seeds.empty());
-    ring_.DivideAmong(seeds->seeds);
-    OnRingChanged(/*was_empty=*/true);
+  if (seeds != nullptr && ring_.empty()) {
+    ring_.ExpectSeeds(seeds->seeds);
+    seed_wait_ = {.look_at = now.monotonic, .until = now.monotonic + kSeedPatience, .heard = {}};
   }
+  told_ = ComposeState();  // from the disk, so everybody may know
+  if (council_.started()) told_digest_ = ComposeDigest();
   Settle();
+}
+
+// All seeds make the same ring, so none needs to ask. But one whose disk is new may have been there before: what it
+// then owned can be somebody else's by now, and in use.
+void Allocator::DivideUnlessTold() {
+  const std::vector<PeerName> neighbours = peers_.Neighbours();
+  const bool silent = std::any_of(neighbours.begin(), neighbours.end(),
+                                  [&](PeerName peer) { return !seed_wait_->heard.contains(peer); });
+  if ((silent || peers_.AwaitsFirstAnswer()) && now_.monotonic < seed_wait_->until) {
+    seed_wait_->look_at = now_.monotonic + kSeedPause;
+    return;
+  }
+  ring_.DivideAmong(ring_.seeds());
+  broadcast_ = true;
+  OnRingChanged(/*was_empty=*/true);
 }
 
 // False when it is set aside, with all that was recorded beside it.
@@ -110,6 +124,8 @@ void Allocator::Establish() {
   if (!ring_.empty() || shut_down_) return;
   if (IsElector()) {
     if (!std::exchange(proposing_, true)) Propose();
+  } else if (seed_wait_.has_value()) {
+    // Its neighbours say on their own what they know.
   } else if (!std::exchange(pleading_, true)) {
     broadcast_ = true;
   }
@@ -134,6 +150,7 @@ void Allocator::CreateRingWhenAgreed() {
 void Allocator::OnRingChanged(bool was_empty) {
   state_changed_ = true;
   proposing_ = pleading_ = false;
+  seed_wait_.reset();
   paxos_.reset();
   if (council_.started())
     council_.OnRing(now_);

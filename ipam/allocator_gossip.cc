@@ -93,6 +93,10 @@ absl::Status Allocator::HandleState(PeerName source, const IpamState& state, Way
     LearnNicknames(state.nicknames);
     return absl::OkStatus();
   }
+  if (seed_wait_.has_value() && way == Way::kGossip) {
+    seed_wait_->heard.insert(source);
+    seed_wait_->look_at = now_.monotonic;
+  }
   if (state.paxos.has_value()) RETURN_IF_ERROR(CheckClaims(*state.paxos));
   LearnNicknames(state.nicknames);
   if (!ring_.empty()) {

@@ -16,7 +16,7 @@ IpamStatus Allocator::Status() const {
   status.range = config_.range;
   status.default_subnet = config_.default_subnet;
   status.elector = IsElector();
-  status.priming = pleading_;
+  status.priming = pleading_ || seed_wait_.has_value();
   if (proposing_) status.election = {paxos_->known_count(), paxos_->quorum()};
   status.entries = ring_.entries();
 

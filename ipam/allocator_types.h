@@ -50,6 +50,10 @@ class PeerDirectory {
   virtual bool IsKnown(PeerName peer) const = 0;
   // Named by the user and still tried or connected.
   virtual std::size_t DirectPeerCount() const = 0;
+  // Somebody named by the user has neither answered nor failed to since.
+  virtual bool AwaitsFirstAnswer() const = 0;
+  // Those connected to us, established or not.
+  virtual std::vector<PeerName> Neighbours() const = 0;
 };
 
 // ---- operations; each is answered once by an AllocatorReply, at once or after a wait without limit ----
@@ -174,7 +178,7 @@ struct IpamStatus {
   Cidr default_subnet;
   std::optional<Election> election;
   bool elector = false;
-  bool priming = false;  // an observer that has asked for a ring
+  bool priming = false;  // an observer, or a seed without a record, that has asked for a ring
   std::vector<RingEntry> entries;
   std::vector<Owner> owners;     // ourselves first, then by name
   std::size_t active_count = 0;  // our own addresses in use, inside the range

@@ -86,12 +86,16 @@ absl::Status Ring::Validate() const {
   return absl::OkStatus();
 }
 
-void Ring::DivideAmong(std::vector<PeerName> peers) {
+void Ring::ExpectSeeds(std::vector<PeerName> peers) {
   CHECK(empty() && !peers.empty());
   std::sort(peers.begin(), peers.end());
   peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
-  Divide(universe_, peers, entries_);
   seeds_ = std::move(peers);
+}
+
+void Ring::DivideAmong(std::vector<PeerName> peers) {
+  ExpectSeeds(std::move(peers));
+  Divide(universe_, seeds_, entries_);
 }
 
 // ---- reading ----

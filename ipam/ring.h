@@ -49,6 +49,10 @@ class Ring {
   // The peers among whom it was divided at first, ascending; empty: not known.
   const std::vector<PeerName>& seeds() const { return seeds_; }
 
+  // The seeds of an empty ring that is to come: it merges with rings of the same seeds only. Any order, repetitions are
+  // ignored.
+  void ExpectSeeds(std::vector<PeerName> peers);
+
   // Shares out an empty ring among `peers`, which become the seeds (section 4.1). Any order, repetitions are ignored;
   // at least one.
   void DivideAmong(std::vector<PeerName> peers);

@@ -184,6 +184,14 @@ void ConnectionMaker::CheckTargets(Now now, std::vector<Attempt>& attempts) {
   }
 }
 
+bool ConnectionMaker::AwaitsFirstAnswer() const {
+  return std::any_of(direct_.begin(), direct_.end(), [this](const SocketAddress& address) {
+    const auto target = targets_.find(address);
+    return target != targets_.end() && target->second.last_error.ok() &&
+           (target->second.state == State::kWaiting || target->second.state == State::kAttempting);
+  });
+}
+
 std::vector<ConnectionMaker::TargetStatus> ConnectionMaker::Targets(Now now) const {
   std::vector<TargetStatus> result;
   for (const auto& [address, target] : targets_) {

@@ -81,6 +81,8 @@ class ConnectionMaker {
     absl::Status last_error;          // OK before one has failed
     std::optional<absl::Time> retry;  // kWaiting, kFailed; none: never
   };
+  // A peer that the user named has neither answered nor failed to since it was named.
+  bool AwaitsFirstAnswer() const;
   // Targets that are neither connected nor suspended.
   std::vector<TargetStatus> Targets(Now now) const;
 

@@ -115,6 +115,7 @@ class MeshRouter {
   // Direct peers as given, in order of their texts.
   std::vector<std::string> DirectPeers() const { return maker_.DirectPeers(/*active_only=*/false); }
   // How many of them are still tried or connected.
+  bool AwaitsFirstAnswer() const { return maker_.AwaitsFirstAnswer(); }
   std::size_t ActiveDirectPeerCount() const { return maker_.DirectPeers(/*active_only=*/true).size(); }
   // Changes whenever the routes may have.
   std::uint64_t route_generation() const { return route_generation_; }

@@ -18,6 +18,8 @@ class EverybodyIsThere final : public PeerDirectory {
   bool IsReachable(PeerName) const override { return true; }
   bool IsKnown(PeerName) const override { return true; }
   std::size_t DirectPeerCount() const override { return 2; }
+  bool AwaitsFirstAnswer() const override { return false; }
+  std::vector<PeerName> Neighbours() const override { return {}; }
 };
 
 class Subject {

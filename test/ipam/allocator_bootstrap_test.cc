@@ -158,11 +158,73 @@ TEST_CASE("Peers with the same seeds start alone and agree when they meet", "[ip
 
 TEST_CASE("Other seeds are refused with a reason, and both go on", "[ipam]") {
   Cluster c({.peers = 2, .bootstraps = {Seeds({1}), Seeds({2})}});
-  REQUIRE(c.errors().size() == 2);
+  REQUIRE_FALSE(c.errors().empty());
   CHECK(c.errors()[0] ==
         "1: IP allocation was seeded by different peers (received: 00:00:00:00:00:01, ours: 00:00:00:00:00:02)");
   CHECK(c.Answer(c.Allocate(0, "a")) == "10.0.0.1/24");
   CHECK(c.at(1).ring().CountOf(Cluster::Name(1)) == 256);
+}
+
+TEST_CASE("A seed whose disk is new gives nothing before it has heard what others own by now", "[ipam]") {
+  Cluster c({.peers = 3});
+  CHECK(c.Answer(c.Allocate(2, "old")) == "10.0.0.192/24");
+  c.Destroy(2);
+  c.disk(2).clear();
+  REQUIRE(c.Answer(c.Do(0, TakeOverOperation{"host2"})) == "OK");
+  REQUIRE(c.Answer(c.Claim(0, "web", "10.0.0.192/24")) == "10.0.0.192/24");
+
+  c.SetDialling(2, true);
+  c.Cut(0, 2);
+  c.Cut(1, 2);
+  c.Restart(2);
+  const OperationId late = c.Allocate(2, "late");
+  c.RunFor(absl::Seconds(9));
+  CHECK(c.Text(late) == "");
+  CHECK(c.at(2).Status().priming);
+  c.Heal();
+  c.SetDialling(2, false);
+  c.RunFor(absl::Seconds(5));
+  CHECK(c.Text(late) != "");
+  CHECK(c.errors().empty());
+  c.CheckAll();
+  c.RunFor(absl::Seconds(31));
+  c.CheckConverged();
+}
+
+TEST_CASE("A seed that nobody answers makes its ring after 10 s, one that has been answered by all at once", "[ipam]") {
+  Cluster c({.peers = 2});
+  c.Destroy(0);
+  c.disk(0).clear();
+  c.Destroy(1);
+  c.SetDialling(0, true);
+  c.Restart(0);
+  const OperationId web = c.Allocate(0, "web");
+  c.RunFor(Allocator::kSeedPatience - absl::Milliseconds(1));
+  CHECK(c.Text(web) == "");
+  c.RunFor(absl::Milliseconds(1));
+  CHECK(c.Text(web) == "10.0.0.1/24");
+
+  c.Destroy(0);
+  c.disk(0).clear();
+  c.Restart(0);
+  const OperationId again = c.Allocate(0, "web");
+  c.RunFor(absl::Seconds(1));
+  CHECK(c.Text(again) == "");
+  c.SetDialling(0, false);
+  c.RunFor(Allocator::kSeedPause);
+  CHECK(c.Text(again) == "10.0.0.1/24");
+}
+
+TEST_CASE("A seed without a ring refuses a ring of other seeds", "[ipam]") {
+  Cluster c({.peers = 2, .bootstraps = {Seeds({1}), Seeds({1, 2})}});
+  c.Destroy(1);
+  c.disk(1).clear();
+  c.SetDialling(1, true);
+  c.Restart(1);
+  c.RunUntilQuiet();
+  CHECK(c.at(1).ring().empty());
+  REQUIRE_FALSE(c.errors().empty());
+  CHECK(absl::StrContains(c.errors().back(), "seeded by different peers"));
 }
 
 TEST_CASE("Another range is refused with a reason", "[ipam]") {

@@ -28,6 +28,13 @@ class Cluster::Directory final : public PeerDirectory {
   }
   bool IsKnown(PeerName peer) const override { return IsReachable(peer); }
   std::size_t DirectPeerCount() const override { return cluster_.size() - 1; }
+  bool AwaitsFirstAnswer() const override { return cluster_.peers_[self_].dialling; }
+  std::vector<PeerName> Neighbours() const override {
+    std::vector<PeerName> neighbours;
+    for (Index i = 0; i < cluster_.size(); ++i)
+      if (cluster_.Connected(self_, i)) neighbours.push_back(Name(i));
+    return neighbours;
+  }
 
  private:
   const Cluster& cluster_;

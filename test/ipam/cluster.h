@@ -78,6 +78,8 @@ class Cluster {
   // A crash that its containers do not survive; it never comes back.
   void Destroy(Index i);
   void Restart(Index i);
+  // Whether somebody whom peer `i` was told to dial has not answered yet.
+  void SetDialling(Index i, bool dialling) { peers_[i].dialling = dialling; }
   void HoldDisk(Index i, bool hold) { peers_[i].disk_held = hold; }
   void FailDisk(Index i, bool fail) { peers_[i].disk_fails = fail; }
   void Resave(Index i);
@@ -129,6 +131,7 @@ class Cluster {
     std::deque<AllocatorOutput> outputs;  // not performed yet, in order
     bool disk_held = false;
     bool disk_fails = false;
+    bool dialling = false;
     std::optional<MonotonicTime> resave_at;
     std::size_t rows_written = 0;
     int lives = 0;

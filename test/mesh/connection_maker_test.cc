@@ -142,6 +142,23 @@ TEST_CASE("What never works is not tried again, and is not among the active ones
   CHECK(w.maker.DirectPeers(true) == std::vector<std::string>{"far", "namesake"});
 }
 
+TEST_CASE("Who the user named is waited for until it has answered or failed once", "[mesh]") {
+  MakerWorld w;
+  CHECK_FALSE(w.maker.AwaitsFirstAnswer());
+  w.maker.Connect(w.now, {{{"near", {At("10.0.0.2:6783")}}, {"far", {At("10.0.0.3:6783")}}}}, false);
+  w.Run();
+  CHECK(w.maker.AwaitsFirstAnswer());
+  w.Fail("10.0.0.3:6783");
+  w.Run();
+  CHECK(w.maker.AwaitsFirstAnswer());
+  w.maker.OnConnected(1, Peer(2), At("10.0.0.2:6783"), true);
+  w.Run();
+  CHECK_FALSE(w.maker.AwaitsFirstAnswer());
+  w.Pass(absl::Minutes(1));
+  CHECK_FALSE(w.Run().empty());  // dialled once more, and that it did not answer is known
+  CHECK_FALSE(w.maker.AwaitsFirstAnswer());
+}
+
 TEST_CASE("Others' connections show where to dial, unless discovery is off", "[mesh]") {
   const bool discovery = GENERATE(true, false);
   MakerWorld w(discovery);
