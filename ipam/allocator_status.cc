@@ -37,6 +37,12 @@ IpamStatus Allocator::Status() const {
   for (const auto& [address, holder] : holdings_.holders())
     if (universe_.Contains(address)) ++status.active_count;
   status.removals = Removals();
+  std::vector<PaxosNodeId> reachable;
+  for (const CouncilMember& member : council_.state().members)
+    if (member.name == config_.self || peers_.IsReachable(member.name)) reachable.push_back({member.name, member.uid});
+  status.reachable_voter_count = reachable.size();
+  status.unreachable_voter_count = council_.state().members.size() - reachable.size();
+  status.quorum = council_.state().IsQuorum(reachable);
   for (const auto& [ticket, operation] : queue_.operations()) {
     if (const auto* claim = std::get_if<ClaimOperation>(&operation.what))
       status.pending_claims.push_back({claim->ident, claim->address});

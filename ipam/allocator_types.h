@@ -185,6 +185,10 @@ struct IpamStatus {
   std::vector<PendingClaim> pending_claims;
   std::vector<PendingAllocation> pending_allocations;
   std::vector<Removal> removals;  // under way
+  // Who may vote on takeovers, ourselves perhaps included; none while there is no ring.
+  std::size_t reachable_voter_count = 0;
+  std::size_t unreachable_voter_count = 0;
+  bool quorum = false;  // those that can be reached are enough
 };
 
 }  // namespace weave

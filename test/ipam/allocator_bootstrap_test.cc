@@ -227,6 +227,22 @@ TEST_CASE("A seed without a ring refuses a ring of other seeds", "[ipam]") {
   CHECK(absl::StrContains(c.errors().back(), "seeded by different peers"));
 }
 
+TEST_CASE("Status says whether those who are there could agree on a takeover", "[ipam]") {
+  Cluster waiting({.peers = 3, .bootstraps = {Consensus(3)}});
+  CHECK(waiting.at(0).Status().reachable_voter_count == 0);
+  CHECK_FALSE(waiting.at(0).Status().quorum);
+
+  Cluster c({.peers = 3});
+  CHECK(c.at(1).Status().reachable_voter_count == 3);
+  CHECK(c.at(1).Status().quorum);
+  c.Cut(1, 0);
+  CHECK(c.at(1).Status().unreachable_voter_count == 1);
+  CHECK(c.at(1).Status().quorum);
+  c.Cut(1, 2);
+  CHECK(c.at(1).Status().reachable_voter_count == 1);
+  CHECK_FALSE(c.at(1).Status().quorum);
+}
+
 TEST_CASE("Another range is refused with a reason", "[ipam]") {
   Cluster c({.peers = 2});
   c.Crash(1);

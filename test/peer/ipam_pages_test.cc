@@ -103,10 +103,16 @@ TEST_CASE("Metrics count addresses, waiting callers and what unreachable peers o
   view.ipam = Shared();
   view.ipam->owners[1].reachable = false;
   view.ipam->pending_allocations.push_back({"c2", view.ipam->default_subnet});
+  CHECK_FALSE(absl::StrContains(MetricsPage(view), "weave_ipam_quorum"));
+  view.ipam->reachable_voter_count = 2;
+  view.ipam->unreachable_voter_count = 1;
+  view.ipam->quorum = true;
   const std::string page = MetricsPage(view);
-  for (const char* line : {"weave_ips{state=\"local-used\"} 2\n", "weave_max_ips 256\n",
-                           "weave_ipam_unreachable_count 1\n", "weave_ipam_unreachable_percentage 25\n",
-                           "weave_ipam_pending_allocates 1\n", "weave_ipam_pending_claims 0\n"}) {
+  for (const char* line :
+       {"weave_ips{state=\"local-used\"} 2\n", "weave_max_ips 256\n", "weave_ipam_unreachable_count 1\n",
+        "weave_ipam_unreachable_percentage 25\n", "weave_ipam_pending_allocates 1\n", "weave_ipam_pending_claims 0\n",
+        "weave_ipam_voters{state=\"reachable\"} 2\n", "weave_ipam_voters{state=\"unreachable\"} 1\n",
+        "weave_ipam_quorum 1\n"}) {
     INFO(page);
     CHECK(absl::StrContains(page, absl::StrCat("\n", line)));
   }
