@@ -5,30 +5,14 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=mesh_lib.sh
 . "$(dirname "$0")/mesh_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=cluster_lib.sh
+. "$(dirname "$0")/cluster_lib.sh"
 
 ALL=(host1 host2 host3 host4 host5 host6 host7)
-make_network
-for host in "${ALL[@]}"; do
-    make_mesh_host "$host"
-    make_container "c-$host"
-    # Peers are given as host names; `ip netns exec` puts this file in the place of /etc/hosts.
-    mkdir -p "/etc/netns/$TAG-$host"
-    for other in "${ALL[@]}"; do echo "$(address_of "$other") $other"; done >"/etc/netns/$TAG-$host/hosts"
-done
-more_clean_up() { for host in "${ALL[@]}"; do rm -rf "/etc/netns/$TAG-$host"; done; }
+make_cluster_hosts
+for host in "${ALL[@]}"; do make_container "c-$host"; done
+more_clean_up() { remove_host_files; }
 
-# /etc/sysconfig/weave, the same on every peer.
-SEED="::1,::2,::3"
-PEERS="host1 host2 host3"
-boot() { # boot hostN: what systemd does
-    # shellcheck disable=SC2086
-    expect 0 "" on "$1" weave launch --no-restart --name "::${1#host}" --nickname "$1" --ipalloc-init seed=$SEED $PEERS
-}
-burn() { # burn HOST: all of its processes at once, and what a reboot would empty
-    # shellcheck disable=SC2046
-    kill -KILL $(ip netns pids "$TAG-$1")
-    rm -rf "$(run_dir "$1")"
-}
 attach() { on "$1" weave attach "$(path_of "c-$1")"; }
 declare -A ADDRESS
 expect_address() { # expect_address HOST: for its container, one that no other has; the one it has, if any
@@ -85,7 +69,7 @@ for host in host6 host7; do unplug "$host"; done
 LAUNCHES=()
 for host in host4 host5 host6 host7; do
     # shellcheck disable=SC2086
-    start "$host" weave launch --no-restart --name "::${host#host}" --nickname "$host" --ipalloc-init seed=$SEED $PEERS >/dev/null
+    start "$host" weave launch --no-restart --name "::${host#host}" --nickname "$host" --ipalloc-init "seed=$SEED_PEERS" $PEERS >/dev/null
     LAUNCHES+=($!)
 done
 for pid in "${LAUNCHES[@]}"; do wait "$pid" || fail "a launch of four at once failed"; done
