@@ -10,15 +10,21 @@ count=${1:-60}
 rest=${2:-60}
 limit=${LIMIT:-600} # seconds until agreement is given up
 PIDS=()
+STARTED=()
 more_clean_up() { [ ${#PIDS[@]} = 0 ] || kill -9 "${PIDS[@]}" 2>/dev/null; }
 
-run_peer() { # run_peer PROGRAM N: in the mount namespace that `ip netns exec` makes, with a /run and store of its own
+# run_peer PROGRAM N: with a /run and store of its own, in the mount namespace that `ip netns exec` makes. It is the first
+# process of its namespace, whose network 2.8 takes for the host's, and stands in a folder without 2.8's sign of a restart.
+run_peer() {
     # shellcheck disable=SC2016
-    ip netns exec "$TAG-host$2" sh -c 'mount -t tmpfs none /run && mkdir /run/db && exec "$@" >/run/log 2>&1' sh \
+    CHECKPOINT_DISABLE=1 ip netns exec "$TAG-host$2" sh -c 'mount -t tmpfs none /run && mkdir /run/db &&
+        exec unshare -m -p -f --kill-child --mount-proc --wd /run "$@" >/run/log 2>&1' sh \
         "$1" --name "::$(printf %x "$2")" --nickname "host$2" --no-fastdp --no-dns --docker-api= --conn-limit=0 \
         --http-addr=127.0.0.1:6784 --db-prefix=/run/db/ --ipalloc-range=10.32.0.0/12 --ipalloc-init="consensus=$count" 10.99.0.1 &
-    PIDS+=($!)
+    STARTED+=($!)
 }
+find_peers() { mapfile -t PIDS < <(for pid in "${STARTED[@]}"; do pgrep -P "$pid"; done); }
+all_run() { find_peers && [ ${#PIDS[@]} = "$count" ]; }
 agreed() { # agreed N: it knows of all connections of all
     has "$count (with $((count * (count - 1))) established" \
         ip netns exec "$TAG-host$1" curl -s -m 5 http://127.0.0.1:6784/status
@@ -37,9 +43,10 @@ measure() { # measure PROGRAM: sets FIGURES, whose names are those of WHAT
     local n start cpu sent memory later
     make_network
     for ((n = 1; n <= count; n++)); do make_mesh_host "host$n"; done
-    PIDS=()
+    STARTED=()
     start=${EPOCHREALTIME/./}
     for ((n = 1; n <= count; n++)); do run_peer "$1" "$n"; done
+    eventually 30 all_run || fail "of $count peers ${#PIDS[@]} run"
     for ((n = 1; n <= count; n++)); do
         eventually "$limit" agreed "$n" || fail "$1: peer $n of $count does not agree after $limit s"
     done
@@ -49,7 +56,7 @@ measure() { # measure PROGRAM: sets FIGURES, whose names are those of WHAT
     read -r -a later < <(cost)
     FIGURES=("$took" "$cpu" "$sent" $(((later[0] - cpu) * 60 / rest)) $(((later[1] - sent) * 60 / rest)) "${later[2]}")
     kill -9 "${PIDS[@]}"
-    wait "${PIDS[@]}" 2>/dev/null || true
+    wait "${STARTED[@]}" 2>/dev/null || true
     for ((n = 1; n <= count; n++)); do ip netns del "$TAG-host$n"; done
     ip netns del "$TAG-net"
     HOSTS=()
