@@ -5,7 +5,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 namespace weave {
 
@@ -34,8 +33,14 @@ absl::StatusOr<MacAddress> MacAddress::Parse(absl::string_view text) {
 }
 
 std::string MacAddress::ToString() const {
-  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", bytes_[0], bytes_[1], bytes_[2], bytes_[3], bytes_[4],
-                         bytes_[5]);
+  // By hand: names of peers are written like this into every log line.
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(3 * bytes_.size() - 1, ':');
+  for (std::size_t i = 0; i < bytes_.size(); ++i) {
+    text[3 * i] = kDigits[bytes_[i] >> 4];
+    text[3 * i + 1] = kDigits[bytes_[i] & 0xf];
+  }
+  return text;
 }
 
 }  // namespace weave

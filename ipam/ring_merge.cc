@@ -66,7 +66,7 @@ class EntryMerge {
         Keep(mine_[i]);
     }
     for (; j < theirs_.size(); ++j) {
-      if (IntrudesOn(theirs_[j])) return ClaimsOurs(theirs_[j]);
+      if (IntrudesOn(theirs_[j]) && !NothingAllocatedBehind(theirs_[j].token)) return ClaimsOurs(theirs_[j]);
       Take(theirs_[j]);
     }
     return absl::OkStatus();
@@ -81,6 +81,12 @@ class EntryMerge {
 
   bool NothingAllocated(const IpAddress& from, const IpAddress& to) const {
     return space_.NothingAllocatedIn({from, to.value() - from.value()});
+  }
+  // In our last range, over the origin.
+  bool NothingAllocatedBehind(const IpAddress& token) const {
+    const AddressRange& universe = ring_.universe();
+    return NothingAllocated(universe.start, mine_.front().token) &&
+           space_.NothingAllocatedIn({token, universe.start.value() + universe.size - token.value()});
   }
   bool NothingAllocatedAt(std::size_t index) const {
     const auto parts = ring_.PartsOf(index);

@@ -59,6 +59,15 @@ void Space::Free(const IpAddress& address) {
 }
 
 std::optional<AddressRange> Space::Donation(const AddressRange& range) const {
+  const std::optional<AddressRange> donation = BlockToGive(range);
+  if (!donation.has_value() || donation->size > 1 || range.size <= 2) return donation;
+  const AddressRange inner{AddressAt(range.start.family(), range.start.value() + 1), range.size - 2};
+  if (inner.Contains(donation->start)) return donation;
+  const std::optional<AddressRange> usable = BlockToGive(inner);
+  return usable.has_value() ? usable : donation;
+}
+
+std::optional<AddressRange> Space::BlockToGive(const AddressRange& range) const {
   AddressRange biggest;
   AddressCount free_count = 0;
   free_.ForEachIn(range, [&](const AddressRange& stretch) {

@@ -35,10 +35,14 @@ class Space {
   void Free(const IpAddress& address);
 
   // What to give to a peer that asks for space in `range`: the biggest aligned block of a free stretch, or its upper
-  // half when it is more than half of all that is free there (section 6). None when nothing is free.
+  // half when it is more than half of all that is free there (section 6). None when nothing is free. A single address
+  // is not the first or the last of `range` while there are others: who asks for a subnet can use neither, and two
+  // peers that wait would hand it to each other for ever.
   std::optional<AddressRange> Donation(const AddressRange& range) const;
 
  private:
+  std::optional<AddressRange> BlockToGive(const AddressRange& range) const;
+
   AddressSet owned_;
   AddressSet free_;  // part of owned_
 };

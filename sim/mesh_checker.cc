@@ -27,14 +27,14 @@ ByName Index(Routers routers) {
 // The connections of one peer against what the other ends say.
 absl::Status CheckLinks(const PeerSummary& record, const ByName& by_name) {
   for (const ConnectionSummary& connection : record.connections) {
-    const std::string link = absl::StrCat(record.name.ToString(), " to ", connection.peer.ToString());
+    const auto link = [&] { return absl::StrCat(record.name.ToString(), " to ", connection.peer.ToString()); };
     const auto other = by_name.find(connection.peer);
-    if (other == by_name.end()) return Broken("the connection of ", link, " leads to nobody");
-    if (!connection.established) return Broken("the connection of ", link, " is not established");
+    if (other == by_name.end()) return Broken("the connection of ", link(), " leads to nobody");
+    if (!connection.established) return Broken("the connection of ", link(), " is not established");
     bool known = false;
     for (const ConnectionSummary& back : other->second->topology().Find(connection.peer)->connections)
       known = known || back.peer == record.name;
-    if (!known) return Broken("the other end knows nothing of the connection of ", link);
+    if (!known) return Broken("the other end knows nothing of the connection of ", link());
   }
   return absl::OkStatus();
 }
@@ -42,11 +42,13 @@ absl::Status CheckLinks(const PeerSummary& record, const ByName& by_name) {
 absl::Status CheckUnicast(Links links, const MeshRouter& from, PeerName to, const ByName& by_name) {
   const MeshRouter* at = &from;
   for (std::size_t hops = 0; NameOf(*at) != to; ++hops) {
-    const std::string where = absl::StrCat(NameOf(*at).ToString(), " on the way from ", NameOf(from).ToString(), " to ",
-                                           to.ToString(), links == Links::kAll ? " (gossip)" : " (frames)");
-    if (hops >= by_name.size()) return Broken("a circle at ", where);
+    const auto where = [&] {
+      return absl::StrCat(NameOf(*at).ToString(), " on the way from ", NameOf(from).ToString(), " to ", to.ToString(),
+                          links == Links::kAll ? " (gossip)" : " (frames)");
+    };
+    if (hops >= by_name.size()) return Broken("a circle at ", where());
     const std::optional<PeerName> next = at->routes().NextHop(links, to);
-    if (!next.has_value() || !by_name.contains(*next)) return Broken("no way on at ", where);
+    if (!next.has_value() || !by_name.contains(*next)) return Broken("no way on at ", where());
     at = by_name.at(*next);
   }
   return absl::OkStatus();

@@ -113,11 +113,23 @@ TEST_CASE("A second stranger in a row gets nothing of ours either", "[ipam]") {
         "Received entry 10.0.0.80 of 00:00:00:00:00:03 claims a range that I own");
 }
 
-TEST_CASE("A new entry behind all of ours is never given from our last range", "[ipam]") {
+TEST_CASE("A new entry behind all of ours is taken as long as nothing of ours is behind it", "[ipam]") {
   const std::vector<RingEntry> theirs = {Entry(0, kB, 1, 128), Entry(128, kA, 1, 64), Entry(192, kC, 0, 64)};
-  Merging a({Entry(0, kB, 1, 128), Entry(128, kA, 1, 128)});
-  CHECK(a.Refusal(theirs) == "Received entry 10.0.0.192 of 00:00:00:00:00:03 claims a range that I own");
-  // Of another's it is, and to ourselves.
+  SECTION("nothing is allocated there") {
+    Merging a({Entry(0, kB, 1, 128), Entry(128, kA, 1, 127)}, {191});
+    CHECK(a.Hear(theirs));
+    CHECK(a.ring.RangesOf(kA) == std::vector<AddressRange>{Between(128, 192)});
+  }
+  SECTION("something is") {
+    Merging a({Entry(0, kB, 1, 128), Entry(128, kA, 1, 127)}, {255});
+    CHECK(a.Refusal(theirs) == "Received entry 10.0.0.192 of 00:00:00:00:00:03 claims a range that I own");
+  }
+  SECTION("something is beyond the origin, where the new entry's range goes on") {
+    Merging a({Entry(8, kB, 1, 120), Entry(128, kA, 1, 135)}, {7});
+    CHECK(a.Refusal({Entry(8, kB, 1, 120), Entry(128, kA, 1, 64), Entry(192, kC, 0, 72)}) ==
+          "Received entry 10.0.0.192 of 00:00:00:00:00:03 claims a range that I own");
+  }
+  // From another's range it is taken, and by ourselves.
   Merging b({Entry(0, kA, 1, 128), Entry(128, kB, 1, 128)});
   CHECK(b.Hear({Entry(0, kA, 1, 128), Entry(128, kB, 2, 64), Entry(192, kC, 0, 64)}));
   Merging c({Entry(0, kB, 1, 128), Entry(128, kA, 1, 128)});

@@ -111,6 +111,12 @@ TEST_CASE("What is given away is the biggest aligned block, or half of it where 
     CHECK(Owning({Between(6, 8)}).Donation(Between(0, 256)) == Between(7, 8));
     CHECK(Owning({Between(7, 9)}).Donation(Between(0, 256)) == Between(7, 8));
   }
+  SECTION("not the first or the last address alone, of which a subnet has no use, while there is another") {
+    CHECK(Owning({Between(6, 7), Between(15, 16)}).Donation(Between(0, 16)) == Between(6, 7));
+    CHECK(Owning({Between(0, 1), Between(6, 7), Between(16, 17)}).Donation(Between(0, 16)) == Between(6, 7));
+    CHECK(Owning({Between(14, 16)}).Donation(Between(0, 16)) == Between(14, 15));
+    CHECK(Owning({Between(0, 1), Between(15, 16)}).Donation(Between(0, 16)) == Between(15, 16));
+  }
   SECTION("exactly half of what is free: all of the block, the later of two") {
     CHECK(Owning({Between(0, 8), Between(16, 24)}).Donation(Between(0, 256)) == Between(16, 24));
   }
