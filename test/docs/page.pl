@@ -35,7 +35,7 @@ my $ipv4 = qr/(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/;
 my @kinds = (
   [mac => qr/(?<![0-9a-f:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])/],
   [id => qr/(?<![0-9a-z])(?:[0-9a-f]{64}|[0-9a-f]{12})(?![0-9a-z])/],
-  [address => qr/(?<![\d.])10\.(?:3[2-9]|4[0-7])\.(?!0\.0\/12)\d{1,3}\.\d{1,3}(?![\d.])/],
+  [address => qr/(?<![\d.])(?!10\.32\.0\.0\/12)10\.(?:3[2-9]|4[0-7])\.\d{1,3}\.\d{1,3}(?![\d.])/],
   [pid => qr/(?:^\d+$|(?<=\bpid )\d+|(?<=\bprocess )\d+)/],
 );
 # A port that the system chose: nothing names it again.
@@ -224,7 +224,14 @@ sub in_reality {
   for my $kind (grep { $_->[0] ne 'pid' } @kinds) {
     $real =~ s/($kind->[1])/$known->{$1} \/\/= $1/ge;
   }
+  $real =~ s/(\d+)/$known->{$1} \/\/ $1/ge if $real =~ /^kill /;
   return $real;
+}
+
+sub called_otherwise {
+  my ($known) = @_;
+  my @names = map { "$_ is $known->{$_}" } grep { $_ ne $known->{$_} } sort keys %$known;
+  return @names ? "on this page " . join(', ', @names) . "\n" : '';
 }
 
 sub type_page {
@@ -254,7 +261,7 @@ sub type_page {
       }
       print STDERR "$page:$command->{line}: $command->{host}# $command->{command}\n",
         @shown ? ("the page shows:\n", map {"    $_\n"} @shown) : "the page expects it to succeed\n",
-        "it printed, with exit status $status:\n", map {"    $_\n"} @printed;
+        "it printed, with exit status $status:\n", (map {"    $_\n"} @printed), called_otherwise(\%known);
       return 1;
     }
     ++$count;
