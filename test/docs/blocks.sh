@@ -1,8 +1,8 @@
 #!/bin/bash
 # Types what README.md and docs/*.md show, block by block, on hosts that are fresh for each page, and compares what is printed
 # with what the page says (page.pl says how). Hosts are called host1, host2, ..., know each other by these names, and have the
-# addresses 192.0.2.1, 192.0.2.2, ...; where a page types docker, the host has a Docker daemon of its own, with an image
-# busybox and nothing to pull from.
+# addresses 192.0.2.1, 192.0.2.2, ...; where a page types docker or podman, the host has one of its own, with an image busybox and
+# nothing to pull from.
 #
 #   blocks.sh [PAGE...]
 here=$(dirname "$(readlink -f "$0")")
@@ -84,20 +84,29 @@ make_typist() { # make_typist HOSTS...
     chmod +x "$WORK/type"
 }
 
-mapfile -t NEEDS < <("$here/page.pl" needs "$root/$1")
-NAMES=()
-for need in "${NEEDS[@]}"; do NAMES+=("${need% docker}"); done
-[ ${#NAMES[@]} -gt 0 ] || fail "$1 types nothing"
+set_up_podman() { # set_up_podman HOST: with Docker's image
+    # shellcheck disable=SC2016  # for that shell
+    on "$1" sh -c '
+        mkdir -p /etc/containers && rm -rf /etc/containers/*.conf &&
+        printf "[network]\nnetwork_backend = \"cni\"\n[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n" \
+            >/etc/containers/containers.conf &&
+        printf "[storage]\ndriver = \"vfs\"\nrunroot = \"/run/containers\"\ngraphroot = \"/var/lib/containers\"\n" \
+            >/etc/containers/storage.conf &&
+        docker save busybox | podman load && rm -f /etc/cni/net.d/*.lock' >"$WORK/podman" 2>&1 || skip "podman does not run here: $(tail -1 "$WORK/podman")"
+}
+
+declare -A PROGRAMS # host -> the programs it needs
+while read -r host programs; do PROGRAMS[$host]=$programs; done < <("$here/page.pl" needs "$root/$1")
+mapfile -t NAMES < <(printf '%s\n' "${!PROGRAMS[@]}" | sort)
+[ ${#PROGRAMS[@]} -gt 0 ] || fail "$1 types nothing"
 for host in "${NAMES[@]}"; do
     make_docker_host "$host"
     furnish "$host" "${NAMES[@]}"
-done
-for need in "${NEEDS[@]}"; do
-    host=${need% docker}
-    [ "$host" != "$need" ] || continue
+    [ -n "${PROGRAMS[$host]}" ] || continue
     start_docker "$host"
     on "$host" sh -c 'ip link add docker0 type bridge && ip addr add 172.17.0.1/16 dev docker0 && ip link set docker0 up'
     import_image "$host"
+    [[ ${PROGRAMS[$host]} != *podman* ]] || set_up_podman "$host"
 done
 # What is there before a page begins.
 case $1 in

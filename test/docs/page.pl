@@ -2,7 +2,7 @@
 # Reads a page of the documentation as a reader does who types what it shows.
 #
 #   page.pl check PAGE...      every block is of a known kind; prints those that say why they are not run
-#   page.pl needs PAGE         prints the hosts that its commands are typed on, and "docker" where Docker runs there
+#   page.pl needs PAGE         prints the hosts that its commands are typed on, and which of docker and podman they type there
 #   page.pl type PAGE PROGRAM  types its commands, in order, by PROGRAM HOST COMMAND, and compares what is printed
 #
 # Kinds of blocks. Commands stand in ```console blocks behind a prompt, `host2# COMMAND` or `$ COMMAND` on the first host, and what
@@ -13,8 +13,8 @@
 # How output is compared. What is shown is all that is printed; a command that shows nothing must succeed, its output is
 # nobody's business. `…` stands for anything within a line, a line of it alone for any number of lines, and runs of blanks for
 # each other. MAC addresses, container ids, process ids, and addresses that peers gave out differ from run to run: they
-# match by form, and what appears twice on a page must be the same twice. A later command that names one gets the real
-# one. A command that only looks is repeated until it sees what is shown, for half a minute.
+# match by form, and what appears twice on a page must be the same twice; addresses, until somebody types `weave reset`. A later
+# command that names one gets the real one. A command that only looks is repeated until it sees what is shown, for half a minute.
 use strict;
 use utf8;
 use warnings;
@@ -26,16 +26,16 @@ my %formats = map { $_ => 1 } qw(text ini json yaml go-template promql);
 
 # Commands that change nothing, and may be asked again.
 my $looks = qr{^(?:weave\s(?:status|report|ps|dns-lookup|dns-args|version|prime)\b|ping\s|curl\s-\S+\shttp
-  |ip\s(?:-\S+\s)*(?:addr|link|route)\b|docker\s(?:ps|exec\s\S+\s(?:ping|nslookup|cat|ip|wget)|network\s(?:ls|inspect))\b
+  |ip\s(?:-\S+\s)*(?:addr|link|route)\b|(?:docker|podman)\s(?:ps|exec\s\S+\s(?:ping|nslookup|cat|ip|wget)|network\s(?:ls|inspect))\b
   |(?:ss|cat|tail|grep|ls|test)\s|iptables\s-S)}x;
 
-my $ipv4 = qr/(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/;
 # What differs from run to run, by kind. The range that peers share is 10.32.0.0/12 on every page; its own address is none of
 # what they give out.
+my $address = qr/(?<![\d.])(?!10\.32\.0\.0\/12)10\.(?:3[2-9]|4[0-7])\.\d{1,3}\.\d{1,3}(?![\d.])/;
 my @kinds = (
   [mac => qr/(?<![0-9a-f:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])/],
   [id => qr/(?<![0-9a-z])(?:[0-9a-f]{64}|[0-9a-f]{12})(?![0-9a-z])/],
-  [address => qr/(?<![\d.])(?!10\.32\.0\.0\/12)10\.(?:3[2-9]|4[0-7])\.\d{1,3}\.\d{1,3}(?![\d.])/],
+  [address => $address],
   [pid => qr/(?:^\d+$|(?<=\bpid )\d+|(?<=\bprocess )\d+)/],
 );
 # A port that the system chose: nothing names it again.
@@ -133,10 +133,10 @@ sub needs {
   my ($page) = @_;
   my %needs;
   for my $command (commands_of($page)) {
-    $needs{$command->{host}} ||= '';
-    $needs{$command->{host}} = ' docker' if $command->{command} =~ /\bdocker (?!0)/;
+    $needs{$command->{host}} ||= {};
+    $needs{$command->{host}}{$_} = 1 for $command->{command} =~ /\b(docker|podman) /g;
   }
-  print "$_$needs{$_}\n" for sort keys %needs;
+  print join(' ', $_, sort keys %{$needs{$_}}), "\n" for sort keys %needs;
   return 0;
 }
 
@@ -253,6 +253,7 @@ sub type_page {
       if ($with) {
         %known = %$with;
         print map {"    $_\n"} @printed;
+        delete @known{grep { $_ =~ /^$address$/ } keys %known} if $command->{command} =~ /^weave reset\b/;
         last;
       }
       if ($command->{command} =~ $looks && time < $deadline) {

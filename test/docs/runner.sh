@@ -6,7 +6,7 @@ page_pl=$(dirname "$(readlink -f "$0")")/page.pl
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # shellcheck disable=SC2016  # for that shell
-printf '#!/bin/bash\nexec bash -c "$2" 2>&1\n' >"$work/type"
+printf '#!/bin/bash\nweave() { true; }\neval "$2" 2>&1\n' >"$work/type"
 chmod +x "$work/type"
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -60,6 +60,8 @@ block 'host1# echo 10.40.0."9"' '10.32.0.1' 'host1# echo 10.40.0."8"' '10.32.0.1
 balks "10.40.0.8"
 block 'host1# echo 10.40.0."9" 10.40.0."9"' '10.32.0.1 10.32.0.2'
 balks "10.40.0.9"
+block 'host1# echo 10.40.0."9"' '10.32.0.1' 'host1# weave reset' 'host1# echo 10.40.0."8"' '10.32.0.1'
+types
 block 'host1# echo here' '02:00:00:00:00:99'
 balks "here"
 block 'host1# echo 4711' '2034' 'host1# echo forty' '2034'
@@ -102,7 +104,7 @@ page '```console' 'host1# weave status'
 refuses 'a block without an end' check "$work/page.md"
 
 step "the hosts that a page needs"
-block 'host2# docker ps' '$ weave status' 'host3# ip addr show docker0'
+block 'host2# podman ps; docker ps' '$ weave status' 'host3# ip addr show docker0'
 accepts needs "$work/page.md"
-[ "$OUT" = $'host1\nhost2 docker\nhost3' ] || fail "needs: $OUT"
+[ "$OUT" = $'host1\nhost2 docker podman\nhost3' ] || fail "needs: $OUT"
 echo "passed: $(basename "$0")"
