@@ -76,11 +76,13 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
   endpoints_.Adopt(inventory.strays, out);
   endpoints_.Restore(endpoints, inventory, out);
   host_.Restore(exposures, inventory.bridge_addresses, out);
+  // Before the allocator, which guesses from the peers that are dialled how many must agree: a start that claims what
+  // it finds attached would agree with itself otherwise, and own what others gave out already.
+  network_.Start(now, config_.direct_peers, out.network);
   if (allocator_ != nullptr) allocator_->OnStart(now, ipam);
   planner_.Restore(now, inventory.in_use);
   if (names_ != nullptr) names_->Restore(names, out);
   host_.Refresh(out);
-  network_.Start(now, config_.direct_peers, out.network);
   if (network_.mesh().DirectPeers() != former_peers) RecordDirectPeers(out);
   Finish(now, out);
 }

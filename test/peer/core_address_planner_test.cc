@@ -213,6 +213,15 @@ TEST_CASE("What is in use at a start is claimed, and what nobody holds any more 
   CHECK(held == "c8 10.32.0.2/24\nc8 10.32.0.50/24\nweave:expose 10.32.0.60/24\n");
 }
 
+TEST_CASE("What is in use at a start is not claimed by a peer that has others to agree with first", "[core][ipam]") {
+  Transcript t("10.32.0.0/24", {DirectPeer{"host2", {}}});
+  HostInventory inventory;
+  inventory.bridge_addresses = Nets("10.32.0.60/24");
+  t.Start({}, inventory);
+  t.AllWritten();
+  CHECK(t.core().allocator()->ring().empty());
+}
+
 TEST_CASE("Without an allocator a free address cannot be asked for", "[core][ipam]") {
   Transcript t;
   t.StartFresh();

@@ -38,8 +38,10 @@ class KeepingLogger final : public Logger {
 
 class Transcript {
  public:
-  // Not started yet. `range`: what the peer allocates from, alone; empty: no allocator.
-  explicit Transcript(absl::string_view range = "") : core_(Config(range), entropy_, logger_) {}
+  // Not started yet. `range`: what the peer allocates from, empty: no allocator; `peers`: whom it is to dial, and to
+  // agree with about the range, none: it is alone.
+  explicit Transcript(absl::string_view range = "", std::vector<DirectPeer> peers = {})
+      : core_(Config(range, std::move(peers)), entropy_, logger_) {}
 
   std::string Start(const std::vector<Record>& records = {}, const HostInventory& inventory = {});
   // A start on an empty host whose first sync (#1) succeeded.
@@ -90,14 +92,15 @@ class Transcript {
     std::uint8_t last_ = 0;
   };
 
-  static PeerConfig Config(absl::string_view range) {
+  static PeerConfig Config(absl::string_view range, std::vector<DirectPeer> peers) {
     PeerConfig config;
     config.name = PeerName(1);
     config.nickname = "test";
     config.boot_id = "boot";
     config.mesh.name = config.name;
     config.dns_domain = "weave.local.";
-    if (!range.empty()) config.ipam = IpamConfig{Net(range), Net(range), ConsensusBootstrap{1}};
+    if (!range.empty()) config.ipam = IpamConfig{Net(range), Net(range), ConsensusBootstrap{}};
+    config.direct_peers = std::move(peers);
     return config;
   }
 

@@ -29,7 +29,11 @@ sub tests_of_build {
     while ($text =~ /\b(weave_test|weave_script_test|weave_fuzz|add_test)\s*\(\s*([^)]*)\)/g) {
       my ($kind, @words) = ($1, split ' ', $2);
       if ($kind eq 'weave_test') { $tests{$words[0]} = [map {"$folder/$_"} grep {/\.cc$/} @words] }
-      elsif ($kind eq 'weave_script_test') { $tests{"$words[0]_$words[1]"} = ["$folder/$words[1].sh"] }
+      elsif ($kind eq 'weave_script_test') {
+        my $name = "$words[0]_$words[1]";
+        # It types what the documents show.
+        $tests{$name} = ["$folder/$words[1].sh", $name eq 'docs_blocks' ? ('README.md', glob 'docs/*.md') : ()];
+      }
       elsif ($kind eq 'weave_fuzz') { $tests{"$words[0]_fuzz"} = [] }
       elsif ($words[0] eq 'NAME') { $tests{$words[1]} = [] }
     }
@@ -37,7 +41,8 @@ sub tests_of_build {
   return %tests;
 }
 
-# Of a TEST_CASE the whole sentence, its literals joined as the compiler does; of a `step` what stands in its quotes.
+# Of a TEST_CASE the whole sentence, its literals joined as the compiler does; of a `step` what stands in its quotes; of a
+# document its headings.
 my %sentences_of;
 sub sentences {
   my ($path) = @_;
@@ -45,6 +50,7 @@ sub sentences {
     my (@found, $text);
     $text = slurp($path);
     if ($path =~ /\.sh$/) { @found = $text =~ /^\s*step "(.*)"/mg }
+    elsif ($path =~ /\.md$/) { @found = $text =~ /^#+ (.*)$/mg }
     else {
       while ($text =~ /\bTEST_CASE\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)/g) {
         my $sentence = join '', $1 =~ /"((?:[^"\\]|\\.)*)"/g;
