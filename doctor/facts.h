@@ -138,7 +138,7 @@ enum class PacketFate : std::uint8_t {
 // What the packet filter would do to packets that we need.
 struct FirewallPathFacts {
   std::string what;     // "TCP port 6783"
-  std::string source;   // "10.0.0.2", "other peers"; empty: said in `what`
+  std::string whom;     // "from 10.0.0.2", "to other peers"; empty: said in `what`
   std::string backend;  // "iptables-nft", "nft"
   std::string where;    // "INPUT", "inet filter input"
   std::string rule;     // that decides; empty: the policy
@@ -158,6 +158,7 @@ struct FirewallFacts {
 struct PathFacts {
   std::string address;  // without port
   std::string device;   // through which it leads
+  std::string local;    // the address of this host on it
   std::uint32_t mtu_bytes = 0;
   std::string error;  // there is none: why
 };

@@ -124,11 +124,11 @@ std::string OneOf(const std::vector<std::string>& names) {
   return names.size() == 1 ? names.front() : absl::StrCat(names.front(), " and ", names.size() - 1, " more");
 }
 
-// Packets that meet the same end by the same rule are one line, wherever they come from.
+// Packets that meet the same end by the same rule are one line, whosever they are.
 void JudgePackets(const std::vector<FirewallPathFacts>& paths, Findings& findings) {
   struct Group {
     const FirewallPathFacts* first;
-    std::vector<std::string> sources;
+    std::vector<std::string> whom;
   };
   std::vector<Group> groups;
   for (const FirewallPathFacts& path : paths) {
@@ -138,13 +138,13 @@ void JudgePackets(const std::vector<FirewallPathFacts>& paths, Findings& finding
              group.first->where == path.where && group.first->rule == path.rule && group.first->fate == path.fate;
     });
     if (same == groups.end())
-      groups.push_back({&path, {path.source}});
+      groups.push_back({&path, {path.whom}});
     else
-      same->sources.push_back(path.source);
+      same->whom.push_back(path.whom);
   }
   for (const Group& group : groups) {
     const FirewallPathFacts& path = *group.first;
-    const std::string what = path.source.empty() ? path.what : absl::StrCat(path.what, " from ", OneOf(group.sources));
+    const std::string what = path.whom.empty() ? path.what : absl::StrCat(path.what, " ", OneOf(group.whom));
     const std::string decision =
         path.rule.empty() ? absl::StrCat("the policy of ", path.where) : absl::StrCat(path.where, " ", path.rule);
     if (path.fate == PacketFate::kDropped)

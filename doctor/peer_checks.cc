@@ -1,5 +1,6 @@
 // What the peer says of itself and of others: who runs, who is connected, who is missed, whose clock is wrong.
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -126,7 +127,7 @@ void JudgeOwners(const PeerFacts& peer, const AllocatorFacts& allocator, Finding
     const double share = 100.0 * static_cast<double>(owner.address_count) /
                          static_cast<double>(static_cast<std::uint64_t>(allocator.range.Range().size));
     findings.Fail(
-        absl::StrCat(name, " owns ", owner.address_count, " addresses (", static_cast<int>(share + 0.5), "% of ",
+        absl::StrCat(name, " owns ", owner.address_count, " addresses (", std::lround(share), "% of ",
                      allocator.range.ToString(),
                      ") and is not heard: they are given to nobody until it is back, or is removed because it "
                      "will never be"),

@@ -118,10 +118,9 @@ class Translation {
       Take();
       Condition("-p");
       if (absl::StrContains(parts_.back(), ",")) parts_.back() = std::string(kNobodyKnows);
-    } else if (word == "ip" && field == "saddr") {
-      Take();
-      Condition("-s");
-      Source();
+    } else if (word == "ip" && (field == "saddr" || field == "daddr")) {
+      Condition(Take() == "saddr" ? "-s" : "-d");
+      Address();
     } else if (word == "ct" && field == "state") {
       Take();
       State();
@@ -144,7 +143,7 @@ class Translation {
   }
 
   // A single address or network can be judged, a set cannot.
-  void Source() {
+  void Address() {
     std::string& part = parts_.back();
     if (absl::StrContains(part, ",") || absl::StrContains(part, ":") || absl::StrContains(part, "@"))
       part = std::string(kNobodyKnows);

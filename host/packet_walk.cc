@@ -42,10 +42,10 @@ Match MatchPort(absl::string_view ports, std::uint16_t port) {
   return Match::kNo;
 }
 
-Match MatchSource(absl::string_view text, const std::optional<IpAddress>& source) {
+Match MatchAddress(absl::string_view text, const std::optional<IpAddress>& address) {
   const absl::StatusOr<Cidr> cidr = Cidr::Parse(text);
-  if (!cidr.ok() || !source.has_value()) return Match::kUnknown;
-  return Known(cidr->Contains(*source));
+  if (!cidr.ok() || !address.has_value()) return Match::kUnknown;
+  return Known(cidr->Contains(*address));
 }
 
 Match MatchState(absl::string_view states) {
@@ -61,7 +61,8 @@ Match MatchProtocol(absl::string_view protocol, const std::string& ours) {
 Match MatchOption(absl::string_view option, absl::string_view value, const WalkedPacket& packet) {
   if (option == "-i") return MatchInterface(value, packet.in_interface);
   if (option == "-o") return MatchInterface(value, packet.out_interface);
-  if (option == "-s") return MatchSource(value, packet.source);
+  if (option == "-s") return MatchAddress(value, packet.source);
+  if (option == "-d") return MatchAddress(value, packet.destination);
   if (option == "-p") return MatchProtocol(value, packet.protocol);
   if (option == "--dport" || option == "--dports") return MatchPort(value, packet.port);
   if (option == "--ctstate" || option == "--state") return MatchState(value);

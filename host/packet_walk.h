@@ -14,11 +14,12 @@ namespace weave {
 
 // The first packet of a flow.
 struct WalkedPacket {
-  std::string in_interface;         // empty: not known
-  std::string out_interface;        // empty: not known, or none
-  std::optional<IpAddress> source;  // none: not known
-  std::string protocol;             // "tcp", "udp"
-  std::uint16_t port = 0;           // destination; 0: not known
+  std::string in_interface;              // empty: not known, or none
+  std::string out_interface;             // the same
+  std::optional<IpAddress> source;       // none: not known
+  std::optional<IpAddress> destination;  // the same
+  std::string protocol;                  // "tcp", "udp"
+  std::uint16_t port = 0;                // of the destination; 0: not known
 };
 
 struct WalkResult {

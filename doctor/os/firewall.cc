@@ -1,5 +1,6 @@
 // The host's packet filters, whoever made their rules: would they let through what the peer and containers need?
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/status.h"
 #include "doctor/os/gather.h"
 #include "host/firewall_diff.h"
+#include "host/firewall_ipsec.h"
 #include "host/firewall_ours.h"
 #include "host/nft_ruleset.h"
 #include "host/packet_filter.h"
@@ -26,30 +28,30 @@ constexpr std::size_t kMaxRulesetSize = 64 << 20;
 // A packet that must pass, and how a person says so.
 struct Need {
   std::string what;
-  std::string source;
+  std::string whom;
   absl::string_view hook;  // of nft; in capitals iptables' chain
   WalkedPacket packet;
 };
 
+// What this host and the one at the other end of a way send each other. None: wherever peers will be.
+void AddNeedsOf(const PathFacts& path, int port, std::vector<Need>& needs) {
+  const absl::StatusOr<IpAddress> remote = IpAddress::Parse(path.address);
+  const absl::StatusOr<IpAddress> local = IpAddress::Parse(path.local);
+  const std::string whom = remote.ok() ? path.address : "other peers";
+  const std::optional<IpAddress> there = remote.ok() ? std::optional<IpAddress>(*remote) : std::nullopt;
+  const std::optional<IpAddress> here = local.ok() ? std::optional<IpAddress>(*local) : std::nullopt;
+  for (const auto& [protocol, number] : {std::pair("tcp", port), std::pair("udp", port), std::pair("udp", port + 1)}) {
+    const std::string what = absl::StrCat(absl::AsciiStrToUpper(protocol), " port ", number);
+    const auto target = static_cast<std::uint16_t>(number);
+    needs.push_back({what, "from " + whom, "input", {path.device, "", there, here, protocol, target}});
+    needs.push_back({what, "to " + whom, "output", {"", path.device, here, there, protocol, target}});
+  }
+}
+
 std::vector<Need> NeedsOf(const GatherOptions& options, const std::vector<PathFacts>& paths, bool forwards) {
   std::vector<Need> needs;
-  std::vector<PathFacts> from = paths;
-  if (from.empty()) from.emplace_back();  // from wherever peers will be
-  for (const PathFacts& path : from) {
-    const absl::StatusOr<IpAddress> source = IpAddress::Parse(path.address);
-    const std::string whom = source.ok() ? path.address : "other peers";
-    const auto add = [&](const char* protocol, int port) {
-      Need need{absl::StrCat(absl::AsciiStrToUpper(protocol), " port ", port), whom, "input", {}};
-      need.packet.in_interface = path.device;
-      if (source.ok()) need.packet.source = *source;
-      need.packet.protocol = protocol;
-      need.packet.port = static_cast<std::uint16_t>(port);
-      needs.push_back(std::move(need));
-    };
-    add("tcp", options.port);
-    add("udp", options.port);
-    add("udp", options.port + 1);
-  }
+  for (const PathFacts& path : paths) AddNeedsOf(path, options.port, needs);
+  if (paths.empty()) AddNeedsOf({}, options.port, needs);
   if (!forwards) return needs;
   Need among{"what containers of this host send each other", "", "forward", {}};
   among.packet.in_interface = options.bridge;
@@ -76,7 +78,8 @@ std::string AcceptCommand(const std::string& program, const Need& need) {
   if (need.packet.port == 0)
     return absl::StrCat(program, " -I FORWARD -i ", need.packet.in_interface, " -o ", need.packet.out_interface,
                         " -j ACCEPT");
-  return absl::StrCat(program, " -I INPUT -p ", need.packet.protocol, " --dport ", need.packet.port, " -j ACCEPT");
+  return absl::StrCat(program, " -I ", absl::AsciiStrToUpper(need.hook), " -p ", need.packet.protocol, " --dport ",
+                      need.packet.port, " -j ACCEPT");
 }
 
 std::string NftAcceptCommand(const NftTable& table, const std::string& chain, const Need& need) {
@@ -93,7 +96,7 @@ void WalkIptables(const std::string& program, const FirewallDump& dump, const st
     const WalkResult result = WalkFilter(dump, absl::AsciiStrToUpper(need.hook), need.packet);
     if (result.fate == WalkResult::Fate::kAccepted) continue;
     firewall.paths.push_back(
-        {need.what, need.source, program, result.chain, result.rule, FateOf(result), AcceptCommand(program, need)});
+        {need.what, need.whom, program, result.chain, result.rule, FateOf(result), AcceptCommand(program, need)});
   }
 }
 
@@ -104,19 +107,27 @@ void WalkNft(const NftTable& table, const std::vector<Need>& needs, FirewallFact
       const WalkResult result = WalkFilter(table.dump, base.name, need.packet);
       if (result.fate == WalkResult::Fate::kAccepted) continue;
       const auto spelled = table.spelling.find(result.rule);
-      firewall.paths.push_back({need.what, need.source, "nft", absl::StrCat(table.name, " ", result.chain),
+      firewall.paths.push_back({need.what, need.whom, "nft", absl::StrCat(table.name, " ", result.chain),
                                 spelled == table.spelling.end() ? result.rule : spelled->second, FateOf(result),
                                 NftAcceptCommand(table, base.name, need)});
     }
   }
 }
 
+// What is found and what is wanted differ in no more than this. Rules of single encrypted connections come and go with
+// those and in their order: those that are there are wanted.
 void CompareWithOurs(const FirewallConfig& config, const FirewallDump& dump, FirewallFacts& firewall) {
-  const absl::StatusOr<RuleSet> rules = BuildRuleSet(config);
-  if (!rules.ok()) return;  // the peer would not run with it
+  absl::StatusOr<RuleSet> rules = BuildRuleSet(config);
+  std::vector<IpsecPath> paths = FindIpsecPaths(dump);
+  std::erase_if(paths, [](const IpsecPath& path) { return path.local_port == 0 || path.remote_port == 0; });
+  if (!rules.ok() || !AddIpsecRules(paths, *rules).ok()) return;  // a peer would not run with such
   const FirewallDiff diff = DiffFirewall(dump, *rules, FindOurs(dump, rules->owner, OwnedScope::kRuleSet));
-  firewall.missing = diff.missing;
-  firewall.displaced = diff.displaced;
+  const auto keep = [](const std::vector<std::string>& all, std::vector<std::string>& kept) {
+    for (const std::string& one : all)
+      if (!absl::StrContains(one, "WEAVE-IPSEC")) kept.push_back(one);
+  };
+  keep(diff.missing, firewall.missing);
+  keep(diff.displaced, firewall.displaced);
 }
 
 // Listing the rules of iptables-legacy would load its tables where there are none.

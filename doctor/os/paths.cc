@@ -51,7 +51,10 @@ PathFacts PathTo(const IpAddress& remote) {
   if (::getsockopt(fd.get(), IPPROTO_IP, IP_MTU, &mtu, &size) == 0) path.mtu_bytes = static_cast<std::uint32_t>(mtu);
   sockaddr_in local = {};
   size = sizeof local;
-  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&local), &size) == 0) path.device = DeviceOf(local.sin_addr);
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&local), &size) == 0) {
+    path.device = DeviceOf(local.sin_addr);
+    path.local = IpAddress::V4(ntohl(local.sin_addr.s_addr)).ToString();
+  }
   return path;
 }
 

@@ -42,7 +42,7 @@ inline DoctorFacts HealthyHost() {
                  {"UDP", std::nullopt, 6783, "sleeve", "--port", PortUse::kPeer, true, 100, "weaver"},
                  {"UDP", std::nullopt, 6784, "VXLAN", "--port", PortUse::kTunnel}};
   facts.firewall.emplace();
-  facts.paths = {{"10.0.0.2", "eth0", 1500, ""}};
+  facts.paths = {{"10.0.0.2", "eth0", "10.0.0.1", 1500, ""}};
   facts.bridge = BridgeFacts{"weave", "bridge", "", 65535, true};
   facts.kernel.release = "6.1.0";
   facts.store.path = "/var/lib/weave/weavedata.db";

@@ -81,7 +81,7 @@ TEST_CASE("The tunnels' port is the kernel's with a fast data path, and nobody's
 TEST_CASE("What the packet filter drops is told with the rule, once for all peers", "[doctor]") {
   DoctorFacts facts = HealthyHost();
   FirewallPathFacts path{"TCP port 6783",
-                         "10.0.0.2",
+                         "from 10.0.0.2",
                          "iptables-nft",
                          "INPUT",
                          "-p tcp -j DROP",
@@ -91,7 +91,7 @@ TEST_CASE("What the packet filter drops is told with the rule, once for all peer
   CHECK(Complaints(facts) ==
         Lines{"fail  firewall: TCP port 6783 from 10.0.0.2 is dropped by iptables-nft: INPUT -p tcp "
               "-j DROP; type: iptables-nft -I INPUT -p tcp --dport 6783 -j ACCEPT"});
-  path.source = "10.0.0.3";
+  path.whom = "from 10.0.0.3";
   facts.firewall->paths.push_back(path);
   CHECK(
       Complaints(facts) ==

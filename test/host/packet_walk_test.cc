@@ -13,6 +13,7 @@ WalkedPacket Tcp(const std::string& source = "10.0.0.2", std::uint16_t port = 67
   WalkedPacket packet;
   packet.in_interface = "eth0";
   packet.source = IpAddress::Parse(source).value();
+  packet.destination = IpAddress::Parse("10.0.0.1").value();
   packet.protocol = "tcp";
   packet.port = port;
   return packet;
@@ -66,6 +67,8 @@ TEST_CASE("Interfaces, sources, lists of ports and states are conditions", "[hos
   CHECK_FALSE(accepts("! -i eth0"));
   CHECK(accepts("-s 10.0.0.0/24"));
   CHECK_FALSE(accepts("-s 10.0.1.0/24"));
+  CHECK(accepts("-d 10.0.0.1/32"));
+  CHECK_FALSE(accepts("! -d 10.0.0.0/8"));
   CHECK(accepts("-p tcp -m multiport --dports 22,6783"));
   CHECK_FALSE(accepts("-p tcp -m multiport --dports 22,80:90"));
   CHECK(accepts("-m conntrack --ctstate NEW,ESTABLISHED"));
@@ -103,6 +106,7 @@ TEST_CASE("Rules of nft are judged alike, and told as nft prints them", "[host][
   CHECK(WalkNft("\t\ttcp dport { 22, 6780-6790 } accept comment \"weave is in\"\n").fate == Fate::kAccepted);
   CHECK(WalkNft("\t\tip saddr 10.0.0.0/24 counter accept\n").fate == Fate::kAccepted);
   CHECK(WalkNft("\t\tip saddr != 10.0.0.2 accept\n").fate == Fate::kDropped);
+  CHECK(WalkNft("\t\tip daddr 10.0.0.1 accept\n").fate == Fate::kAccepted);
   CHECK(WalkNft("\t\tmeta l4proto udp accept\n").fate == Fate::kDropped);
   CHECK(WalkNft("\t\tct state vmap { invalid : drop, established : accept }\n").fate == Fate::kDropped);
   CHECK(WalkNft("\t\tct state vmap { new : accept }\n").fate == Fate::kUnclear);

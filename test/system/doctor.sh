@@ -14,7 +14,7 @@ a2=$(address_of host2)
 
 more_clean_up() {
     [ -z "${LISTENER:-}" ] || kill -KILL "$LISTENER" 2>/dev/null
-    umount "/var/lib/$(instance host4)" 2>/dev/null
+    ! umount "/var/lib/$(instance host4)" 2>/dev/null || rmdir "/var/lib/$(instance host4)"
 }
 
 doctor() { on "$1" weave doctor "${@:2}"; }
