@@ -43,6 +43,7 @@ constexpr Command kCommands[] = {
     {"ps", CommandKind::kShown, RunPs, "[<container> ...]"},
     {"status", CommandKind::kShown, RunStatus, "[targets | connections | peers | dns | ipam]"},
     {"report", CommandKind::kShown, RunReport, "[-f <template>]"},
+    {"doctor", CommandKind::kShown, RunDoctor, "[--json]"},
     {"version", CommandKind::kShown, RunVersion},
 
     {"bridge-type", CommandKind::kHidden, RunBridgeType},

@@ -47,6 +47,7 @@ int RunDeleteDatapath(CommandContext& context);
 int RunBridgeType(CommandContext& context);
 int RunDockerBridgeIp(CommandContext& context);
 int RunSetupCni(CommandContext& context);  // setup_cni.cc
+int RunDoctor(CommandContext& context);    // doctor.cc
 int RunConnect(CommandContext& context);   // peering_commands.cc
 int RunForget(CommandContext& context);
 int RunAttach(CommandContext& context);  // address_commands.cc

@@ -191,6 +191,10 @@ absl::StatusOr<std::string> PeerClient::GetReport(const std::optional<std::strin
   return std::move(*reply.mutable_text());
 }
 
+absl::StatusOr<v1::Diagnosis> PeerClient::GetDiagnosis() {
+  return Call(&v1::Peer::Stub::GetDiagnosis, v1::GetDiagnosisRequest(), deadlines_.query);
+}
+
 absl::Status PeerClient::ConnectTo(const std::vector<std::string>& peers, bool replace) {
   v1::ConnectRequest request;
   for (const std::string& peer : peers) request.add_peers(peer);

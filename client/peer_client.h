@@ -62,6 +62,8 @@ class PeerClient {
   //   ResourceExhausted   it is too long or too much work
   absl::StatusOr<std::string> GetReport(const std::optional<std::string>& format);
 
+  absl::StatusOr<v1::Diagnosis> GetDiagnosis();
+
   // InvalidArgument, a line each, for peers that cannot be dialled; the others are dialled all the same.
   absl::Status ConnectTo(const std::vector<std::string>& peers, bool replace);
   absl::Status Forget(const std::vector<std::string>& peers);

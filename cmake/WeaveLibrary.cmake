@@ -27,7 +27,9 @@ set(WEAVE_MAY_USE_peer base proto io host wire mesh ipam dns dns_os overlay slee
 set(WEAVE_MAY_USE_client base proto)
 set(WEAVE_MAY_USE_plugin_cni base proto client io host)
 set(WEAVE_MAY_USE_plugin_docker base proto client io host)
-set(WEAVE_MAY_USE_cli base client io)
+set(WEAVE_MAY_USE_doctor base)
+set(WEAVE_MAY_USE_doctor_os base io host doctor)
+set(WEAVE_MAY_USE_cli base client io host doctor doctor_os)
 set(WEAVE_MAY_USE_sim base wire mesh ipam dns overlay sleeve fastdp peer_core)
 
 # Third-party libraries of pure functions: libsodium without its generator of random bytes (test/tidy looks for that).

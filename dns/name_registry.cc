@@ -143,20 +143,32 @@ absl::Status NameRegistry::OnUnicast(Now now, PeerName source, ByteView payload)
   return Read(now, source, payload).status();
 }
 
-absl::StatusOr<NameMessage> NameRegistry::Read(Now now, PeerName composer, ByteView payload) const {
+absl::StatusOr<NameMessage> NameRegistry::Read(Now now, PeerName composer, ByteView payload) {
   ASSIGN_OR_RETURN(NameMessage message, DecodeNames(payload));
   RETURN_IF_ERROR(CheckClock(now, composer, message.timestamp));
   return message;
 }
 
-absl::Status NameRegistry::CheckClock(Now now, PeerName peer, std::int64_t timestamp) const {
+void NameRegistry::NoteClock(Now now, PeerName peer, std::int64_t ahead_seconds) {
+  // Whoever speaks for peers that there are not fills the table, but no more.
+  if (clock_readings_.size() >= kMaxClockReadingCount && !clock_readings_.contains(peer)) {
+    const auto older = [](const auto& a, const auto& b) { return a.second.heard_at < b.second.heard_at; };
+    clock_readings_.erase(std::min_element(clock_readings_.begin(), clock_readings_.end(), older));
+  }
+  clock_readings_[peer] = {ahead_seconds, now.monotonic};
+}
+
+absl::Status NameRegistry::CheckClock(Now now, PeerName peer, std::int64_t timestamp) {
   const std::int64_t ours = absl::ToUnixSeconds(now.wall);
   const std::int64_t limit = absl::ToInt64Seconds(kMaxClockSkew);
-  if (timestamp >= ours - limit && timestamp <= ours + limit) return absl::OkStatus();
   const bool ahead = timestamp > ours;
   // Without overflow, whatever was said.
   const std::uint64_t skew = ahead ? static_cast<std::uint64_t>(timestamp) - static_cast<std::uint64_t>(ours)
                                    : static_cast<std::uint64_t>(ours) - static_cast<std::uint64_t>(timestamp);
+  const auto bounded =
+      static_cast<std::int64_t>(std::min(skew, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
+  NoteClock(now, peer, ahead ? bounded : -bounded);
+  if (skew <= static_cast<std::uint64_t>(limit)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("the clock of peer ", peer.ToString(), " is ", skew, " s ",
                                                  ahead ? "ahead of" : "behind",
                                                  " ours: names need clocks that differ by at most ", limit, " s"));

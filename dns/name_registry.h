@@ -47,6 +47,15 @@ inline constexpr std::size_t kMaxStrangerCount = 65'536;
 // Where one of two peers has no more of a part of the names, both tell what they have of it without looking closer.
 inline constexpr std::uint32_t kFewNames = 16;
 
+// Of so many peers at most it is remembered what they said of the time.
+inline constexpr std::size_t kMaxClockReadingCount = 4096;
+
+// What a peer's last message of names said of the time.
+struct ClockReading {
+  std::int64_t ahead_seconds = 0;  // of our clock; negative: behind it
+  MonotonicTime heard_at;
+};
+
 // What the registry may know of the topology.
 class KnownPeers {
  public:
@@ -136,6 +145,9 @@ class NameRegistry final : public ComparingGossiper {
   // The first name of an address, in order of folded name, origin and container; null: none.
   const NameEntry* ReverseLookup(std::uint32_t address) const;
 
+  // Of each peer that told names lately, also of one whose clock was too far away to be believed.
+  const absl::btree_map<PeerName, ClockReading>& clock_readings() const { return clock_readings_; }
+
   // Every entry, tombstones included, in order of identity.
   std::vector<NameEntryPtr> Everything() const;
   // The same as 2.8 lists them: by folded name, origin, container and address.
@@ -163,8 +175,9 @@ class NameRegistry final : public ComparingGossiper {
   };
   using OwnKey = std::tuple<std::string, std::string, std::uint32_t>;  // container, hostname, address
 
-  absl::Status CheckClock(Now now, PeerName peer, std::int64_t timestamp) const;
-  absl::StatusOr<NameMessage> Read(Now now, PeerName composer, ByteView payload) const;
+  absl::Status CheckClock(Now now, PeerName peer, std::int64_t timestamp);
+  void NoteClock(Now now, PeerName peer, std::int64_t ahead_seconds);
+  absl::StatusOr<NameMessage> Read(Now now, PeerName composer, ByteView payload);
   // Null: there is none of that identity.
   NameEntryPtr Find(const NameEntry& identity) const;
   // Made where there is none.
@@ -211,6 +224,8 @@ class NameRegistry final : public ComparingGossiper {
   std::size_t stranger_count_ = 0;  // entries
 
   absl::btree_map<PeerName, MonotonicTime> digests_;  // when those were sent that the neighbour is to answer
+
+  absl::btree_map<PeerName, ClockReading> clock_readings_;
 
   std::vector<NameEntryPtr> to_broadcast_;
   std::vector<NameEntryPtr> own_changes_;

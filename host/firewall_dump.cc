@@ -96,7 +96,10 @@ class DumpReader {
 
   absl::Status AddChain(absl::string_view name, absl::string_view policy, absl::string_view line) {
     if (name.empty() || policy.empty()) return Unreadable(line);
-    if (table_) dump_[*table_].chains.push_back({std::string(name), !absl::StartsWith(policy, "-"), {}});
+    if (!table_) return absl::OkStatus();
+    DumpedChain chain{std::string(name), !absl::StartsWith(policy, "-"), {}};
+    if (chain.builtin) chain.policy = std::string(policy.substr(0, policy.find(' ')));  // counters follow
+    dump_[*table_].chains.push_back(std::move(chain));
     return absl::OkStatus();
   }
 

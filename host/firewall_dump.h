@@ -16,6 +16,7 @@ struct DumpedChain {
   std::string name;
   bool builtin = false;  // has a policy
   std::vector<std::string> rules;
+  std::string policy = {};  // of a built-in chain: "ACCEPT", "DROP"
 };
 struct DumpedTable {
   std::vector<DumpedChain> chains;

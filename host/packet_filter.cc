@@ -162,7 +162,7 @@ absl::StatusOr<FirewallDiff> PacketFilter::Apply(const RuleSet& rules) const {
 }
 
 absl::StatusOr<FirewallDiff> PacketFilter::Verify(const RuleSet& rules) const {
-  ASSIGN_OR_RETURN(const FirewallDump dump, Dump(kOwnNamespace));
+  ASSIGN_OR_RETURN(const FirewallDump dump, Read());
   return DiffFirewall(dump, rules, FindOurs(dump, rules.owner, OwnedScope::kRuleSet));
 }
 
@@ -206,8 +206,10 @@ absl::StatusOr<FirewallDiff> PacketFilter::Reconcile(const RuleSet& rules, FindO
   return last;
 }
 
+absl::StatusOr<FirewallDump> PacketFilter::Read() const { return Dump(kOwnNamespace); }
+
 absl::StatusOr<bool> PacketFilter::RejectsForwarding() const {
-  ASSIGN_OR_RETURN(const FirewallDump dump, Dump(kOwnNamespace));
+  ASSIGN_OR_RETURN(const FirewallDump dump, Read());
   const auto filter = dump.find(FirewallTable::kFilter);
   const DumpedChain* forward = filter == dump.end() ? nullptr : filter->second.Find("FORWARD");
   if (forward == nullptr) return false;
@@ -217,7 +219,7 @@ absl::StatusOr<bool> PacketFilter::RejectsForwarding() const {
 }
 
 absl::StatusOr<std::vector<IpsecPath>> PacketFilter::ListIpsecPaths() const {
-  ASSIGN_OR_RETURN(const FirewallDump dump, Dump(kOwnNamespace));
+  ASSIGN_OR_RETURN(const FirewallDump dump, Read());
   return FindIpsecPaths(dump);
 }
 

@@ -66,6 +66,9 @@ class PacketFilter {
   // Takes out everything of ours. OK when nothing is left to take out.
   absl::Status Remove(const FirewallOwner& owner) const;
 
+  // All rules and chains of the tables that we use, of others too.
+  absl::StatusOr<FirewallDump> Read() const;
+
   // Whether FORWARD refuses whatever reaches its end with kForwardReject, as some distributions set it up: our rules
   // come before, but what they leave to others does not get through (contract A2-04).
   absl::StatusOr<bool> RejectsForwarding() const;

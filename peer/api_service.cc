@@ -146,6 +146,16 @@ grpc::ServerUnaryReactor* ApiService::GetInfo(grpc::CallbackServerContext*, cons
   return reactor;
 }
 
+grpc::ServerUnaryReactor* ApiService::GetDiagnosis(grpc::CallbackServerContext*, const v1::GetDiagnosisRequest*,
+                                                   v1::Diagnosis* diagnosis) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this, diagnosis](const CallPtr& c) {
+    *diagnosis = hooks_.diagnosis();
+    c->Finish(absl::OkStatus());
+  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* ApiService::GetStatus(grpc::CallbackServerContext*, const v1::GetStatusRequest* request,
                                                 v1::StatusPage* page) {
   auto [reactor, call] = Open();

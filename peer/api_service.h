@@ -22,6 +22,7 @@ namespace weave {
 // What the service asks of the rest of the shell; all called on the loop.
 struct ApiHooks {
   std::function<v1::PeerInfo()> info;
+  std::function<v1::Diagnosis()> diagnosis;
   std::function<PeerSnapshot()> snapshot;
   std::function<std::string()> bridge_mac;
   std::function<const Allocator*()> allocator = [] { return nullptr; };  // null: there is none
@@ -61,6 +62,8 @@ class ApiService final : public v1::Peer::CallbackService {
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext*, const v1::GetStatusRequest*,
                                       v1::StatusPage*) override;
   grpc::ServerUnaryReactor* GetReport(grpc::CallbackServerContext*, const v1::GetReportRequest*, v1::Report*) override;
+  grpc::ServerUnaryReactor* GetDiagnosis(grpc::CallbackServerContext*, const v1::GetDiagnosisRequest*,
+                                         v1::Diagnosis*) override;
   grpc::ServerUnaryReactor* Connect(grpc::CallbackServerContext*, const v1::ConnectRequest*,
                                     v1::ConnectReply*) override;
   grpc::ServerUnaryReactor* Forget(grpc::CallbackServerContext*, const v1::ForgetRequest*, v1::ForgetReply*) override;

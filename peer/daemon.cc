@@ -39,6 +39,7 @@
 #include "peer/control_api.h"
 #include "peer/core/peer_core.h"
 #include "peer/core_driver.h"
+#include "peer/diagnosis.h"
 #include "peer/dns_pages.h"
 #include "peer/dns_setup.h"
 #include "peer/fast_path.h"
@@ -227,7 +228,8 @@ class Daemon {
     api.sandbox.docker.address = options_.docker_api;
     api_ = std::make_unique<ApiService>(
         loop_, *driver_, std::move(api),
-        ApiHooks{[this] { return Info(); }, [this] { return core_->Snapshot(); }, [this] { return BridgeMac(); },
+        ApiHooks{[this] { return MakePeerInfo(*core_, options_, bridge_plan_, StorePath(options_)); },
+                 [this] { return Diagnose(); }, [this] { return core_->Snapshot(); }, [this] { return BridgeMac(); },
                  [this] { return core_->allocator(); }, [this](const std::string& page) { return Page(page); },
                  [this] { Stop(); }, [this] { return Report(); }, [this] { return core_->names(); },
                  [this] { return dns_->address(); }, [this](auto... args) { ConnectPeers(std::move(args)...); }});
@@ -429,20 +431,12 @@ class Daemon {
     loop_.Stop();
   }
 
-  v1::PeerInfo Info() const {
-    v1::PeerInfo info;
-    info.set_version(kVersion);
-    info.set_name(core_->name().ToString());
-    info.set_nickname(core_->nickname());
-    info.set_ready(core_->ready());
-    if (!core_->ready())
-      info.set_not_ready_reason(core_->host_error().ok() ? "still setting up the host"
-                                                         : std::string(core_->host_error().message()));
-    info.set_pid(::getpid());
-    info.set_store_path(StorePath(options_));
-    info.set_bridge(options_.weave_bridge);
-    info.set_bridge_type(std::string(ToString(bridge_plan_.kind)));
-    return info;
+  v1::Diagnosis Diagnose() const {
+    v1::Diagnosis diagnosis = MakeDiagnosis(loop_.now(), *core_, options_, bridge_plan_);
+    DescribeFirewall(host_->firewall(), host_->firewall_backend(), *diagnosis.mutable_firewall());
+    if (dns_ != nullptr) diagnosis.set_dns_address(dns_->address().ToString());
+    diagnosis.set_store_failure_count(store_->stats().failed_batch_count);
+    return diagnosis;
   }
 
   std::string BridgeMac() {

@@ -69,6 +69,8 @@ class HostExecutor {
   // kForwardReject. To be asked before anything is executed.
   void LookForForwardReject(absl::AnyInvocable<void()> found);
 
+  const FirewallConfig& firewall() const { return options_.firewall; }
+  FirewallBackend firewall_backend() const { return filter_.backend(); }
   std::uint64_t firewall_reapplied_count() const { return keeper_ == nullptr ? 0 : keeper_->reapplied_count(); }
 
  private:

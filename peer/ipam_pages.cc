@@ -24,39 +24,13 @@ double Percentage(AddressCount count, const IpamStatus& status) {
 
 std::uint64_t Low(AddressCount count) { return absl::Uint128Low64(count); }  // of IPv4
 
-IpAddress Advance(const IpAddress& address, AddressCount by) {
-  return IpAddress::V4(static_cast<std::uint32_t>(address.value() + by));
-}
-
-// The ring as 2.8 tells it: what crosses the origin is two.
-struct Part {
-  const RingEntry* entry;
-  AddressRange range;
-};
-
-std::vector<Part> PartsOf(const IpamStatus& status) {
-  const AddressRange universe = status.range.Range();
-  const IpAddress& start = universe.start;
-  std::vector<Part> parts;
-  const std::vector<RingEntry>& entries = status.entries;
-  if (entries.empty()) return parts;
-  if (entries.front().token != start)
-    parts.push_back({&entries.back(), {start, entries.front().token.value() - start.value()}});
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const IpAddress end = i + 1 < entries.size() ? entries[i + 1].token : Advance(start, universe.size);
-    const absl::uint128 last = i + 1 < entries.size() ? end.value() : start.value() + universe.size;
-    parts.push_back({&entries[i], {entries[i].token, last - entries[i].token.value()}});
-  }
-  return parts;
-}
-
 const IpamStatus::Owner* FindOwner(const IpamStatus& status, PeerName peer) {
   for (const IpamStatus::Owner& owner : status.owners)
     if (owner.peer == peer) return &owner;
   return nullptr;
 }
 
-Value EntryValue(const IpamStatus& status, const Part& part) {
+Value EntryValue(const IpamStatus& status, const IpamRange& part) {
   const IpamStatus::Owner* owner = FindOwner(status, part.entry->peer);
   return Value::MakeStruct({{"Token", Value::String(part.range.start.ToString())},
                             {"Size", Value::Uint(Low(part.range.size))},
@@ -127,7 +101,7 @@ std::string IpamPage(const IpamStatus& status) {
 
 ReportValue IpamValue(const IpamStatus& status) {
   Value::List entries;
-  for (const Part& part : PartsOf(status)) entries.push_back(EntryValue(status, part));
+  for (const IpamRange& part : RangesOf(status)) entries.push_back(EntryValue(status, part));
   Value::List claims;
   for (const IpamStatus::PendingClaim& claim : status.pending_claims) claims.push_back(PendingClaimValue(claim));
   Value::List allocations;
@@ -141,6 +115,21 @@ ReportValue IpamValue(const IpamStatus& status) {
                             {"Entries", Value::ListOrNull(std::move(entries))},
                             {"PendingClaims", Value::ListOrNull(std::move(claims))},
                             {"PendingAllocates", Value::ListOrNull(std::move(allocations))}});
+}
+
+std::vector<IpamRange> RangesOf(const IpamStatus& status) {
+  const AddressRange universe = status.range.Range();
+  const absl::uint128 start = universe.start.value();
+  std::vector<IpamRange> ranges;
+  const std::vector<RingEntry>& entries = status.entries;
+  if (entries.empty()) return ranges;
+  if (entries.front().token != universe.start)
+    ranges.push_back({&entries.back(), {universe.start, entries.front().token.value() - start}});
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const absl::uint128 end = i + 1 < entries.size() ? entries[i + 1].token.value() : start + universe.size;
+    ranges.push_back({&entries[i], {entries[i].token, end - entries[i].token.value()}});
+  }
+  return ranges;
 }
 
 IpamUnreachable CountUnreachable(const IpamStatus& status) {

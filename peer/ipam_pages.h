@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "ipam/allocator.h"
 #include "peer/report_value.h"
@@ -18,6 +19,15 @@ std::string IpamPage(const IpamStatus& status);
 
 // The report's part IPAM.
 ReportValue IpamValue(const IpamStatus& status);
+
+// A part of the range, and the entry of the ring that says whose it is. What crosses the origin is two, as 2.8 tells
+// it.
+struct IpamRange {
+  const RingEntry* entry;  // of the status
+  AddressRange range;
+};
+// Ascending. Valid as long as `status`.
+std::vector<IpamRange> RangesOf(const IpamStatus& status);
 
 // Owners that are not part of the network, and their share of the range in per cent.
 struct IpamUnreachable {

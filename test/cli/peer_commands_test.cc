@@ -52,6 +52,17 @@ TEST_CASE("Commands print what the peer answers", "[cli]") {
   CHECK(result.out.empty());
 }
 
+TEST_CASE("The doctor says of a peer of an earlier version that it cannot be asked, and looks at the host", "[cli]") {
+  const World world;
+  REQUIRE(world.Launch().exit_status == 0);
+  const Result result = world.Weave({"doctor"});
+  CHECK(absl::StrContains(
+      result.out, "\nwarn  doctor: the running peer is of version 9.8.7-fake, which cannot say what it knows\n"));
+  CHECK(absl::StrContains(result.out, " store: "));
+  CHECK_FALSE(absl::StrContains(result.out, " connections: "));
+  CHECK(result.err.empty());
+}
+
 TEST_CASE("What the peer refuses is printed and fails", "[cli]") {
   const World world;
   REQUIRE(world.Launch({"--fake-refuse=no such container: web"}).exit_status == 0);

@@ -183,6 +183,33 @@ TEST_CASE("A clock that is more than 15 minutes off is an error that names the p
   CHECK(absl::IsInvalidArgument(world.names.OnBroadcast(world.now(), kOther, absurd).status()));
 }
 
+TEST_CASE("What a peer said of the time is known, also when it was too far off", "[dns]") {
+  NameWorld world;
+  CHECK(world.names.clock_readings().empty());
+  world.Hear({});
+  CHECK(world.names.clock_readings().at(kFriend).ahead_seconds == 0);
+  world.elapsed = absl::Seconds(30);
+  CHECK_FALSE(world.names.OnGossip(world.now(), kFriend, world.Message({}, absl::Hours(-1))).ok());
+  CHECK(world.names.clock_readings().at(kFriend).ahead_seconds == -3600);
+  CHECK(world.names.clock_readings().at(kFriend).heard_at == world.now().monotonic);
+  const Bytes absurd = EncodeNames(std::numeric_limits<std::int64_t>::max(), {});
+  CHECK_FALSE(world.names.OnBroadcast(world.now(), kOther, absurd).ok());
+  CHECK(world.names.clock_readings().at(kOther).ahead_seconds > absl::ToInt64Seconds(absl::Hours(1'000'000)));
+}
+
+TEST_CASE("Who speaks for ever more peers displaces the oldest readings, and no more", "[dns]") {
+  NameWorld world;
+  const auto hear = [&](std::uint64_t name) {
+    world.elapsed += absl::Nanoseconds(1);
+    CHECK(world.names.OnBroadcast(world.now(), PeerName(name), world.Message({})).ok());
+  };
+  for (std::uint64_t name = 1; name <= kMaxClockReadingCount + 1; ++name) hear(name);
+  CHECK(world.names.clock_readings().size() == kMaxClockReadingCount);
+  CHECK_FALSE(world.names.clock_readings().contains(PeerName(1)));
+  hear(2);
+  CHECK(world.names.clock_readings().contains(PeerName(3)));
+}
+
 TEST_CASE("A restored name has the version it had, and is told", "[dns]") {
   NameWorld world;
   world.names.Restore(Name(kOther, "c1", "10.32.0.1", "web.weave.local.", 4));

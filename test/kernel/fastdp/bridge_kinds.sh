@@ -28,6 +28,10 @@ no_link() { # no_link NAME...
 # refused TEXT FLAGS...: a peer that would do nothing else than to refuse; before it takes anything
 refused() { says 1 "$1" on host1 weaver "--api-socket=$WORK/other/peer.sock" "--db-prefix=$WORK/other/w" "${@:2}"; }
 mismatch() { echo "Existing bridge type \"$1\" is different than requested \"$2\". Please do 'weave reset' and try again"; }
+nothing_to_mend() { # as `weave doctor` sees it
+    expect 0 "ok    leftovers: " on host1 weave doctor
+    ! grep -E '^(warn|fail) ' <<<"$OUT" || fail "weave doctor complains: $OUT"
+}
 start_host() { launch host1 --name ::1 --nickname host1 --no-dns "$@"; }
 
 step "by default a bridge, a datapath, and a veth between them"
@@ -44,6 +48,7 @@ has 'weave_bridge_type{type="bridged_fastdp"} 1' on host1 curl -sf http://127.0.
 expect 0 "" on host1 weave attach 10.2.1.1/24 "$(path_of web)"
 has "mtu 1376 " inside web ip -o link show ethwe || fail "$(inside web ip link)"
 is_port_of "$(host_end vethwepl)" weave || fail "$(on host1 ip link)"
+nothing_to_mend
 
 step "what is deleted underneath is made again"
 on host1 ip link del vethwe-datapath
@@ -93,6 +98,7 @@ no_link datapath weave vethwe
 [ "$(on host1 weave report -f '{{.Router.Interface}}')" = "w0 (via ODP)" ] || fail "$(on host1 weave report)"
 expect 0 "" on host1 weave attach 10.2.1.1/24 "$(path_of web)"
 has "mtu 1300 " inside web ip -o link show ethwe || fail "$(inside web ip link)"
+nothing_to_mend
 expect 0 "10.2.1.254/24" on host1 weave expose 10.2.1.254/24
 web_end=$(host_end vethwepl)
 is_port_of "$web_end" w0 || fail "$(on host1 ip link)"
@@ -134,6 +140,7 @@ type_is bridge
 link weave "mtu 65535 " 00:00:00:00:00:01
 link vethwe-pcap "@vethwe-bridge:"
 no_link datapath
+nothing_to_mend
 refused "$(mismatch bridge fastdp)" --no-bridged-fastdp
 expect 0 "" on host1 weave reset
 [ "$(links host1)" = "$links_before" ] || fail "links stay: $(links host1)"

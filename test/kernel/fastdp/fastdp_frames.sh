@@ -68,6 +68,8 @@ for word in "" wonderland; do
     inside c1 ping -c 1 -W 5 -M 'do' -s 1348 10.32.2.1 >/dev/null || fail "1376 bytes do not pass"
     on host2 weave expose 10.32.2.254/16 >/dev/null
     expect_ping c1 10.32.2.254
+    expect 0 "ok    firewall: " on host1 weave doctor
+    ! grep -E '^(warn|fail) ' <<<"$OUT" || fail "weave doctor complains: $OUT"
 
     step "   the kernel forwards, the peer sees nothing of it"
     misses=$(metric host1 'weave_misses_total{outcome="handled"}')
