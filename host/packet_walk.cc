@@ -15,6 +15,9 @@ namespace {
 // Deeper no kernel goes: a dump that nests more was tampered with.
 constexpr int kMaxDepth = 64;
 
+// Rules that are looked at for one packet. Chains that call each other twice over are longer than anybody's patience.
+constexpr int kMaxSteps = 1 << 18;
+
 enum class Match : std::uint8_t { kNo, kYes, kUnknown };
 
 Match Known(bool matches) { return matches ? Match::kYes : Match::kNo; }
@@ -96,6 +99,8 @@ class Walk {
   std::optional<WalkResult> Through(const DumpedChain& chain, bool certain, int depth) {
     if (depth > kMaxDepth) return std::nullopt;
     for (const std::string& text : chain.rules) {
+      if (++steps_ > kMaxSteps) may_be_accepted_ = true;  // by what is not looked at any more
+      if (steps_ > kMaxSteps) return std::nullopt;
       const RuleParts rule(text);
       const Match match = MatchRule(rule, packet_);
       if (match == Match::kNo) continue;
@@ -127,6 +132,7 @@ class Walk {
   const DumpedTable& table_;
   const WalkedPacket& packet_;
   bool may_be_accepted_ = false;
+  int steps_ = 0;
 };
 
 }  // namespace

@@ -89,6 +89,17 @@ TEST_CASE("Chains are followed, and left where they say so", "[host][firewall]")
   CHECK(Walk(":INPUT DROP [0:0]\n:a - [0:0]\n-A INPUT -j a\n-A a -j a\n").fate == Fate::kDropped);
 }
 
+TEST_CASE("Chains that call each other without end of patience leave the packet unclear", "[host][firewall]") {
+  std::string chains = ":INPUT DROP [0:0]\n";
+  std::string rules = "-A INPUT -j c0\n";
+  for (int i = 0; i < 60; ++i) {
+    chains += ":c" + std::to_string(i) + " - [0:0]\n";
+    for (int twice = 0; twice < 2; ++twice)
+      rules += "-A c" + std::to_string(i) + " -j c" + std::to_string(i + 1) + "\n";
+  }
+  CHECK(Walk(chains + ":c60 - [0:0]\n" + rules).fate == Fate::kUnclear);
+}
+
 TEST_CASE("What cannot be judged makes a drop unclear, and drops nothing by itself", "[host][firewall]") {
   CHECK(Walk(":INPUT DROP [0:0]\n-A INPUT -m set --match-set good src -j ACCEPT\n").fate == Fate::kUnclear);
   CHECK(Walk(":INPUT DROP [0:0]\n:x - [0:0]\n-A INPUT -m limit --limit 5/sec -j x\n-A x -j ACCEPT\n").fate ==
