@@ -92,7 +92,6 @@ bool IsUnsettled(const v1::Diagnosis& diagnosis) {
 
 void TakeInfo(const v1::PeerInfo& info, PeerFacts& peer) {
   peer.state = PeerState::kAnswers;
-  peer.pid = static_cast<int>(info.pid());
   peer.name = info.name();
   peer.nickname = info.nickname();
   peer.version = info.version();
@@ -200,6 +199,7 @@ void AskPeer(CommandContext& context, const LaunchState& state, DoctorFacts& fac
   const absl::StatusOr<v1::PeerInfo> info = client->GetInfo();
   if (!info.ok()) return JudgeSilence(context, info.status(), peer);
   TakeInfo(*info, peer);
+  peer.pid = client->server_pid();  // as processes are numbered here, not where it runs
   options.bridge = info->bridge();
   options.store_path = info->store_path();
 

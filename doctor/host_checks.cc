@@ -104,13 +104,14 @@ std::optional<NarrowPath> JudgePathMtu(const DoctorFacts& facts, const PathFacts
                       absl::StrCat(raise, ", or on all hosts: weave stop && weave launch --resume --mtu ", fits)};
   }
   const std::uint32_t overhead = OverheadOf(connection);
-  if (path.mtu_bytes < kUsualMtu + overhead)
+  const std::uint32_t wanted = facts.bridge.has_value() ? std::min(kUsualMtu, facts.bridge->mtu_bytes) : kUsualMtu;
+  if (path.mtu_bytes < wanted + overhead)
     return NarrowPath{
         absl::StrCat("takes packets of ", path.mtu_bytes, " bytes: what containers send above ",
                      path.mtu_bytes > overhead ? path.mtu_bytes - overhead : 0, " bytes goes in pieces or is refused"),
         raise};
   // What the data path found by trying, against what this end of the way promises.
-  if (connection.overlay == "sleeve" && connection.mtu_bytes != 0 && connection.mtu_bytes < kUsualMtu &&
+  if (connection.overlay == "sleeve" && connection.mtu_bytes != 0 && connection.mtu_bytes < wanted &&
       connection.mtu_bytes + overhead < path.mtu_bytes)
     return NarrowPath{
         absl::StrCat("carries packets of ", connection.mtu_bytes + overhead, " bytes only, though ", path.device,
@@ -297,7 +298,7 @@ void CheckStore(const DoctorFacts& facts, std::vector<Finding>& all) {
     findings.Warn(absl::StrCat(facts.peer.store_failure_count, " changes could not be written to ", store.path,
                                " since the peer started"),
                   absl::StrCat("tail -n 30 ", facts.peer.log_path));
-  if (store.lock_pid != 0 && store.lock_pid != facts.peer.pid)
+  if (store.lock_pid != 0 && store.lock_pid != facts.peer.pid && (facts.peer.pid != 0 || !facts.peer.answers()))
     findings.Fail(absl::StrCat(store.path, " is held open by process ", store.lock_pid, ", which is not this peer"),
                   absl::StrCat("ps -fp ", store.lock_pid));
   for (const std::string& path : store.set_aside)

@@ -43,8 +43,8 @@ void AddNeedsOf(const PathFacts& path, int port, std::vector<Need>& needs) {
   for (const auto& [protocol, number] : {std::pair("tcp", port), std::pair("udp", port), std::pair("udp", port + 1)}) {
     const std::string what = absl::StrCat(absl::AsciiStrToUpper(protocol), " port ", number);
     const auto target = static_cast<std::uint16_t>(number);
-    needs.push_back({what, "from " + whom, "input", {path.device, "", there, here, protocol, target}});
-    needs.push_back({what, "to " + whom, "output", {"", path.device, here, there, protocol, target}});
+    needs.push_back({what, "from " + whom, "input", {path.device, "", there, here, protocol, target, false, true}});
+    needs.push_back({what, "to " + whom, "output", {"", path.device, here, there, protocol, target, true, false}});
   }
 }
 

@@ -142,6 +142,7 @@ TEST_CASE("A way must take what the data path makes of the bridge's MTU", "[doct
 
 TEST_CASE("Sleeve fits itself to a way, which is worth a word where that is narrow", "[doctor]") {
   CHECK(WithPath(1438, By("sleeve", 1376)).empty());
+  CHECK(WithPath(1000, By("sleeve", 938), 900).empty());  // containers send no more, by --mtu
   CHECK(
       WithPath(1000, By("sleeve", 938)) ==
       Lines{"warn  mtu: the way to 00:00:00:00:00:02(host2) at 10.0.0.2 through eth0 takes packets of 1000 bytes: what "

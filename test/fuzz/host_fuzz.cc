@@ -13,7 +13,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   (void)weave::ParseContainerJson(text);
-  const weave::WalkedPacket packet{"eth0", "", {}, {}, "tcp", 6783};
+  const weave::WalkedPacket packet{"eth0", "", {}, {}, "tcp", 6783, false, true};
   if (const auto dump = weave::ParseFirewallDump(text); dump.ok()) {
     (void)weave::FindIpsecPaths(*dump);
     (void)weave::WalkFilter(*dump, "INPUT", packet);
