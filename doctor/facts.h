@@ -187,6 +187,8 @@ struct KernelFacts {
   FeatureState conntrack = FeatureState::kUnknown;
   std::uint64_t conntrack_count = 0;  // 0 of 0: not known
   std::uint64_t conntrack_max = 0;
+  std::uint64_t neighbour_count = 0;  // of the machine, all namespaces together; 0 of 0: not known
+  std::uint64_t neighbour_max = 0;
 };
 
 enum class StoreKind : std::uint8_t { kNone, kOurs, kBolt, kUnreadable };

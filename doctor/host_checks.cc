@@ -26,7 +26,7 @@ constexpr std::uint64_t kLittleSpace = 64 << 20;
 constexpr std::uint64_t kNoSpace = 1 << 20;
 constexpr std::uint64_t kFewInodes = 16;
 
-// Of the connection tracking table, above which new connections will be dropped soon.
+// Of a table of the kernel's, above which new entries will be refused soon.
 constexpr double kTableIsNearlyFull = 0.9;
 
 std::string HolderOf(const PortFacts& port) {
@@ -177,6 +177,13 @@ void JudgeFeature(FeatureState state, const std::string& release, absl::string_v
   findings.Warn(absl::StrCat("kernel ", release, " has no ", name, ": ", loss), absl::StrCat("modprobe ", module));
 }
 
+void JudgeTable(absl::string_view table, absl::string_view loss, std::uint64_t count, std::uint64_t max,
+                absl::string_view setting, Findings& findings) {
+  if (max == 0 || static_cast<double>(count) < kTableIsNearlyFull * static_cast<double>(max)) return;
+  findings.Fail(absl::StrCat(table, " is full (", count, " of ", max, "): ", loss),
+                absl::StrCat("sysctl -w ", setting, "=", 2 * max));
+}
+
 }  // namespace
 
 void CheckPorts(const DoctorFacts& facts, std::vector<Finding>& all) {
@@ -261,11 +268,10 @@ void CheckKernel(const DoctorFacts& facts, std::vector<Finding>& all) {
   JudgeFeature(kernel.conntrack, kernel.release, "connection tracking",
                "`weave expose` cannot translate addresses and answers from outside are not let in", "nf_conntrack",
                findings);
-  if (kernel.conntrack_max != 0 &&
-      static_cast<double>(kernel.conntrack_count) >= kTableIsNearlyFull * static_cast<double>(kernel.conntrack_max))
-    findings.Fail(absl::StrCat("the table of tracked connections is full (", kernel.conntrack_count, " of ",
-                               kernel.conntrack_max, "): new ones are dropped"),
-                  absl::StrCat("sysctl -w net.netfilter.nf_conntrack_max=", 2 * kernel.conntrack_max));
+  JudgeTable("the table of tracked connections", "new ones are dropped", kernel.conntrack_count, kernel.conntrack_max,
+             "net.netfilter.nf_conntrack_max", findings);
+  JudgeTable("the table of neighbours (ARP)", "hosts and containers that are not in it cannot be reached",
+             kernel.neighbour_count, kernel.neighbour_max, "net.ipv4.neigh.default.gc_thresh3", findings);
   findings.OkUnlessFound(absl::StrCat(kernel.release, ": ", StateOf("Open vSwitch", kernel.openvswitch), ", ",
                                       StateOf("VXLAN", kernel.vxlan), ", ", StateOf("ESP", kernel.esp), ", ",
                                       StateOf("ipset", kernel.ipset), ", ",

@@ -189,6 +189,16 @@ TEST_CASE("What the kernel lacks is told with what is used instead", "[doctor]")
   CHECK(Complaints(facts) ==
         Lines{"fail  kernel: the table of tracked connections is full (59000 of 65536): new ones are "
               "dropped; type: sysctl -w net.netfilter.nf_conntrack_max=131072"});
+  facts = HealthyHost();
+  facts.kernel.neighbour_max = 1024;
+  facts.kernel.neighbour_count = 921;
+  CHECK(Complaints(facts).empty());
+  facts.kernel.neighbour_count = 1024;
+  CHECK(
+      Complaints(facts) ==
+      Lines{
+          "fail  kernel: the table of neighbours (ARP) is full (1024 of 1024): hosts and containers that are not in it "
+          "cannot be reached; type: sysctl -w net.ipv4.neigh.default.gc_thresh3=2048"});
 }
 
 TEST_CASE("A store that cannot be written gives no addresses", "[doctor]") {
