@@ -117,6 +117,9 @@ void TakeDiagnosis(const v1::Diagnosis& diagnosis, PeerFacts& peer) {
   for (const v1::Diagnosis::Clock& clock : diagnosis.clocks())
     peer.clocks.push_back({clock.name(), clock.nickname(), clock.ahead_seconds(), clock.age_seconds()});
   for (const v1::Diagnosis::Exposure& exposure : diagnosis.exposures()) peer.exposures.push_back(exposure.address());
+  for (const v1::Diagnosis::Rival& rival : diagnosis.rivals())
+    if (const absl::StatusOr<IpAddress> address = IpAddress::Parse(rival.address()); address.ok())
+      peer.rivals.push_back({*address, WithNickname(rival.peer(), rival.nickname()), rival.hostname()});
 
   const absl::StatusOr<Cidr> range = Cidr::Parse(diagnosis.allocator().range());
   if (!diagnosis.has_allocator() || !range.ok()) return;

@@ -107,6 +107,13 @@ void CheckAddresses(const DoctorFacts& facts, std::vector<Finding>& all) {
                                PlaceOf(*other->second), " and to ", PlaceOf(place)),
                   TakeAwayCommand(place));
   }
+  for (const RivalFacts& rival : facts.peer.rivals) {
+    const auto here = first.find(rival.address);
+    const std::string where = here == first.end() ? "somebody on this host" : PlaceOf(*here->second);
+    findings.Fail(absl::StrCat(rival.address.ToString(), " is given twice: to ", where, " and, by the name ",
+                               rival.hostname, ", to a container of ", rival.peer),
+                  here == first.end() ? "weave ps" : TakeAwayCommand(*here->second));
+  }
   if (facts.peer.allocator.has_value()) {
     const AllocatorFacts& allocator = *facts.peer.allocator;
     for (const auto& [address, place] : first)

@@ -77,6 +77,13 @@ struct HolderFacts {
   std::string holder;
 };
 
+// Another peer's name for an address that somebody has here.
+struct RivalFacts {
+  IpAddress address;
+  std::string peer;      // name(nickname)
+  std::string hostname;  // fully qualified
+};
+
 struct PeerFacts {
   PeerState state = PeerState::kAbsent;
   int pid = 0;        // of the peer; of its supervisor while kRestarting; 0: not to be seen from here
@@ -102,6 +109,7 @@ struct PeerFacts {
   std::optional<AllocatorFacts> allocator;
   std::vector<ClockFacts> clocks;
   std::vector<HolderFacts> holders;
+  std::vector<RivalFacts> rivals;
   std::vector<std::string> exposures;  // a.b.c.d/length
   std::uint64_t store_failure_count = 0;
 

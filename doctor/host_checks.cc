@@ -30,13 +30,13 @@ constexpr std::uint64_t kFewInodes = 16;
 constexpr double kTableIsNearlyFull = 0.9;
 
 std::string HolderOf(const PortFacts& port) {
-  if (port.pid == 0) return "the kernel (a tunnel of somebody else's)";
+  if (port.pid == 0) return "the kernel, or by a process that cannot be seen from here";
   return absl::StrCat(port.program, " (pid ", port.pid, ")");
 }
 
 std::string ReleaseCommand(const PortFacts& port) {
   const std::string other = port.flag.empty() ? "" : absl::StrCat("weave launch ", port.flag, " <another>");
-  if (port.pid == 0) return other.empty() ? "ip -d link show type vxlan" : other;
+  if (port.pid == 0) return other.empty() ? "ss -lnptu" : other;
   return other.empty() ? absl::StrCat("kill ", port.pid) : absl::StrCat("kill ", port.pid, ", or ", other);
 }
 

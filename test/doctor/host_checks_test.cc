@@ -54,6 +54,11 @@ TEST_CASE("Without a peer a port that is held keeps one from starting", "[doctor
   CHECK(Complaints(facts)[1] ==
         "fail  ports: TCP port 6783 (connections) is held by nc (pid 7): a peer cannot start; "
         "type: kill 7, or weave launch --port <another>");
+  facts.ports[0].pid = 0;
+  CHECK(Complaints(facts)[1] ==
+        "fail  ports: TCP port 6783 (connections) is held by the kernel, or by a process that cannot be seen from "
+        "here: a "
+        "peer cannot start; type: weave launch --port <another>");
   // The kernel's tunnels live on while a peer is stopped.
   facts = HealthyHost();
   facts.ports[2].bound = true;
