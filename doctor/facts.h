@@ -158,7 +158,6 @@ struct FirewallFacts {
   std::vector<FirewallPathFacts> paths;
   std::vector<std::string> missing;    // of our rules: "filter FORWARD -i weave -o weave -j ACCEPT"
   std::vector<std::string> displaced;  // chains in which others' rules stand above ours
-  bool bridge_calls_iptables = false;  // what crosses a bridge passes the packet filter
   bool ip_forward = false;
 };
 

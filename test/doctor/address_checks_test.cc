@@ -91,6 +91,11 @@ TEST_CASE("Interfaces without their other end, bridge or container are told with
         Lines{"warn  leftovers: interface vethwepgb belongs into a container and is in this host's "
               "namespace: left by an attach that was killed; type: ip link del vethwepgb"});
   facts = HealthyHost();
+  facts.links.push_back({"vethweplb", LinkEnd::kHost, true, "weave", LinkPartner::kHere, "eth7"});
+  CHECK(Complaints(facts) ==
+        Lines{"warn  leftovers: interface vethweplb and its other end eth7 are both in this host's "
+              "namespace: no container has it; type: ip link del vethweplb"});
+  facts = HealthyHost();
   facts.links[0].partner = LinkPartner::kLost;
   CHECK(Complaints(facts) ==
         Lines{"warn  leftovers: interface vethwepl1 leads into a namespace that no process is in and "
