@@ -92,7 +92,6 @@ bool IsUnsettled(const v1::Diagnosis& diagnosis) {
 
 void TakeInfo(const v1::PeerInfo& info, PeerFacts& peer) {
   peer.state = PeerState::kAnswers;
-  peer.pid = static_cast<int>(info.pid());
   peer.name = info.name();
   peer.nickname = info.nickname();
   peer.version = info.version();
@@ -118,6 +117,9 @@ void TakeDiagnosis(const v1::Diagnosis& diagnosis, PeerFacts& peer) {
   for (const v1::Diagnosis::Clock& clock : diagnosis.clocks())
     peer.clocks.push_back({clock.name(), clock.nickname(), clock.ahead_seconds(), clock.age_seconds()});
   for (const v1::Diagnosis::Exposure& exposure : diagnosis.exposures()) peer.exposures.push_back(exposure.address());
+  for (const v1::Diagnosis::Rival& rival : diagnosis.rivals())
+    if (const absl::StatusOr<IpAddress> address = IpAddress::Parse(rival.address()); address.ok())
+      peer.rivals.push_back({*address, WithNickname(rival.peer(), rival.nickname()), rival.hostname()});
 
   const absl::StatusOr<Cidr> range = Cidr::Parse(diagnosis.allocator().range());
   if (!diagnosis.has_allocator() || !range.ok()) return;
@@ -200,6 +202,7 @@ void AskPeer(CommandContext& context, const LaunchState& state, DoctorFacts& fac
   const absl::StatusOr<v1::PeerInfo> info = client->GetInfo();
   if (!info.ok()) return JudgeSilence(context, info.status(), peer);
   TakeInfo(*info, peer);
+  peer.pid = client->server_pid();  // as processes are numbered here, not where it runs
   options.bridge = info->bridge();
   options.store_path = info->store_path();
 

@@ -128,6 +128,14 @@ std::vector<std::string> NameRegistry::OwnHoldersOf(std::uint32_t address) const
   return {holders.begin(), holders.end()};
 }
 
+std::vector<NameEntryPtr> NameRegistry::OthersEntriesOf(std::uint32_t address) const {
+  std::vector<NameEntryPtr> entries;
+  for (auto entry = by_address_.lower_bound(address); entry != by_address_.end() && (*entry)->address == address;
+       ++entry)
+    if ((*entry)->origin != self_) entries.push_back(*entry);
+  return entries;
+}
+
 NameEntryPtr NameRegistry::ChangeOwn(NameEntry entry) {
   NameEntryPtr shared = Share(std::move(entry));
   if (!Put(shared)) return nullptr;

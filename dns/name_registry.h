@@ -103,6 +103,8 @@ class NameRegistry final : public ComparingGossiper {
   std::vector<NameEntryPtr> OwnEntries() const;
   // The containers of those that name `address`, each once, in order.
   std::vector<std::string> OwnHoldersOf(std::uint32_t address) const;
+  // What other peers' containers have registered for `address`, alive.
+  std::vector<NameEntryPtr> OthersEntriesOf(std::uint32_t address) const;
   std::size_t own_count() const { return own_.size(); }
 
   // ---- the channel ----

@@ -1,4 +1,5 @@
 // Who has which address, against who may have it; and what killed programs have left behind.
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -37,7 +38,13 @@ void JudgeOwner(const PeerFacts& peer, const AllocatorFacts& allocator, const Ad
                     : absl::StrCat("weave attach ", place.address.ToString(), " ", place.netns_path));
 }
 
-void JudgeLink(const LinkFacts& link, const std::string& bridge, Findings& findings) {
+bool IsContainerEnd(const std::vector<LinkFacts>& links, const std::string& name) {
+  return std::any_of(links.begin(), links.end(),
+                     [&](const LinkFacts& link) { return link.end == LinkEnd::kContainer && link.name == name; });
+}
+
+void JudgeLink(const std::vector<LinkFacts>& links, const LinkFacts& link, const std::string& bridge,
+               Findings& findings) {
   const std::string remove = absl::StrCat("ip link del ", link.name);
   if (link.end == LinkEnd::kContainer) {
     findings.Warn(absl::StrCat("interface ", link.name,
@@ -50,7 +57,13 @@ void JudgeLink(const LinkFacts& link, const std::string& bridge, Findings& findi
     findings.Warn(absl::StrCat("interface ", link.name, " was left by a start that was killed"), remove);
     return;
   }
-  if (link.partner == LinkPartner::kHere && link.end == LinkEnd::kHost) return;  // told by its partner's line
+  if (link.end == LinkEnd::kHost && link.partner == LinkPartner::kHere) {
+    if (IsContainerEnd(links, link.partner_name)) return;  // told by the line of that
+    findings.Warn(absl::StrCat("interface ", link.name, " and its other end ", link.partner_name,
+                               " are both in this host's namespace: no container has it"),
+                  remove);
+    return;
+  }
   if (link.partner == LinkPartner::kLost) {
     findings.Warn(
         absl::StrCat("interface ", link.name,
@@ -107,6 +120,13 @@ void CheckAddresses(const DoctorFacts& facts, std::vector<Finding>& all) {
                                PlaceOf(*other->second), " and to ", PlaceOf(place)),
                   TakeAwayCommand(place));
   }
+  for (const RivalFacts& rival : facts.peer.rivals) {
+    const auto here = first.find(rival.address);
+    const std::string where = here == first.end() ? "somebody on this host" : PlaceOf(*here->second);
+    findings.Fail(absl::StrCat(rival.address.ToString(), " is given twice: to ", where, " and, by the name ",
+                               rival.hostname, ", to a container of ", rival.peer),
+                  here == first.end() ? "weave ps" : TakeAwayCommand(*here->second));
+  }
   if (facts.peer.allocator.has_value()) {
     const AllocatorFacts& allocator = *facts.peer.allocator;
     for (const auto& [address, place] : first)
@@ -130,7 +150,8 @@ void CheckLeftovers(const DoctorFacts& facts, std::vector<Finding>& all) {
   Findings findings(all, "leftovers");
   if (facts.bridge.has_value()) JudgeBridge(facts, findings);
   const bool has_bridge = facts.bridge.has_value() && facts.bridge->error.empty() && facts.bridge->kind != "none";
-  for (const LinkFacts& link : facts.links) JudgeLink(link, has_bridge ? facts.bridge->name : std::string(), findings);
+  for (const LinkFacts& link : facts.links)
+    JudgeLink(facts.links, link, has_bridge ? facts.bridge->name : std::string(), findings);
   for (const SocketFacts& socket : facts.sockets) JudgeSocket(facts.peer, socket, findings);
   findings.OkUnlessFound("none: bridge, interfaces and sockets are as they should be");
 }

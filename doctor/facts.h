@@ -77,6 +77,13 @@ struct HolderFacts {
   std::string holder;
 };
 
+// Another peer's name for an address that somebody has here.
+struct RivalFacts {
+  IpAddress address;
+  std::string peer;      // name(nickname)
+  std::string hostname;  // fully qualified
+};
+
 struct PeerFacts {
   PeerState state = PeerState::kAbsent;
   int pid = 0;        // of the peer; of its supervisor while kRestarting; 0: not to be seen from here
@@ -102,6 +109,7 @@ struct PeerFacts {
   std::optional<AllocatorFacts> allocator;
   std::vector<ClockFacts> clocks;
   std::vector<HolderFacts> holders;
+  std::vector<RivalFacts> rivals;
   std::vector<std::string> exposures;  // a.b.c.d/length
   std::uint64_t store_failure_count = 0;
 
@@ -150,7 +158,6 @@ struct FirewallFacts {
   std::vector<FirewallPathFacts> paths;
   std::vector<std::string> missing;    // of our rules: "filter FORWARD -i weave -o weave -j ACCEPT"
   std::vector<std::string> displaced;  // chains in which others' rules stand above ours
-  bool bridge_calls_iptables = false;  // what crosses a bridge passes the packet filter
   bool ip_forward = false;
 };
 
@@ -187,6 +194,8 @@ struct KernelFacts {
   FeatureState conntrack = FeatureState::kUnknown;
   std::uint64_t conntrack_count = 0;  // 0 of 0: not known
   std::uint64_t conntrack_max = 0;
+  std::uint64_t neighbour_count = 0;  // of the machine, all namespaces together; 0 of 0: not known
+  std::uint64_t neighbour_max = 0;
 };
 
 enum class StoreKind : std::uint8_t { kNone, kOurs, kBolt, kUnreadable };

@@ -26,17 +26,17 @@ constexpr std::uint64_t kLittleSpace = 64 << 20;
 constexpr std::uint64_t kNoSpace = 1 << 20;
 constexpr std::uint64_t kFewInodes = 16;
 
-// Of the connection tracking table, above which new connections will be dropped soon.
+// Of a table of the kernel's, above which new entries will be refused soon.
 constexpr double kTableIsNearlyFull = 0.9;
 
 std::string HolderOf(const PortFacts& port) {
-  if (port.pid == 0) return "the kernel (a tunnel of somebody else's)";
+  if (port.pid == 0) return "the kernel, or by a process that cannot be seen from here";
   return absl::StrCat(port.program, " (pid ", port.pid, ")");
 }
 
 std::string ReleaseCommand(const PortFacts& port) {
   const std::string other = port.flag.empty() ? "" : absl::StrCat("weave launch ", port.flag, " <another>");
-  if (port.pid == 0) return other.empty() ? "ip -d link show type vxlan" : other;
+  if (port.pid == 0) return other.empty() ? "ss -lnptu" : other;
   return other.empty() ? absl::StrCat("kill ", port.pid) : absl::StrCat("kill ", port.pid, ", or ", other);
 }
 
@@ -104,13 +104,14 @@ std::optional<NarrowPath> JudgePathMtu(const DoctorFacts& facts, const PathFacts
                       absl::StrCat(raise, ", or on all hosts: weave stop && weave launch --resume --mtu ", fits)};
   }
   const std::uint32_t overhead = OverheadOf(connection);
-  if (path.mtu_bytes < kUsualMtu + overhead)
+  const std::uint32_t wanted = facts.bridge.has_value() ? std::min(kUsualMtu, facts.bridge->mtu_bytes) : kUsualMtu;
+  if (path.mtu_bytes < wanted + overhead)
     return NarrowPath{
         absl::StrCat("takes packets of ", path.mtu_bytes, " bytes: what containers send above ",
                      path.mtu_bytes > overhead ? path.mtu_bytes - overhead : 0, " bytes goes in pieces or is refused"),
         raise};
   // What the data path found by trying, against what this end of the way promises.
-  if (connection.overlay == "sleeve" && connection.mtu_bytes != 0 && connection.mtu_bytes < kUsualMtu &&
+  if (connection.overlay == "sleeve" && connection.mtu_bytes != 0 && connection.mtu_bytes < wanted &&
       connection.mtu_bytes + overhead < path.mtu_bytes)
     return NarrowPath{
         absl::StrCat("carries packets of ", connection.mtu_bytes + overhead, " bytes only, though ", path.device,
@@ -174,6 +175,13 @@ void JudgeFeature(FeatureState state, const std::string& release, absl::string_v
                   absl::string_view module, Findings& findings) {
   if (state != FeatureState::kMissing) return;
   findings.Warn(absl::StrCat("kernel ", release, " has no ", name, ": ", loss), absl::StrCat("modprobe ", module));
+}
+
+void JudgeTable(absl::string_view table, absl::string_view loss, std::uint64_t count, std::uint64_t max,
+                absl::string_view setting, Findings& findings) {
+  if (max == 0 || static_cast<double>(count) < kTableIsNearlyFull * static_cast<double>(max)) return;
+  findings.Fail(absl::StrCat(table, " is full (", count, " of ", max, "): ", loss),
+                absl::StrCat("sysctl -w ", setting, "=", 2 * max));
 }
 
 }  // namespace
@@ -260,11 +268,10 @@ void CheckKernel(const DoctorFacts& facts, std::vector<Finding>& all) {
   JudgeFeature(kernel.conntrack, kernel.release, "connection tracking",
                "`weave expose` cannot translate addresses and answers from outside are not let in", "nf_conntrack",
                findings);
-  if (kernel.conntrack_max != 0 &&
-      static_cast<double>(kernel.conntrack_count) >= kTableIsNearlyFull * static_cast<double>(kernel.conntrack_max))
-    findings.Fail(absl::StrCat("the table of tracked connections is full (", kernel.conntrack_count, " of ",
-                               kernel.conntrack_max, "): new ones are dropped"),
-                  absl::StrCat("sysctl -w net.netfilter.nf_conntrack_max=", 2 * kernel.conntrack_max));
+  JudgeTable("the table of tracked connections", "new ones are dropped", kernel.conntrack_count, kernel.conntrack_max,
+             "net.netfilter.nf_conntrack_max", findings);
+  JudgeTable("the table of neighbours (ARP)", "hosts and containers that are not in it cannot be reached",
+             kernel.neighbour_count, kernel.neighbour_max, "net.ipv4.neigh.default.gc_thresh3", findings);
   findings.OkUnlessFound(absl::StrCat(kernel.release, ": ", StateOf("Open vSwitch", kernel.openvswitch), ", ",
                                       StateOf("VXLAN", kernel.vxlan), ", ", StateOf("ESP", kernel.esp), ", ",
                                       StateOf("ipset", kernel.ipset), ", ",
@@ -297,7 +304,7 @@ void CheckStore(const DoctorFacts& facts, std::vector<Finding>& all) {
     findings.Warn(absl::StrCat(facts.peer.store_failure_count, " changes could not be written to ", store.path,
                                " since the peer started"),
                   absl::StrCat("tail -n 30 ", facts.peer.log_path));
-  if (store.lock_pid != 0 && store.lock_pid != facts.peer.pid)
+  if (store.lock_pid != 0 && store.lock_pid != facts.peer.pid && (facts.peer.pid != 0 || !facts.peer.answers()))
     findings.Fail(absl::StrCat(store.path, " is held open by process ", store.lock_pid, ", which is not this peer"),
                   absl::StrCat("ps -fp ", store.lock_pid));
   for (const std::string& path : store.set_aside)

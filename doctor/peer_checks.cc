@@ -95,6 +95,14 @@ std::string ForgetCommand(const PeerFacts& peer, const std::string& address) {
   return "weave status targets";
 }
 
+// The peer that others reach at the address, if we have a way to it.
+const KnownPeerFacts* FindReachable(const PeerFacts& peer, const std::string& address) {
+  for (const KnownPeerFacts& known : peer.peers)
+    if (known.reachable && std::find(known.addresses.begin(), known.addresses.end(), address) != known.addresses.end())
+      return &known;
+  return nullptr;
+}
+
 // A target without a connection.
 void JudgeTarget(const PeerFacts& peer, const ConnectionFacts& target, Findings& findings) {
   if (target.error.empty()) {
@@ -109,8 +117,12 @@ void JudgeTarget(const PeerFacts& peer, const ConnectionFacts& target, Findings&
   std::string command(reason == nullptr ? "" : reason->command);
   if (command.empty()) command = ForgetCommand(peer, target.address);
   if (absl::EndsWith(command, " get ")) command += HostOf(target.address);
-  findings.Fail(std::move(text), std::move(command),
-                reason != nullptr && reason->there ? HostOf(target.address) : std::string());
+  std::string host = reason != nullptr && reason->there ? HostOf(target.address) : std::string();
+  if (const KnownPeerFacts* known = FindReachable(peer, target.address); known != nullptr)
+    findings.Warn(absl::StrCat(text, "; frames to ", NameOf(known->name, known->nickname), " go through other peers"),
+                  std::move(command), std::move(host));
+  else
+    findings.Fail(std::move(text), std::move(command), std::move(host));
 }
 
 const KnownPeerFacts* FindKnown(const PeerFacts& peer, const std::string& name) {

@@ -95,6 +95,8 @@ class Translation {
       if (TakeIf("packets")) at_ = std::min(at_ + 3, words_.size());
     } else if (word == "comment") {
       Take();
+    } else if (word == "log") {
+      Log();
     } else {
       Header(word);
     }
@@ -117,16 +119,29 @@ class Translation {
     } else if ((word == "ip" && field == "protocol") || (word == "meta" && field == "l4proto")) {
       Take();
       Condition("-p");
-      if (absl::StrContains(parts_.back(), ",")) parts_.back() = std::string(kNobodyKnows);
     } else if (word == "ip" && (field == "saddr" || field == "daddr")) {
       Condition(Take() == "saddr" ? "-s" : "-d");
       Address();
     } else if (word == "ct" && field == "state") {
       Take();
       State();
+    } else if (word == "ct" && field == "status") {  // of what was translated, or answered
+      at_ = std::min(at_ + 2, words_.size());
+      Add("--ctstate", false, "NONE");
+    } else if (word == "icmp" || word == "icmpv6" || word == "igmp" || word == "ip6") {
+      at_ = std::min(at_ + 2, words_.size());
+      Add("-p", false, word);
+    } else if (word == "meta" && field == "nfproto") {
+      Take();
+      if (Take() == "ipv6") Add("-p", false, "ip6");
     } else {
       parts_.emplace_back(kNobodyKnows);
     }
+  }
+
+  // What it says changes nothing.
+  void Log() {
+    while (TakeIf("prefix") || TakeIf("level") || TakeIf("group") || TakeIf("flags") || TakeIf("snaplen")) Take();
   }
 
   // "established,related", "{ established, related }".

@@ -15,6 +15,9 @@ namespace {
 // Deeper no kernel goes: a dump that nests more was tampered with.
 constexpr int kMaxDepth = 64;
 
+// Rules that are looked at for one packet. Chains that call each other twice over are longer than anybody's patience.
+constexpr int kMaxSteps = 1 << 18;
+
 enum class Match : std::uint8_t { kNo, kYes, kUnknown };
 
 Match Known(bool matches) { return matches ? Match::kYes : Match::kNo; }
@@ -48,15 +51,18 @@ Match MatchAddress(absl::string_view text, const std::optional<IpAddress>& addre
   return Known(cidr->Contains(*address));
 }
 
-Match MatchState(absl::string_view states) {
-  const std::vector<absl::string_view> list = absl::StrSplit(states, ',');
-  return Known(std::find(list.begin(), list.end(), "NEW") != list.end());
+bool IsAnyOf(absl::string_view word, absl::string_view list) {
+  const std::vector<absl::string_view> words = absl::StrSplit(list, ',');
+  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-Match MatchProtocol(absl::string_view protocol, const std::string& ours) {
-  return Known(protocol == "all" || protocol == "0" || protocol == ours || (protocol == "6" && ours == "tcp") ||
-               (protocol == "17" && ours == "udp"));
+Match MatchProtocol(absl::string_view protocols, const std::string& ours) {
+  return Known(IsAnyOf("all", protocols) || IsAnyOf("0", protocols) || IsAnyOf(ours, protocols) ||
+               IsAnyOf(ours == "tcp" ? "6" : "17", protocols));
 }
+
+// Of the kinds of addresses we know whether one is this host's; it is never one of many receivers.
+Match MatchAddressType(absl::string_view types, bool ours) { return Known(IsAnyOf(ours ? "LOCAL" : "UNICAST", types)); }
 
 Match MatchOption(absl::string_view option, absl::string_view value, const WalkedPacket& packet) {
   if (option == "-i") return MatchInterface(value, packet.in_interface);
@@ -65,11 +71,14 @@ Match MatchOption(absl::string_view option, absl::string_view value, const Walke
   if (option == "-d") return MatchAddress(value, packet.destination);
   if (option == "-p") return MatchProtocol(value, packet.protocol);
   if (option == "--dport" || option == "--dports") return MatchPort(value, packet.port);
-  if (option == "--ctstate" || option == "--state") return MatchState(value);
+  if (option == "--ctstate" || option == "--state") return Known(IsAnyOf("NEW", value));
+  if (option == "--src-type") return MatchAddressType(value, packet.from_us);
+  if (option == "--dst-type") return MatchAddressType(value, packet.to_us);
+  if (option == "--tcp-flags" && value == "FIN,SYN,RST,ACK SYN") return Match::kYes;
+  if (option == "-f") return Match::kNo;  // the rest of a packet in pieces
   // What takes options of its own is judged by those.
   if (option == "-m") {
-    const std::vector<absl::string_view> judged = {"tcp", "udp", "multiport", "conntrack", "state", "comment"};
-    return std::find(judged.begin(), judged.end(), value) == judged.end() ? Match::kUnknown : Match::kYes;
+    return IsAnyOf(value, "tcp,udp,multiport,conntrack,state,comment,addrtype") ? Match::kYes : Match::kUnknown;
   }
   if (option == "--comment" || option == "-j" || option == "-g" || option == "--reject-with") return Match::kYes;
   return Match::kUnknown;
@@ -96,6 +105,8 @@ class Walk {
   std::optional<WalkResult> Through(const DumpedChain& chain, bool certain, int depth) {
     if (depth > kMaxDepth) return std::nullopt;
     for (const std::string& text : chain.rules) {
+      if (++steps_ > kMaxSteps) may_be_accepted_ = true;  // by what is not looked at any more
+      if (steps_ > kMaxSteps) return std::nullopt;
       const RuleParts rule(text);
       const Match match = MatchRule(rule, packet_);
       if (match == Match::kNo) continue;
@@ -127,6 +138,7 @@ class Walk {
   const DumpedTable& table_;
   const WalkedPacket& packet_;
   bool may_be_accepted_ = false;
+  int steps_ = 0;
 };
 
 }  // namespace

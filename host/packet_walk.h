@@ -12,7 +12,7 @@
 
 namespace weave {
 
-// The first packet of a flow.
+// The first packet of a flow that nobody translates; IPv4, to one receiver.
 struct WalkedPacket {
   std::string in_interface;              // empty: not known, or none
   std::string out_interface;             // the same
@@ -20,6 +20,8 @@ struct WalkedPacket {
   std::optional<IpAddress> destination;  // the same
   std::string protocol;                  // "tcp", "udp"
   std::uint16_t port = 0;                // of the destination; 0: not known
+  bool from_us = false;                  // the source is an address of this host
+  bool to_us = false;                    // the destination is
 };
 
 struct WalkResult {

@@ -1,4 +1,5 @@
-// How a record store looks on disk, and what a file at its path is before SQLite may touch it. Private to the store.
+// How a record store looks on disk, and what a file at its path is before SQLite may touch it. For the store, and for
+// who explains one (doctor/os).
 //
 // One table `records` of key, value and checksum. The record with the empty key describes the rest: version, count of
 // records and digest, rewritten by every transaction, so that a lost, stale or foreign page is noticed as well as a

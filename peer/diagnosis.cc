@@ -8,6 +8,7 @@
 #include "absl/numeric/int128.h"
 #include "absl/strings/numbers.h"
 #include "base/version.h"
+#include "peer/core/name_keeper.h"
 #include "peer/ipam_pages.h"
 #include "peer/status_pages.h"
 
@@ -43,6 +44,19 @@ const MeshStatus::Peer* FindPeer(const MeshStatus& mesh, PeerName name) {
   const auto found = std::find_if(mesh.peers.begin(), mesh.peers.end(),
                                   [&](const MeshStatus::Peer& peer) { return peer.name == name; });
   return found == mesh.peers.end() ? nullptr : &*found;
+}
+
+// Of containers and of the host itself.
+absl::btree_set<std::uint32_t> AddressesOf(const PeerSnapshot& snapshot, const Allocator* allocator) {
+  absl::btree_set<std::uint32_t> addresses;
+  const auto add = [&](const std::vector<Cidr>& cidrs) {
+    for (const Cidr& cidr : cidrs) addresses.insert(cidr.address().v4());
+  };
+  for (const EndpointTable::View& view : snapshot.endpoints) add(view.record.addresses);
+  for (const ExposureRecord& exposure : snapshot.exposures) add({exposure.cidr});
+  if (allocator == nullptr) return addresses;
+  for (const auto& [ident, allocation] : allocator->allocations()) add(allocation.addresses);
+  return addresses;
 }
 
 }  // namespace
@@ -102,6 +116,21 @@ void DescribeClocks(Now now, const absl::btree_map<PeerName, ClockReading>& read
   }
 }
 
+void DescribeRivals(const absl::btree_set<std::uint32_t>& addresses, const NameRegistry& names, const MeshStatus& mesh,
+                    v1::Diagnosis& diagnosis) {
+  for (const std::uint32_t address : addresses) {
+    for (const NameEntryPtr& entry : names.OthersEntriesOf(address)) {
+      if (entry->container == kExternName) continue;
+      v1::Diagnosis::Rival* rival = diagnosis.add_rivals();
+      rival->set_address(IpAddress::V4(address).ToString());
+      rival->set_peer(entry->origin.ToString());
+      const MeshStatus::Peer* peer = FindPeer(mesh, entry->origin);
+      if (peer != nullptr) rival->set_nickname(peer->nickname);
+      rival->set_hostname(entry->hostname);
+    }
+  }
+}
+
 void DescribeFirewall(const FirewallConfig& config, FirewallBackend backend, v1::Diagnosis::Firewall& firewall) {
   firewall.set_backend(std::string(ToString(backend)));
   firewall.set_docker_bridge(config.docker_bridge);
@@ -130,7 +159,10 @@ v1::Diagnosis MakeDiagnosis(Now now, const PeerCore& core, const WeaverOptions& 
   DescribeMesh(mesh, diagnosis);
   const PeerSnapshot snapshot = core.Snapshot();
   if (snapshot.ipam.has_value()) DescribeAllocator(*snapshot.ipam, *diagnosis.mutable_allocator());
-  if (core.names() != nullptr) DescribeClocks(now, core.names()->clock_readings(), mesh, diagnosis);
+  if (core.names() != nullptr) {
+    DescribeClocks(now, core.names()->clock_readings(), mesh, diagnosis);
+    DescribeRivals(AddressesOf(snapshot, core.allocator()), *core.names(), mesh, diagnosis);
+  }
   for (const ExposureRecord& exposure : snapshot.exposures) {
     v1::Diagnosis::Exposure* described = diagnosis.add_exposures();
     described->set_address(exposure.cidr.ToString());

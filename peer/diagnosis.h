@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "base/peer_name.h"
 #include "base/time.h"
 #include "dns/name_registry.h"
@@ -24,6 +25,9 @@ void DescribeMesh(const MeshStatus& mesh, v1::Diagnosis& diagnosis);
 void DescribeAllocator(const IpamStatus& ipam, v1::Diagnosis::Allocator& allocator);
 // Nicknames are those of `mesh`.
 void DescribeClocks(Now now, const absl::btree_map<PeerName, ClockReading>& readings, const MeshStatus& mesh,
+                    v1::Diagnosis& diagnosis);
+// Names of other peers for the addresses in use here. Not those that people registered for addresses of others.
+void DescribeRivals(const absl::btree_set<std::uint32_t>& addresses, const NameRegistry& names, const MeshStatus& mesh,
                     v1::Diagnosis& diagnosis);
 void DescribeFirewall(const FirewallConfig& config, FirewallBackend backend, v1::Diagnosis::Firewall& firewall);
 

@@ -43,8 +43,8 @@ void AddNeedsOf(const PathFacts& path, int port, std::vector<Need>& needs) {
   for (const auto& [protocol, number] : {std::pair("tcp", port), std::pair("udp", port), std::pair("udp", port + 1)}) {
     const std::string what = absl::StrCat(absl::AsciiStrToUpper(protocol), " port ", number);
     const auto target = static_cast<std::uint16_t>(number);
-    needs.push_back({what, "from " + whom, "input", {path.device, "", there, here, protocol, target}});
-    needs.push_back({what, "to " + whom, "output", {"", path.device, here, there, protocol, target}});
+    needs.push_back({what, "from " + whom, "input", {path.device, "", there, here, protocol, target, false, true}});
+    needs.push_back({what, "to " + whom, "output", {"", path.device, here, there, protocol, target, true, false}});
   }
 }
 
@@ -53,7 +53,7 @@ std::vector<Need> NeedsOf(const GatherOptions& options, const std::vector<PathFa
   for (const PathFacts& path : paths) AddNeedsOf(path, options.port, needs);
   if (paths.empty()) AddNeedsOf({}, options.port, needs);
   if (!forwards) return needs;
-  Need among{"what containers of this host send each other", "", "forward", {}};
+  Need among{"what containers of this host send each other (bridge-nf-call-iptables is 1)", "", "forward", {}};
   among.packet.in_interface = options.bridge;
   among.packet.out_interface = options.bridge;
   among.packet.protocol = "tcp";
@@ -171,9 +171,8 @@ void GatherFirewall(const GatherOptions& options, DoctorFacts& facts) {
     const absl::StatusOr<std::string> value = ReadSysctl(options.proc_path, name);
     return value.ok() && *value != "0";
   };
-  firewall.bridge_calls_iptables = is_on("net/bridge/bridge-nf-call-iptables");
   firewall.ip_forward = is_on("net/ipv4/ip_forward");
-  const std::vector<Need> needs = NeedsOf(options, facts.paths, firewall.bridge_calls_iptables);
+  const std::vector<Need> needs = NeedsOf(options, facts.paths, is_on("net/bridge/bridge-nf-call-iptables"));
   LookAtIptables(options, needs, FirewallBackend::kNft, facts);
   if (UsesLegacy(options.proc_path)) LookAtIptables(options, needs, FirewallBackend::kLegacy, facts);
   LookAtNft(needs, facts);

@@ -3,12 +3,15 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "doctor/os/gather.h"
 #include "io/file.h"
@@ -53,6 +56,18 @@ std::uint64_t NumberIn(const std::string& path) {
   return text.ok() && absl::SimpleAtoi(*text, &number) ? number : 0;
 }
 
+// The first number of the second line of /proc/net/stat/arp_cache: the same for each processor.
+std::uint64_t CountNeighbours(const std::string& proc_path) {
+  const absl::StatusOr<std::string> text = ReadSmallFile(absl::StrCat(proc_path, "/net/stat/arp_cache"));
+  if (!text.ok()) return 0;
+  const std::vector<absl::string_view> words = absl::StrSplit(*text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  const auto first = std::find_if(words.begin(), words.end(), [](absl::string_view word) {
+    return word.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
+  });
+  std::uint64_t count = 0;
+  return first != words.end() && absl::SimpleHexAtoi(*first, &count) ? count : 0;
+}
+
 }  // namespace
 
 KernelFacts GatherKernel(const std::string& proc_path) {
@@ -68,6 +83,8 @@ KernelFacts GatherKernel(const std::string& proc_path) {
   kernel.conntrack = modules.StateOf("nf_conntrack", {sys + "netfilter/nf_conntrack_max"});
   kernel.conntrack_count = NumberIn(sys + "netfilter/nf_conntrack_count");
   kernel.conntrack_max = NumberIn(sys + "netfilter/nf_conntrack_max");
+  kernel.neighbour_count = CountNeighbours(proc_path);
+  kernel.neighbour_max = NumberIn(sys + "ipv4/neigh/default/gc_thresh3");
   return kernel;
 }
 

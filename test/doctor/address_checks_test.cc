@@ -26,6 +26,21 @@ TEST_CASE("An address in two places is told with both, whatever it belongs to", 
           "interface weave; type: weave hide 10.2.1.1/24"});
 }
 
+TEST_CASE("An address that another peer has a name for is given twice", "[doctor]") {
+  DoctorFacts facts = HealthyHost();
+  facts.peer.rivals = {{IpAddress::Parse("10.32.0.5").value(), "00:00:00:00:00:02(host2)", "web.weave.local."}};
+  CHECK(Complaints(facts) ==
+        Lines{"fail  addresses: 10.32.0.5 is given twice: to the container at /proc/7/ns/net and, by the name "
+              "web.weave.local., to a container of 00:00:00:00:00:02(host2); type: weave detach 10.32.0.5/12 "
+              "/proc/7/ns/net"});
+  facts.addresses.clear();
+  CHECK(
+      Complaints(facts) ==
+      Lines{
+          "fail  addresses: 10.32.0.5 is given twice: to somebody on this host and, by the name web.weave.local., to a "
+          "container of 00:00:00:00:00:02(host2); type: weave ps"});
+}
+
 TEST_CASE("An address of the range is this peer's to give, and the peer must know", "[doctor]") {
   DoctorFacts facts = HealthyHost();
   facts.addresses.push_back(On("10.40.0.7/12", "/run/netns/b"));
@@ -75,6 +90,11 @@ TEST_CASE("Interfaces without their other end, bridge or container are told with
   CHECK(Complaints(facts) ==
         Lines{"warn  leftovers: interface vethwepgb belongs into a container and is in this host's "
               "namespace: left by an attach that was killed; type: ip link del vethwepgb"});
+  facts = HealthyHost();
+  facts.links.push_back({"vethweplb", LinkEnd::kHost, true, "weave", LinkPartner::kHere, "eth7"});
+  CHECK(Complaints(facts) ==
+        Lines{"warn  leftovers: interface vethweplb and its other end eth7 are both in this host's "
+              "namespace: no container has it; type: ip link del vethweplb"});
   facts = HealthyHost();
   facts.links[0].partner = LinkPartner::kLost;
   CHECK(Complaints(facts) ==

@@ -54,6 +54,11 @@ TEST_CASE("Without a peer a port that is held keeps one from starting", "[doctor
   CHECK(Complaints(facts)[1] ==
         "fail  ports: TCP port 6783 (connections) is held by nc (pid 7): a peer cannot start; "
         "type: kill 7, or weave launch --port <another>");
+  facts.ports[0].pid = 0;
+  CHECK(Complaints(facts)[1] ==
+        "fail  ports: TCP port 6783 (connections) is held by the kernel, or by a process that cannot be seen from "
+        "here: a "
+        "peer cannot start; type: weave launch --port <another>");
   // The kernel's tunnels live on while a peer is stopped.
   facts = HealthyHost();
   facts.ports[2].bound = true;
@@ -142,6 +147,7 @@ TEST_CASE("A way must take what the data path makes of the bridge's MTU", "[doct
 
 TEST_CASE("Sleeve fits itself to a way, which is worth a word where that is narrow", "[doctor]") {
   CHECK(WithPath(1438, By("sleeve", 1376)).empty());
+  CHECK(WithPath(1000, By("sleeve", 938), 900).empty());  // containers send no more, by --mtu
   CHECK(
       WithPath(1000, By("sleeve", 938)) ==
       Lines{"warn  mtu: the way to 00:00:00:00:00:02(host2) at 10.0.0.2 through eth0 takes packets of 1000 bytes: what "
@@ -188,6 +194,16 @@ TEST_CASE("What the kernel lacks is told with what is used instead", "[doctor]")
   CHECK(Complaints(facts) ==
         Lines{"fail  kernel: the table of tracked connections is full (59000 of 65536): new ones are "
               "dropped; type: sysctl -w net.netfilter.nf_conntrack_max=131072"});
+  facts = HealthyHost();
+  facts.kernel.neighbour_max = 1024;
+  facts.kernel.neighbour_count = 921;
+  CHECK(Complaints(facts).empty());
+  facts.kernel.neighbour_count = 1024;
+  CHECK(
+      Complaints(facts) ==
+      Lines{
+          "fail  kernel: the table of neighbours (ARP) is full (1024 of 1024): hosts and containers that are not in it "
+          "cannot be reached; type: sysctl -w net.ipv4.neigh.default.gc_thresh3=2048"});
 }
 
 TEST_CASE("A store that cannot be written gives no addresses", "[doctor]") {

@@ -83,6 +83,20 @@ TEST_CASE("Each reason for a connection that does not come about has a meaning a
         Lines{"fail  connections: to 10.0.0.9:6783: stars were wrong; type: weave status targets"});
 }
 
+TEST_CASE("Who cannot be dialled but is reached through others is worth a warning", "[doctor]") {
+  DoctorFacts facts = HealthyHost();
+  facts.peer.peers.push_back({"00:00:00:00:00:03", "host3", true, {"10.0.0.3:6783"}});
+  ConnectionFacts target;
+  target.address = "10.0.0.3:6783";
+  target.state = "failed";
+  target.error = "no answer within 10s";
+  facts.peer.connections.push_back(target);
+  CHECK(Complaints(facts) ==
+        Lines{"warn  connections: to 10.0.0.3:6783: no answer within 10s (nothing comes back: the host is down, or a "
+              "packet filter drops TCP there); frames to 00:00:00:00:00:03(host3) go through other peers; type on "
+              "10.0.0.3: weave doctor"});
+}
+
 TEST_CASE("A connection over which no frame passes blames UDP", "[doctor]") {
   DoctorFacts facts = HealthyHost();
   facts.peer.connections[0].state = "pending";

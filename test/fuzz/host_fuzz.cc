@@ -1,5 +1,5 @@
 // What foreign programs tell about this host: Docker's answers and events, and the packet filter as iptables-save
-// prints it.
+// and nft print it.
 #include <cstdint>
 
 #include "host/docker_api.h"
@@ -7,11 +7,19 @@
 #include "host/docker_network.h"
 #include "host/firewall_dump.h"
 #include "host/firewall_ipsec.h"
+#include "host/nft_ruleset.h"
+#include "host/packet_walk.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   (void)weave::ParseContainerJson(text);
-  if (const auto dump = weave::ParseFirewallDump(text); dump.ok()) (void)weave::FindIpsecPaths(*dump);
+  const weave::WalkedPacket packet{"eth0", "", {}, {}, "tcp", 6783, false, true};
+  if (const auto dump = weave::ParseFirewallDump(text); dump.ok()) {
+    (void)weave::FindIpsecPaths(*dump);
+    (void)weave::WalkFilter(*dump, "INPUT", packet);
+  }
+  for (const weave::NftTable& table : weave::ParseNftRuleset(text))
+    for (const weave::NftTable::BaseChain& base : table.bases) (void)weave::WalkFilter(table.dump, base.name, packet);
   (void)weave::ChooseDockerApi(text);
   (void)weave::ParseDockerNetwork(text);
   (void)weave::ParseContainerNetworks(text);

@@ -16,6 +16,7 @@ WalkedPacket Tcp(const std::string& source = "10.0.0.2", std::uint16_t port = 67
   packet.destination = IpAddress::Parse("10.0.0.1").value();
   packet.protocol = "tcp";
   packet.port = port;
+  packet.to_us = true;
   return packet;
 }
 
@@ -74,6 +75,12 @@ TEST_CASE("Interfaces, sources, lists of ports and states are conditions", "[hos
   CHECK(accepts("-m conntrack --ctstate NEW,ESTABLISHED"));
   CHECK_FALSE(accepts("-m conntrack --ctstate RELATED,ESTABLISHED"));
   CHECK(accepts("-m comment --comment \"a b\""));
+  CHECK(accepts("-m addrtype --dst-type LOCAL"));
+  CHECK_FALSE(accepts("-m addrtype --dst-type MULTICAST"));
+  CHECK_FALSE(accepts("-m addrtype --src-type LOCAL"));
+  CHECK(accepts("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m state --state NEW"));
+  CHECK_FALSE(accepts("-p icmp -m icmp --icmp-type 8"));
+  CHECK_FALSE(accepts("-f"));
 }
 
 TEST_CASE("Chains are followed, and left where they say so", "[host][firewall]") {
@@ -87,6 +94,46 @@ TEST_CASE("Chains are followed, and left where they say so", "[host][firewall]")
   CHECK(Walk(rules, udp).fate == Fate::kAccepted);
   // A circle, which no kernel has, ends.
   CHECK(Walk(":INPUT DROP [0:0]\n:a - [0:0]\n-A INPUT -j a\n-A a -j a\n").fate == Fate::kDropped);
+}
+
+TEST_CASE("Chains that call each other without end of patience leave the packet unclear", "[host][firewall]") {
+  std::string chains = ":INPUT DROP [0:0]\n";
+  std::string rules = "-A INPUT -j c0\n";
+  for (int i = 0; i < 60; ++i) {
+    chains += ":c" + std::to_string(i) + " - [0:0]\n";
+    for (int twice = 0; twice < 2; ++twice)
+      rules += "-A c" + std::to_string(i) + " -j c" + std::to_string(i + 1) + "\n";
+  }
+  CHECK(Walk(chains + ":c60 - [0:0]\n" + rules).fate == Fate::kUnclear);
+}
+
+TEST_CASE("The rules of ufw and of firewalld are judged without a doubt", "[host][firewall]") {
+  const std::string ufw =
+      ":INPUT DROP [0:0]\n:ufw-before-input - [0:0]\n:ufw-not-local - [0:0]\n:ufw-user-input - [0:0]\n"
+      "-A INPUT -j ufw-before-input\n"
+      "-A ufw-before-input -i lo -j ACCEPT\n"
+      "-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
+      "-A ufw-before-input -m conntrack --ctstate INVALID -j DROP\n"
+      "-A ufw-before-input -p icmp -m icmp --icmp-type 8 -j ACCEPT\n"
+      "-A ufw-before-input -p udp -m udp --sport 67 --dport 68 -j ACCEPT\n"
+      "-A ufw-before-input -j ufw-not-local\n"
+      "-A ufw-before-input -d 224.0.0.251/32 -p udp -m udp --dport 5353 -j ACCEPT\n"
+      "-A ufw-before-input -j ufw-user-input\n"
+      "-A ufw-not-local -m addrtype --dst-type LOCAL -j RETURN\n"
+      "-A ufw-not-local -m addrtype --dst-type MULTICAST -j RETURN\n"
+      "-A ufw-not-local -j DROP\n"
+      "-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT\n";
+  CHECK(Walk(ufw).fate == Fate::kDropped);
+  CHECK(Walk(ufw).rule.empty());
+  CHECK(Walk(ufw + "-A ufw-user-input -p tcp -m tcp --dport 6783 -j ACCEPT\n").fate == Fate::kAccepted);
+  const std::string firewalld =
+      "\t\tct state { established, related } accept\n\t\tct status dnat accept\n\t\tiifname \"lo\" accept\n"
+      "\t\tct state invalid log prefix \"STATE_INVALID_DROP: \" level warn drop\n\t\tip6 nexthdr ipv6-icmp accept\n"
+      "\t\tmeta l4proto { icmp, ipv6-icmp } accept\n\t\ticmp type echo-request accept\n"
+      "\t\tmeta nfproto ipv6 udp dport 546 accept\n\t\tjump zones\n";
+  const std::string rejects = "\t\treject with icmpx admin-prohibited\n";
+  CHECK(WalkNft(firewalld + rejects).fate == Fate::kDropped);
+  CHECK(WalkNft(firewalld + "\t\tmeta nfproto ipv4 tcp dport 6783 accept\n" + rejects).fate == Fate::kAccepted);
 }
 
 TEST_CASE("What cannot be judged makes a drop unclear, and drops nothing by itself", "[host][firewall]") {

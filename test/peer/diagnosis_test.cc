@@ -1,6 +1,8 @@
 // What the peer tells `weave doctor`.
 #include "peer/diagnosis.h"
 
+#include "base/log.h"
+#include "dns/name_messages.h"
 #include "test/peer/mesh_examples.h"
 #include "test/support/catch.h"
 
@@ -93,6 +95,37 @@ TEST_CASE("Clocks are told with the age of what was heard", "[peer][doctor]") {
   CHECK(diagnosis.clocks(0).ahead_seconds() == -40);
   CHECK(diagnosis.clocks(0).age_seconds() == 12);
   CHECK(diagnosis.clocks(1).nickname().empty());  // gone from the topology
+}
+
+TEST_CASE("Names of others for our addresses are told, but those that people gave to addresses of others",
+          "[peer][doctor]") {
+  struct Everybody final : KnownPeers {
+    bool IsKnown(PeerName) const override { return true; }
+  } peers;
+  NullLogger logger;
+  NameRegistry names(PeerName(1), "weave.local.", peers, logger);
+  const Now now{MonotonicTime(1), absl::FromUnixSeconds(1'800'000'000)};
+  const auto entry = [](PeerName origin, const char* container, const char* address, const char* hostname) {
+    NameEntry made;
+    made.container = container;
+    made.origin = origin;
+    made.address = Address(address).v4();
+    made.hostname = hostname;
+    return std::make_shared<const NameEntry>(made);
+  };
+  names.Add("c0", Address("10.32.0.1").v4(), "ours.weave.local.");
+  const Bytes told = EncodeNames(absl::ToUnixSeconds(now.wall),
+                                 {entry(PeerName(2), "c1", "10.32.0.1", "theirs.weave.local."),
+                                  entry(PeerName(2), "weave:extern", "10.32.0.1", "z-extern.weave.local."),
+                                  entry(PeerName(2), "c2", "10.32.0.2", "z-other.weave.local.")});
+  REQUIRE(names.OnGossip(now, PeerName(2), told).ok());
+  v1::Diagnosis diagnosis;
+  DescribeRivals({Address("10.32.0.1").v4(), Address("10.32.0.3").v4()}, names, BrokenMesh(), diagnosis);
+  REQUIRE(diagnosis.rivals_size() == 1);
+  CHECK(diagnosis.rivals(0).address() == "10.32.0.1");
+  CHECK(diagnosis.rivals(0).peer() == "00:00:00:00:00:02");
+  CHECK(diagnosis.rivals(0).nickname() == "peer2");
+  CHECK(diagnosis.rivals(0).hostname() == "theirs.weave.local.");
 }
 
 TEST_CASE("The packet filter is told as it was set up, with its control port", "[peer][doctor]") {

@@ -165,6 +165,18 @@ expect_diagnosis host1 1
 inside a2 ip addr del "$B1" dev ethwe
 takes_back host1
 
+step "an address that was given by hand on two hosts, one of which has a name for it"
+expect 0 "" on host1 weave attach 10.2.1.1/24 "$(path_of a1)"
+expect 0 "" on host2 weave attach 10.2.1.1/24 "$(path_of b1)"
+expect 0 "" on host2 weave dns-add 10.2.1.1 "$(path_of b1)" -h dup.weave.local
+hears_of_two() {
+    diagnosed host1 1
+    [[ $OUT == *"fail  addresses: 10.2.1.1 is given twice: to the container at "*" and, by the name dup.weave.local., to a container of $(name_of host2)(host2); type: weave detach 10.2.1.1/24 "* ]]
+}
+eventually 60 hears_of_two || fail "no word of the other container: $OUT"
+expect 0 "" on host2 weave detach 10.2.1.1/24 "$(path_of b1)"
+await_diagnosis host1 0
+
 step "a route into the range"
 ip -n "$TAG-host1" route add 10.33.0.0/16 dev eth0
 expect_diagnosis host1 1 \
