@@ -30,13 +30,24 @@ AddressCount CountHeldIn(const absl::btree_set<IpAddress>& held, const AddressRa
   return count;
 }
 
-bool IsSame(const Ring& a, const Ring& b, const absl::btree_set<PeerName>& forgetful) {
-  if (forgetful.empty()) return a == b;
-  return a.seeds() == b.seeds() && std::equal(a.entries().begin(), a.entries().end(), b.entries().begin(),
-                                              b.entries().end(), [&](const RingEntry& x, RingEntry y) {
-                                                if (forgetful.contains(y.peer)) y.free = x.free;
-                                                return x == y;
-                                              });
+std::string TextOf(const RingEntry& entry) {
+  return absl::StrCat(entry.token.ToString(), " of ", entry.peer.ToString(), " in version ", entry.version, " with ",
+                      absl::Uint128Low64(entry.free), " free");
+}
+
+// The first entry in which `ring` is not as `other`.
+absl::Status CheckSame(const std::string& name, const Ring& ring, const Ring& other,
+                       const absl::btree_set<PeerName>& forgetful) {
+  if (ring.seeds() != other.seeds()) return BrokenRing(name, " has other first owners than the others");
+  const std::size_t count = std::min(ring.entries().size(), other.entries().size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const RingEntry& entry = ring.entries()[i];
+    RingEntry wanted = other.entries()[i];
+    if (forgetful.contains(wanted.peer)) wanted.free = entry.free;
+    if (entry != wanted) return BrokenRing(name, " has ", TextOf(entry), ", others have ", TextOf(wanted));
+  }
+  if (ring.entries().size() == other.entries().size()) return absl::OkStatus();
+  return BrokenRing(name, " has ", ring.entries().size(), " entries, others have ", other.entries().size());
 }
 
 // What the owner says of its entries, against the addresses that its callers have.
@@ -96,9 +107,7 @@ absl::Status CheckRings(Allocators allocators, const absl::btree_set<PeerName>& 
     const Allocator& first = *allocators.front();
     const std::string name = allocator->config().self.ToString();
     if (allocator->ring().empty()) return BrokenRing(name, " has no ring");
-    if (!IsSame(allocator->ring(), first.ring(), forgetful))
-      return BrokenRing(name, " has the ring ", ToString(allocator->ring()), ", ", first.config().self.ToString(),
-                        " has ", ToString(first.ring()));
+    RETURN_IF_ERROR(CheckSame(name, allocator->ring(), first.ring(), forgetful));
     if (allocator->council().state() != first.council().state())
       return BrokenRing(name, " knows another decision of the council than ", first.config().self.ToString());
     RETURN_IF_ERROR(CheckFreeCounts(*allocator));

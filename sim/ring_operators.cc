@@ -33,7 +33,7 @@ void RingOperators::Start() {
   ++round_;
   Repeat(options_.burn, &RingOperators::Burn);
   Repeat(options_.reset, &RingOperators::ResetOne);
-  Repeat(options_.join, &RingOperators::JoinOne);
+  Repeat(options_.join, &RingOperators::JoinSome);
   Repeat(options_.come_back, &RingOperators::ComeBack);
   Repeat(options_.remove, &RingOperators::RemoveOne);
   for (Seat& seat : seats_)
@@ -118,7 +118,9 @@ void RingOperators::AskForReset(Seat& seat) {
   });
 }
 
-void RingOperators::JoinOne() {
+// One, or all at the same time.
+void RingOperators::JoinSome() {
+  if (random_.Chance(1, 2)) return JoinAll();
   if (Seat* seat = Pick(State::kAbsent, [](const Seat&) { return true; })) Return(*seat, State::kHere);
 }
 

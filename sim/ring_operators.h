@@ -94,7 +94,7 @@ class RingOperators {
   void Burn();
   void ResetOne();
   void AskForReset(Seat& seat);
-  void JoinOne();
+  void JoinSome();
   void ComeBack();
   void RemoveOne();
 
