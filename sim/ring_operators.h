@@ -41,9 +41,6 @@ class RingOperators {
   RingOperators(OperatorOptions options, const std::vector<Host>& hosts, EventQueue& queue, Trace& trace,
                 Random random);
 
-  // Is to be started with the simulation.
-  bool StartsLate(HostId id) const { return seats_[id].state == State::kAbsent; }
-
   // Operators go to work, and callers where there is a peer. Again after each Stop.
   void Start();
   // No host goes or comes any more.
