@@ -54,21 +54,58 @@ std::string Text(const std::vector<Cidr>& addresses) { return absl::StrJoin(Sort
 
 }  // namespace
 
-void NetworkOracle::OnAddressAdded(HostId host, const IpAddress& address) {
-  if (!range_.has_value() || !range_->Contains(address)) return;
-  auto& hosts = on_[address];
-  ++hosts[host];
-  if (hosts.size() < 2) return;
-  for (const auto& [other, count] : hosts)
-    if (other != host)
-      trace_.Violation(host, absl::StrCat("address ", address.ToString(), " is on host ", other, " too"));
-}
+void NetworkOracle::OnAddressAdded(HostId host, const IpAddress& address) { Add({host, ""}, address); }
 
 void NetworkOracle::OnAddressRemoved(HostId host, const IpAddress& address) {
-  const auto entry = on_.find(address);
-  if (entry == on_.end() || --entry->second[host] > 0) return;
-  entry->second.erase(host);
-  if (entry->second.empty()) on_.erase(entry);
+  const auto entry = held_.find(address);
+  const Holder interfaces{host, ""};
+  if (entry == held_.end() || --entry->second[interfaces] > 0) return;
+  entry->second.erase(interfaces);
+  if (entry->second.empty()) held_.erase(entry);
+}
+
+void NetworkOracle::OnGiven(HostId host, const std::string& holder, const IpAddress& address) {
+  const auto entry = held_.find(address);
+  if (entry == held_.end() || !entry->second.contains({host, holder})) Add({host, holder}, address);
+}
+
+void NetworkOracle::Add(const Holder& holder, const IpAddress& address) {
+  if (!range_.has_value() || !range_->Contains(address)) return;
+  auto& holders = held_[address];
+  ++holders[holder];
+  if (holders.size() < 2) return;
+  std::vector<std::string> names;
+  for (const auto& [other, count] : holders)
+    names.push_back(absl::StrCat(other.second.empty() ? "an interface" : other.second, " on host ", other.first));
+  trace_.Violation(holder.first,
+                   absl::StrCat("address ", address.ToString(), " is held by ", absl::StrJoin(names, " and by ")));
+}
+
+void NetworkOracle::OnGivenBack(HostId host, const std::string& holder, const std::optional<IpAddress>& address) {
+  for (const IpAddress& given : GivenTo(host, holder)) {
+    if (address.has_value() && given != *address) continue;
+    held_[given].erase({host, holder});
+    if (held_[given].empty()) held_.erase(given);
+  }
+}
+
+void NetworkOracle::OnHostLost(HostId host) {
+  for (const auto& [holder, address] : GivenOn(host)) OnGivenBack(host, holder, address);
+}
+
+std::vector<IpAddress> NetworkOracle::GivenTo(HostId host, const std::string& holder) const {
+  std::vector<IpAddress> given;
+  for (const auto& [address, holders] : held_)
+    if (holders.contains({host, holder})) given.push_back(address);
+  return given;
+}
+
+std::vector<std::pair<std::string, IpAddress>> NetworkOracle::GivenOn(HostId host) const {
+  std::vector<std::pair<std::string, IpAddress>> given;
+  for (const auto& [address, holders] : held_)
+    for (const auto& [holder, count] : holders)
+      if (holder.first == host && !holder.second.empty()) given.emplace_back(holder.second, address);
+  return given;
 }
 
 std::string AddressOracle::Name(LifeId life) const {
@@ -122,6 +159,7 @@ void AddressOracle::OnLifeEnded(LifeId life) {
 }
 
 void AddressOracle::OnSubmit(RequestId id, const ApiRequest& request) {
+  if (std::holds_alternative<IpamRequest>(request)) return;  // about no interface
   Pending pending{kBridgeLife, request};
   if (const auto* attach = std::get_if<AttachRequest>(&request)) pending.life = LifeOf(attach->sandbox);
   if (const auto* detach = std::get_if<DetachRequest>(&request)) pending.life = LifeOf(detach->sandbox);
@@ -190,25 +228,6 @@ void AddressOracle::CheckAtRest() {
     if (!IsOn(claim.first, claim.second))
       trace_.Violation(host_, absl::StrCat("address ", claim.second.ToString(), " was acknowledged but is not on ",
                                            Name(claim.first), " at rest"));
-}
-
-absl::Status CheckOwners(const std::vector<const Allocator*>& allocators) {
-  struct Owned {
-    AddressRange range;
-    PeerName owner;
-  };
-  std::vector<Owned> owned;
-  for (const Allocator* allocator : allocators) {
-    const PeerName self = allocator->config().self;
-    for (const AddressRange& range : allocator->ring().RangesOf(self)) {
-      for (const Owned& other : owned)
-        if (other.owner != self && other.range.Overlaps(range))
-          return absl::InternalError(
-              absl::StrCat(self.ToString(), " and ", other.owner.ToString(), " both own ", range.start.ToString()));
-      owned.push_back({range, self});
-    }
-  }
-  return absl::OkStatus();
 }
 
 void CheckHostAtRest(const SimHost& host, Trace& trace) {

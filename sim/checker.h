@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -18,7 +19,8 @@ namespace weave::sim {
 
 // At every instant of one host: no address on two sandboxes, or on a sandbox and the bridge; what a caller was told is
 // attached stays, what a caller was told is detached stays away, until a caller asks otherwise or the container ends.
-// Of all hosts of one network: no address of the range on two of them.
+// Of all hosts of one network: no address of the range has two holders. A holder is a host's interfaces, or one that a
+// caller there was told to have the address.
 class NetworkOracle {
  public:
   NetworkOracle(std::optional<Cidr> range, Trace& trace) : range_(range), trace_(trace) {}
@@ -26,10 +28,24 @@ class NetworkOracle {
   void OnAddressAdded(HostId host, const IpAddress& address);
   void OnAddressRemoved(HostId host, const IpAddress& address);
 
+  // A caller was told that `holder`, whose name is not empty, has the address; perhaps not for the first time.
+  void OnGiven(HostId host, const std::string& holder, const IpAddress& address);
+  // It is about to ask that the address, or all that it has, be released.
+  void OnGivenBack(HostId host, const std::string& holder, const std::optional<IpAddress>& address);
+  // Of those on this host nobody relies on anything any more.
+  void OnHostLost(HostId host);
+
+  std::vector<IpAddress> GivenTo(HostId host, const std::string& holder) const;
+  std::vector<std::pair<std::string, IpAddress>> GivenOn(HostId host) const;
+
  private:
+  using Holder = std::pair<HostId, std::string>;  // without a name: interfaces
+
+  void Add(const Holder& holder, const IpAddress& address);
+
   const std::optional<Cidr> range_;  // none: hosts give out addresses as they like
   Trace& trace_;
-  absl::btree_map<IpAddress, absl::btree_map<HostId, int>> on_;
+  absl::btree_map<IpAddress, absl::btree_map<Holder, int>> held_;
 };
 
 class AddressOracle final : public HostObserver, public CallObserver {
@@ -77,9 +93,6 @@ class AddressOracle final : public HostObserver, public CallObserver {
   absl::btree_set<Claim> must_be_off_;
   absl::btree_map<RequestId, Pending> pending_;
 };
-
-// No address is owned by two peers, each by its own word.
-absl::Status CheckOwners(const std::vector<const Allocator*>& allocators);
 
 // At rest, when all is healed: the machine is what the core says, and so are the records on disk.
 void CheckHostAtRest(const SimHost& host, Trace& trace);

@@ -37,6 +37,7 @@ void SimDisk::FinishCommit() {
 }
 
 void SimDisk::Apply(const std::vector<RecordChange>& changes) {
+  ++change_count_;
   for (const RecordChange& change : changes) {
     if (change.value.has_value())
       durable_.insert_or_assign(change.key, *change.value);
@@ -50,7 +51,10 @@ void SimDisk::Crash() {
   const bool reached_disk = !committing_.empty() && !full_ && random_.Chance(1, 2);
   if (reached_disk)
     for (const PendingWrite& write : committing_) Apply(write.changes);
-  if (options_.lie_about_sync) durable_ = before_last_commit_;
+  if (options_.lie_about_sync) {
+    durable_ = before_last_commit_;
+    ++change_count_;
+  }
   trace_.Note(host_, "disk crash", reached_disk);
   committing_.clear();
   waiting_.clear();

@@ -40,12 +40,17 @@ class SimDisk {
   void Crash();
 
   // Erases everything, as `weave reset` removes the file.
-  void Wipe() { durable_.clear(); }
+  void Wipe() {
+    durable_.clear();
+    ++change_count_;
+  }
 
   void SetFull(bool full) { full_ = full; }
   void Heal();
 
   const Records& durable() const { return durable_; }
+  // Grows whenever `durable` may have changed.
+  std::uint64_t change_count() const { return change_count_; }
   bool idle() const { return committing_.empty() && waiting_.empty(); }
 
  private:
@@ -64,6 +69,7 @@ class SimDisk {
   Random random_;
   Trace& trace_;
   Records durable_;
+  std::uint64_t change_count_ = 0;
   Records before_last_commit_;  // kept for the mutant only
   std::vector<PendingWrite> committing_;
   std::vector<PendingWrite> waiting_;

@@ -11,6 +11,8 @@ Faults::Faults(const Options& options, SimHost& host, Workload& workload, EventQ
       random_(random) {}
 
 void Faults::Start() {
+  ++round_;
+  healed_ = false;
   Repeat(options_.crash, &Faults::Crash);
   Repeat(options_.disk_full, &Faults::FillDisk);
   Repeat(options_.bridge_deleted, &Faults::DeleteBridge);
@@ -20,8 +22,8 @@ void Faults::Start() {
 
 void Faults::Repeat(Duration mean, void (Faults::*fault)()) {
   if (mean == absl::ZeroDuration()) return;
-  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault] {
-    if (healed_) return;
+  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault, round = round_] {
+    if (healed_ || round != round_) return;
     (this->*fault)();
     Repeat(mean, fault);
   });
@@ -30,7 +32,7 @@ void Faults::Repeat(Duration mean, void (Faults::*fault)()) {
 Duration Faults::Spell() { return Draw(random_, absl::ZeroDuration(), options_.max_spell); }
 
 void Faults::Crash() {
-  if (!host_.up()) return;
+  if (!host_.up() || lost_) return;
   if (random_.Chance(options_.reboot_permille, 1000)) {
     host_.Reboot();
     workload_.StartContainers();
@@ -41,7 +43,7 @@ void Faults::Crash() {
 }
 
 void Faults::Restart() {
-  if (!host_.up()) host_.Start();
+  if (!host_.up() && !lost_) host_.Start();
 }
 
 void Faults::FillDisk() {

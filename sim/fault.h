@@ -1,6 +1,8 @@
 // What goes wrong on one host, from the seed.
 #pragma once
 
+#include <cstdint>
+
 #include "absl/functional/any_invocable.h"
 #include "base/random.h"
 #include "sim/event_queue.h"
@@ -15,9 +17,13 @@ class Faults {
   // References outlive the faults.
   Faults(const Options& options, SimHost& host, Workload& workload, EventQueue& queue, Random random);
 
+  // Again after each Heal.
   void Start();
-  // No new fault; the peer runs, disk and host work.
+  // No new fault; disk and host work, and the peer runs unless its host is lost.
   void Heal();
+  // The host is gone, and no fault brings it back.
+  void Lose() { lost_ = true; }
+  void Return() { lost_ = false; }
 
  private:
   void Repeat(Duration mean, void (Faults::*fault)());
@@ -36,6 +42,8 @@ class Faults {
   EventQueue& queue_;
   Random random_;
   bool healed_ = false;
+  bool lost_ = false;
+  std::uint64_t round_ = 0;  // of faults: what was scheduled in an earlier one is off
 };
 
 }  // namespace weave::sim

@@ -5,6 +5,8 @@
 namespace weave::sim {
 
 void NetworkFaults::Start() {
+  ++round_;
+  healed_ = false;
   Repeat(options_.reset, &NetworkFaults::Reset);
   Repeat(options_.half_open, &NetworkFaults::HalfOpen);
   Repeat(options_.stall, &NetworkFaults::Stall);
@@ -20,8 +22,8 @@ void NetworkFaults::Heal() {
 
 void NetworkFaults::Repeat(Duration mean, void (NetworkFaults::*fault)()) {
   if (mean == absl::ZeroDuration()) return;
-  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault] {
-    if (healed_) return;
+  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault, round = round_] {
+    if (healed_ || round != round_) return;
     (this->*fault)();
     Repeat(mean, fault);
   });

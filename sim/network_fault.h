@@ -33,6 +33,7 @@ class NetworkFaults {
         queue_(queue),
         random_(random) {}
 
+  // Again after each Heal.
   void Start();
   // No new fault; everything that is sent arrives.
   void Heal();
@@ -54,6 +55,7 @@ class NetworkFaults {
   EventQueue& queue_;
   Random random_;
   bool healed_ = false;
+  std::uint64_t round_ = 0;  // of faults: what was scheduled in an earlier one is off
 };
 
 }  // namespace weave::sim

@@ -75,6 +75,50 @@ void DrawIpam(Random& random, Options& options) {
   options.ipam = ipam;
 }
 
+void DrawRing(Random& random, Options& options) {
+  DrawMesh(random, options);
+  options.peers = static_cast<std::uint32_t>(random.Between(5, random.Between(5, 8)));
+  options.duration = Draw(random, absl::Seconds(15), absl::Seconds(50));
+  options.host.check_invariants = random.Chance(1, 4);
+  if (random.Chance(3, 4)) options.host.mesh.password.reset();
+  if (options.faults.crash != absl::ZeroDuration())
+    options.faults.crash = Draw(random, absl::Seconds(8), absl::Minutes(2));
+  options.faults.max_spell = Draw(random, absl::Seconds(1), absl::Seconds(15));
+  options.network_faults.max_spell = Draw(random, absl::Seconds(2), absl::Seconds(15));
+  options.transport.give_up_after = Draw(random, absl::Seconds(3), absl::Seconds(10));
+  if (random.Chance(1, 2)) AddDiskFaults(random, options);
+  if (random.Chance(1, 2)) options.faults.container_restart = Draw(random, absl::Seconds(5), absl::Minutes(1));
+  options.workload.callers = static_cast<std::uint32_t>(random.Below(2));
+  options.workload.containers = static_cast<std::uint32_t>(random.Between(1, 2));
+  // A bridge keeps its addresses when the machine starts again, also those of a peer that was removed meanwhile.
+  options.workload.expose_weight = options.workload.hide_weight = 0;
+
+  const auto prefix = static_cast<int>(random.Chance(3, 4) ? random.Between(26, 29) : random.Between(20, 25));
+  options.ipam = IpamOptions{Cidr(IpAddress::V4(0x0a20'0000), prefix)};
+  RingOptions ring;
+  ring.everybody_dials = random.Chance(1, 8);
+  if (prefix < 29 && random.Chance(1, 4)) ring.default_subnet = Cidr(IpAddress::V4(0x0a20'0000), prefix + 1);
+  options.ipam->seeded = random.Chance(1, 4);
+  ring.founders = random.Chance(1, 2) ? options.peers : static_cast<std::uint32_t>(random.Between(2, options.peers));
+  ring.guess_quorum = random.Chance(1, 2);
+  ring.rounds = random.Chance(1, 5) ? 2 : 1;
+  ring.callers.callers = static_cast<std::uint32_t>(random.Between(1, 3));
+  ring.callers.holders = static_cast<std::uint32_t>(random.Between(1, 6));
+  ring.callers.max_think_time = Draw(random, absl::Milliseconds(300), absl::Seconds(5));
+  const auto drawn = [&random](Duration max) {
+    return random.Chance(1, 4) ? absl::ZeroDuration() : Draw(random, absl::Seconds(3), max);
+  };
+  ring.operators.late = static_cast<std::uint32_t>(random.Below(3));
+  ring.operators.max_absent = static_cast<std::uint32_t>(random.Between(ring.operators.late, 3));
+  ring.operators.burn = drawn(absl::Seconds(15));
+  ring.operators.reset = drawn(absl::Seconds(40));
+  ring.operators.join = drawn(absl::Seconds(20));
+  ring.operators.come_back = drawn(absl::Seconds(40));
+  ring.operators.remove = Draw(random, absl::Milliseconds(500), absl::Seconds(5));
+  ring.operators.burial = options.network_faults.max_spell + options.transport.give_up_after + absl::Seconds(2);
+  options.ring = ring;
+}
+
 // Odd but legal sizes and speeds.
 void DrawSizes(Random& random, Options& options) {
   options.workload.callers = static_cast<std::uint32_t>(random.Between(1, 8));
@@ -90,7 +134,8 @@ void DrawSizes(Random& random, Options& options) {
 }  // namespace
 
 const std::vector<std::string>& ProfileNames() {
-  static const std::vector<std::string> kNames = {"calm", "faults", "crashes", "disk", "swarm", "mesh", "names"};
+  static const std::vector<std::string> kNames = {"calm",  "faults", "crashes", "disk",
+                                                  "swarm", "mesh",   "names",   "ring"};
   return kNames;
 }
 
@@ -117,6 +162,7 @@ absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t see
   if (swarm && random.Chance(1, 4)) options.workload.reset_weight = 1;
   if (profile == "mesh" || profile == "names") DrawMesh(random, options);
   if (profile == "names") DrawNames(random, options);
+  if (profile == "ring") DrawRing(random, options);
   if ((profile == "mesh" && random.Chance(3, 4)) || (swarm && random.Chance(1, 2))) DrawIpam(random, options);
   return options;
 }

@@ -9,8 +9,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/time.h"
+#include "sim/address_callers.h"
 #include "sim/name_workload.h"
 #include "sim/network_fault.h"
+#include "sim/operator_options.h"
 #include "sim/sim_host.h"
 
 namespace weave::sim {
@@ -47,6 +49,21 @@ struct IpamOptions {
   bool seeded = false;  // the first owners are given; else they are agreed on
 };
 
+// A network whose hosts share a small ring, and what happens to it. Needs IpamOptions, whose `seeded` tells how the
+// ring comes to be.
+struct RingOptions {
+  std::uint32_t founders = 1;          // the first hosts: who owns it at first, or elects; other electors observe
+  bool guess_quorum = false;           // of electors, if all hosts are founders and dial each other
+  std::optional<Cidr> default_subnet;  // none: the range
+  bool everybody_dials = false;        // else each two others, so that those who are left are connected
+  std::uint32_t rounds = 1;            // of faults, and a calm
+  Duration remove_within = absl::Minutes(5);  // of a calm's beginning: who is dead is removed
+  Duration serve_within = absl::Minutes(3);   // of everybody being there: who waits is served
+  Duration settle_within = absl::Minutes(8);  // of the last change: all know the same
+  CallerOptions callers;
+  OperatorOptions operators;
+};
+
 struct Options {
   std::uint64_t seed = 1;
   std::uint32_t peers = 1;
@@ -62,6 +79,7 @@ struct Options {
 
   std::optional<IpamOptions> ipam;   // none: no allocators
   std::optional<NameOptions> names;  // none: nobody gives any
+  std::optional<RingOptions> ring;   // none: the allocators' callers are the containers
 
   // Links that hosts are told to make, besides those that connect all: per mille of all pairs. None: no network.
   std::optional<std::uint32_t> link_permille;
@@ -71,7 +89,8 @@ struct Options {
 
 // calm: no faults. faults: failing commands and containers that come and go. crashes: crash, restart, reboot. disk:
 // full and failing disks. swarm: each fault on or off by the seed. mesh: several hosts in one network whose links and
-// peers fail. names: the same, and their containers have names.
+// peers fail. names: the same, and their containers have names. ring: 5 to 8 hosts share a range, most a small one;
+// hosts are lost, removed, reset, join and come back.
 const std::vector<std::string>& ProfileNames();
 
 // Another profile is InvalidArgument naming those there are.

@@ -64,6 +64,7 @@ void SimHost::Start() {
     records.push_back(record);
     if (const auto* endpoint = std::get_if<EndpointRecord>(&record)) endpoints.push_back(*endpoint);
   }
+  Forget(options_.ipam_mutant, records);
   model_.Listen([this](const HostChange& change) {
     if (!up()) return;
     trace_.Note(id_, "host change", change.index());
@@ -135,6 +136,12 @@ void SimHost::Cancel(RequestId id) {
   Take(std::move(output));
 }
 
+void SimHost::CancelAll() {
+  std::vector<RequestId> waiting;
+  for (const auto& [id, done] : waiting_) waiting.push_back(id);
+  for (const RequestId id : waiting) Cancel(id);
+}
+
 // ---- the network ----
 
 std::vector<DirectPeer> SimHost::DirectPeersOf(const std::vector<HostId>& peers) const {
@@ -184,7 +191,13 @@ void SimHost::Take(PeerOutput output) {
       !invariants.ok())
     trace_.Violation(id_, absl::StrCat("the core contradicts itself: ", invariants.message()));
   PerformNetwork(std::exchange(output.network, {}));
-  if (output.empty()) return ArmTimer();
+  const AllocatorOutput early = TakeEarly(options_.ipam_mutant, output.ipam);
+  if (!output.empty()) Push(std::move(output));
+  if (!early.empty()) Hand(early);
+  ArmTimer();
+}
+
+void SimHost::Push(PeerOutput output) {
   if (std::optional<PendingWrite> write = gate_.Push(std::move(output))) {
     const std::uint64_t sequence = write->sequence;
     const bool early = options_.perform_before_durable;
@@ -197,7 +210,6 @@ void SimHost::Take(PeerOutput output) {
     if (early) gate_.OnDurable(sequence, absl::OkStatus());
   }
   Release();
-  ArmTimer();
 }
 
 void SimHost::Release() {
@@ -225,9 +237,12 @@ void SimHost::Perform(PeerOutput output) {
     Answer(reply);
     if (options_.answer_twice && reply.request % 16 == 0) Answer(reply);
   }
-  if (output.ipam.empty()) return;
+  if (!output.ipam.empty()) Hand(output.ipam);
+}
+
+void SimHost::Hand(const AllocatorOutput& ipam) {
   PeerOutput next;
-  core_->OnReleased(now(), output.ipam, next);
+  core_->OnReleased(now(), ipam, next);
   Take(std::move(next));
 }
 

@@ -18,6 +18,7 @@
 #include "sim/disk.h"
 #include "sim/event_queue.h"
 #include "sim/host_model.h"
+#include "sim/ipam_mutant.h"
 #include "sim/mesh_transport.h"
 #include "sim/trace.h"
 
@@ -41,6 +42,7 @@ struct SimHostOptions {
   bool forget_writable = false;         // mutant: one chunk leaves each connection
   bool forget_targets = false;          // mutant: a crash loses whom to dial
   bool forget_persist_failure = false;  // mutant: nobody tells the core that its records were not written
+  IpamMutant ipam_mutant = IpamMutant::kNone;
 };
 
 // What all hosts share.
@@ -84,6 +86,8 @@ class SimHost final : public MeshTransportObserver {
   // The peer must be up. `done` is called once, unless the peer crashes first.
   RequestId Submit(ApiRequest request, Done done);
   void Cancel(RequestId id);
+  // Whoever waits goes.
+  void CancelAll();
 
   // Peers to dial, at once and after every start.
   void ConnectTo(std::vector<HostId> peers);
@@ -139,10 +143,12 @@ class SimHost final : public MeshTransportObserver {
   void OnNetwork(const NetworkEvent& event);
   void PerformNetwork(NetworkOutput output);
   void Take(PeerOutput output);
+  void Push(PeerOutput output);
   void Release();
   void Perform(PeerOutput output);
   void ArmTimer();
   void Arm(std::optional<MonotonicTime>& armed, std::optional<MonotonicTime> deadline, bool background);
+  void Hand(const AllocatorOutput& ipam);
   void Answer(const Reply& reply);
 
   const HostId id_;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "sim/mesh_checker.h"
+#include "sim/ring_checker.h"
 
 namespace weave::sim {
 
@@ -16,13 +17,39 @@ Options WithAllocators(Options options) {
   IpamConfig ipam{options.ipam->range, options.ipam->range, ConsensusBootstrap{1}};
   if (options.link_permille.has_value() && options.ipam->seeded) {
     SeedBootstrap seeds;
-    for (HostId id = 0; id < options.peers; ++id) seeds.seeds.push_back(SimHost::NameOf(id));
+    const std::uint32_t founders = options.ring.has_value() ? options.ring->founders : options.peers;
+    for (HostId id = 0; id < std::min(founders, options.peers); ++id) seeds.seeds.push_back(SimHost::NameOf(id));
     ipam.bootstrap = std::move(seeds);
   } else if (options.link_permille.has_value()) {
     ipam.bootstrap = ConsensusBootstrap{options.peers};
   }
+  if (options.ring.has_value()) ipam.default_subnet = options.ring->default_subnet.value_or(ipam.range);
   options.host.ipam = std::move(ipam);
   return options;
+}
+
+SimHostOptions HostOptionsOf(HostId id, const Options& options) {
+  SimHostOptions host = options.host;
+  if (!options.ring.has_value() || options.ipam->seeded) return host;
+  const std::uint32_t electors = std::min(options.ring->founders, options.peers);
+  const bool guess = options.ring->guess_quorum && options.ring->everybody_dials && electors == options.peers;
+  if (id >= electors)
+    host.ipam->bootstrap = ObserverBootstrap{};
+  else
+    host.ipam->bootstrap = guess ? ConsensusBootstrap{} : ConsensusBootstrap{electors};
+  return host;
+}
+
+// Votes that make the ring's first owners; none: they are given.
+std::optional<std::size_t> QuorumOf(const Options& options) {
+  if (options.ipam->seeded) return std::nullopt;
+  return std::min(options.ring->founders, options.peers) / 2 + 1;
+}
+
+CallerOptions CallersOf(const Options& options) {
+  CallerOptions none;
+  none.callers = 0;
+  return options.ring.has_value() ? options.ring->callers : none;
 }
 
 // Where an address must not be on two hosts.
@@ -36,10 +63,12 @@ std::optional<Cidr> SharedRange(const Options& options) {
 Simulation::Member::Member(HostId id, const Options& options, const World& world, NetworkOracle& network,
                            const Random& random)
     : oracle(id, network, world.trace),
-      host(id, options.host, world, random.Split("machine"), oracle, oracle),
+      host(id, HostOptionsOf(id, options), world, random.Split("machine"), oracle, oracle),
       workload(options.workload, host, world.queue, random.Split("workload")),
       names(options.names.value_or(NameOptions{0, 0}), host, world.queue, world.trace, random.Split("names")),
-      faults(options, host, workload, world.queue, random.Split("faults")) {
+      faults(options, host, workload, world.queue, random.Split("faults")),
+      callers(CallersOf(options), options.ipam.has_value() ? options.ipam->range : Cidr(), host, world.queue, network,
+              random.Split("callers")) {
   oracle.Watch(host.model());
 }
 
@@ -57,8 +86,33 @@ Simulation::Simulation(const Options& options)
   for (HostId id = 0; id < options.peers; ++id)
     members_.push_back(
         std::make_unique<Member>(id, options_, world, network_oracle_, random_.Split(absl::StrCat("host ", id))));
-  if (options.link_permille.has_value()) ConnectAtRandom(random_.Split("links"));
-  for (const auto& member : members_) member->host.Start();
+  if (options.ring.has_value())
+    ConnectAround(random_.Split("links"));
+  else if (options.link_permille.has_value())
+    ConnectAtRandom(random_.Split("links"));
+  if (options.ring.has_value()) {
+    std::vector<RingOperators::Host> hosts;
+    for (const auto& member : members_)
+      hosts.push_back({&member->host, &member->faults, &member->workload, &member->callers});
+    operators_.emplace(options.ring->operators, hosts, queue_, trace_, random_.Split("operators"));
+    paxos_checker_.emplace(QuorumOf(options), trace_);
+  }
+  for (const auto& member : members_)
+    if (!operators_.has_value() || operators_->Counts(member->host.id())) member->host.Start();
+}
+
+// Each dials the next two of a circle, so that those who are left are connected whichever three are gone.
+void Simulation::ConnectAround(Random random) {
+  const std::size_t count = members_.size();
+  std::vector<HostId> circle(count);
+  for (HostId id = 0; id < count; ++id) circle[id] = id;
+  for (std::size_t i = count; i > 1; --i) std::swap(circle[i - 1], circle[random.Below(i)]);
+  const std::size_t reach = options_.ring->everybody_dials ? count - 1 : std::min<std::size_t>(2, count - 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<HostId> targets;
+    for (std::size_t step = 1; step <= reach; ++step) targets.push_back(circle[(i + step) % count]);
+    members_[circle[i]]->host.ConnectTo(std::move(targets));
+  }
 }
 
 void Simulation::ConnectAtRandom(Random random) {
@@ -76,6 +130,10 @@ void Simulation::ConnectAtRandom(Random random) {
 }
 
 Outcome Simulation::Run() {
+  if (options_.ring.has_value()) {
+    RunRing();
+    return outcome();
+  }
   for (const auto& member : members_) {
     member->workload.Start();
     if (options_.names.has_value()) member->names.Start();
@@ -131,6 +189,7 @@ void Simulation::RunFor(Duration duration) { RunTo(queue_.time() + duration); }
 void Simulation::RunTo(MonotonicTime end) {
   while (!trace_.violation().has_value() && queue_.next_time().has_value() && *queue_.next_time() <= end) {
     queue_.RunNext();
+    if (operators_.has_value()) LookAtRing();
     if (!options_.names.has_value()) continue;
     for (const auto& member : members_) name_checker_.Look(member->host);
   }
@@ -155,10 +214,10 @@ bool Simulation::RunUntilAnswered(Duration within) {
 }
 
 void Simulation::RunUntilAgreed(Duration within) {
-  std::vector<const MeshRouter*> routers;
-  for (const auto& member : members_)
-    if (member->host.up()) routers.push_back(&member->host.core().mesh());
   RunUntilOk(within, [&] {
+    std::vector<const MeshRouter*> routers;
+    for (const auto& member : members_)
+      if (member->host.up()) routers.push_back(&member->host.core().mesh());
     if (absl::Status topologies = CheckTopologies(routers); !topologies.ok())
       return Annotate(topologies, "the peers do not agree");
     RunFor(absl::Seconds(1));  // routes follow; unless another connection has come meanwhile
@@ -201,12 +260,16 @@ void Simulation::CheckAtRest(bool quiet) {
     member->oracle.CheckAtRest();
     CheckHostAtRest(member->host, trace_);
   }
+  if (!options_.link_permille.has_value()) return;
+  if (const absl::Status owners = CheckOwners(LiveAllocators()); !owners.ok()) trace_.Violation(0, owners.message());
+}
+
+std::vector<const Allocator*> Simulation::LiveAllocators() const {
   std::vector<const Allocator*> allocators;
   for (const auto& member : members_)
     if (member->host.up() && member->host.core().allocator() != nullptr)
       allocators.push_back(member->host.core().allocator());
-  if (!options_.link_permille.has_value()) return;
-  if (const absl::Status owners = CheckOwners(allocators); !owners.ok()) trace_.Violation(0, owners.message());
+  return allocators;
 }
 
 Outcome Simulation::outcome() const {

@@ -10,6 +10,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "sim/address_callers.h"
 #include "sim/checker.h"
 #include "sim/event_queue.h"
 #include "sim/fault.h"
@@ -17,6 +18,8 @@
 #include "sim/name_workload.h"
 #include "sim/network_fault.h"
 #include "sim/options.h"
+#include "sim/paxos_checker.h"
+#include "sim/ring_operators.h"
 #include "sim/sim_host.h"
 #include "sim/trace.h"
 #include "sim/workload.h"
@@ -72,6 +75,8 @@ class Simulation {
     Workload workload;
     NameWorkload names;
     Faults faults;
+    AddressCallers callers;
+    std::uint64_t disk_changes_seen = 0;
   };
 
   void RunTo(MonotonicTime end);
@@ -79,6 +84,15 @@ class Simulation {
   void RunUntilOk(Duration within, absl::FunctionRef<absl::Status()> check);
   void ConnectAtRandom(Random random);
   absl::Status CheckNamesNow() const;
+  void ConnectAround(Random random);
+  std::vector<const Allocator*> LiveAllocators() const;
+
+  // ---- a ring (simulation_ring.cc) ----
+  void RunRing();
+  void BringEverybodyBack();
+  void CheckRingAtRest();
+  void LookAtRing();
+
   // A host whose end leaves the others connected.
   HostId PickLeaf() const;
   // A peer that is lost takes its names with it, and brings them back.
@@ -94,6 +108,8 @@ class Simulation {
   NetworkOracle network_oracle_;
   NameChecker name_checker_;
   std::vector<std::unique_ptr<Member>> members_;
+  std::optional<PaxosChecker> paxos_checker_;  // as the next: of a ring
+  std::optional<RingOperators> operators_;
 };
 
 }  // namespace weave::sim

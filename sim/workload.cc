@@ -19,6 +19,11 @@ Workload::Workload(WorkloadOptions options, SimHost& host, EventQueue& queue, Ra
 
 void Workload::Start() {
   StartContainers();
+  Resume();
+}
+
+void Workload::Resume() {
+  stopped_ = false;
   for (std::uint32_t caller = 0; caller < options_.callers; ++caller) Think(caller);
 }
 

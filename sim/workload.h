@@ -18,6 +18,8 @@ class Workload {
   Workload(WorkloadOptions options, SimHost& host, EventQueue& queue, Random random);
 
   void Start();
+  // After Stop, once everything is at rest.
+  void Resume();
   // Callers ask nothing new; what waits goes on waiting.
   void Stop() { stopped_ = true; }
 

@@ -1,0 +1,114 @@
+// Networks whose hosts share a ring: seeds that must pass, stories of peers that come back, and mutants that the
+// checkers must catch.
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "sim/simulation.h"
+#include "test/support/catch.h"
+#include "test/support/seeds.h"
+
+namespace weave::sim {
+namespace {
+
+// With the command that shows it again.
+std::string RunRingSeed(std::uint64_t seed) {
+  const Options options = DrawOptions("ring", seed).value();
+  const Outcome outcome = Simulation(options).Run();
+  if (!outcome.violation.has_value()) return "";
+  return absl::StrCat(*outcome.violation, " (weave-sim --profile ring --seed ", seed, " --verbose)");
+}
+
+TEST_CASE("Whatever fails and whoever is removed, no address has two holders, and all agree when it is over",
+          "[sim][ipam]") {
+  for (const std::uint64_t seed : SeedsToRun(100)) CHECK(RunRingSeed(seed) == "");
+}
+
+TEST_CASE("Two runs of one ring are the same event by event", "[sim][ipam]") {
+  for (const std::uint64_t seed : SeedsToRun(4)) {
+    INFO("seed " << seed);
+    const Options options = DrawOptions("ring", seed).value();
+    const Outcome first = Simulation(options).Run();
+    CHECK(first.trace_hash == Simulation(options).Run().trace_hash);
+    CHECK(first.requests > 10);
+  }
+}
+
+// What the schedules are for: all of it happens, and not once in a blue moon.
+TEST_CASE("The schedules have what a ring must survive", "[sim][ipam]") {
+  int burnt = 0;
+  int takeovers = 0;
+  int given_away = 0;
+  int borrowed = 0;
+  int came_back_empty = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Simulation simulation(DrawOptions("ring", seed).value());
+    simulation.trace().PrintTo([&](absl::string_view line) {
+      burnt += absl::StrContains(line, "burns down") ? 1 : 0;
+      takeovers += absl::StrContains(line, "ranges taken over") ? 1 : 0;
+      given_away += absl::StrContains(line, "ranges given away") ? 1 : 0;
+      borrowed += absl::StrContains(line, "space given") ? 1 : 0;
+      came_back_empty += absl::StrContains(line, "comes back with an empty disk") ? 1 : 0;
+    });
+    simulation.Run();
+  }
+  CHECK(burnt > 20);
+  CHECK(takeovers > 10);
+  CHECK(given_away > 5);
+  CHECK(borrowed > 300);
+  CHECK(came_back_empty > 5);
+}
+
+// ---- mutants ----
+
+using MutateRing = void (*)(Options&);
+
+// What the first of the seeds that notices says; "" when none does.
+std::string CaughtInRing(std::uint64_t seeds, MutateRing mutate) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    Options options = DrawOptions("ring", seed).value();
+    mutate(options);
+    if (auto violation = Simulation(options).Run().violation) return absl::StrCat("seed ", seed, ": ", *violation);
+  }
+  return "";
+}
+
+TEST_CASE("Who answers callers before the row is on disk is caught", "[sim][ipam][mutant]") {
+  CHECK(CaughtInRing(60, [](Options& o) { o.host.ipam_mutant = IpamMutant::kAnswerBeforeDurable; }) != "");
+}
+
+TEST_CASE("Who tells peers what is not on disk is caught", "[sim][ipam][mutant]") {
+  CHECK(CaughtInRing(60, [](Options& o) { o.host.ipam_mutant = IpamMutant::kTellBeforeDurable; }) != "");
+}
+
+TEST_CASE("Who frees an address before its row is gone is caught", "[sim][ipam][mutant]") {
+  CHECK(CaughtInRing(100, [](Options& o) { o.host.ipam_mutant = IpamMutant::kFreeBeforeDurable; }) != "");
+}
+
+TEST_CASE("Who tells peers nothing is caught", "[sim][ipam][mutant]") {
+  CHECK(CaughtInRing(20, [](Options& o) { o.host.ipam_mutant = IpamMutant::kTellNothing; }) != "");
+}
+
+TEST_CASE("Who forgets a promise of the election in a restart is caught", "[sim][ipam][mutant]") {
+  const auto mutate = [](Options& o) {
+    o.host.ipam_mutant = IpamMutant::kForgetPromises;
+    o.faults.crash = o.duration = absl::Seconds(5);  // while they elect
+  };
+  CHECK(CaughtInRing(60, mutate) != "");
+}
+
+TEST_CASE("Who forgets a promise of the council in a restart is caught", "[sim][ipam][mutant]") {
+  CHECK(CaughtInRing(100, [](Options& o) { o.host.ipam_mutant = IpamMutant::kForgetVotes; }) != "");
+}
+
+TEST_CASE("Operators who never ask the council are caught", "[sim][ipam][mutant]") {
+  CHECK(CaughtInRing(100, [](Options& o) { o.ring->operators.always_force = true; }) != "");
+}
+
+TEST_CASE("A disk that only says it has written is caught", "[sim][ipam][mutant]") {
+  CHECK(CaughtInRing(60, [](Options& o) { o.host.disk.lie_about_sync = true; }) != "");
+}
+
+}  // namespace
+}  // namespace weave::sim
