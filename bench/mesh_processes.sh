@@ -23,6 +23,18 @@ run_peer() {
         --http-addr=127.0.0.1:6784 --db-prefix=/run/db/ --ipalloc-range=10.32.0.0/12 --ipalloc-init="consensus=$count" 10.99.0.1 &
     STARTED+=($!)
 }
+mac_of() { printf '02:00:00:00:00:%02x\n' "$1"; } # mac_of N
+# Hosts know each other's MACs: the kernel's table of neighbours is one for all namespaces, and too small for sixty.
+know_neighbours() {
+    local n other
+    for ((n = 1; n <= count; n++)); do
+        ip -n "$TAG-host$n" link set eth0 address "$(mac_of "$n")"
+        for ((other = 1; other <= count; other++)); do
+            [ "$n" = "$other" ] || echo "neigh replace 10.99.0.$other lladdr $(mac_of "$other") dev eth0 nud permanent"
+        done >"$WORK/neighbours"
+        ip -n "$TAG-host$n" -batch "$WORK/neighbours"
+    done
+}
 find_peers() { mapfile -t PIDS < <(for pid in "${STARTED[@]}"; do pgrep -P "$pid"; done); }
 all_run() { find_peers && [ ${#PIDS[@]} = "$count" ]; }
 agreed() { # agreed N: it knows of all connections of all
@@ -43,6 +55,7 @@ measure() { # measure PROGRAM: sets FIGURES, whose names are those of WHAT
     local n start cpu sent memory later
     make_network
     for ((n = 1; n <= count; n++)); do make_mesh_host "host$n"; done
+    know_neighbours
     STARTED=()
     start=${EPOCHREALTIME/./}
     for ((n = 1; n <= count; n++)); do run_peer "$1" "$n"; done
