@@ -69,7 +69,7 @@ class Translation {
     return true;
   }
 
-  void Add(absl::string_view option, bool negated, std::string value) {
+  void Add(absl::string_view option, bool negated, absl::string_view value) {
     parts_.push_back(absl::StrCat(negated ? "! " : "", option, " ", value));
   }
 
