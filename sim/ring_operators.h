@@ -106,6 +106,7 @@ class RingOperators {
   const RingRecord* RingOf(const Seat& seat) const;
   std::vector<const RingRecord*> RingsOfLiving() const;
   bool IsBuried(const Seat& dead) const;
+  bool MayForget(const Seat& seat) const;
   bool SomebodySaysItOwns(PeerName peer) const;
   Versions Known() const;
 
