@@ -37,6 +37,12 @@ void PaxosChecker::Look(HostId host, const SimDisk::Records& disk) {
   if (const auto row = disk.find(RingKey()); row != disk.end()) TakeRing(host, std::get<RingRecord>(row->second), seen);
 }
 
+void PaxosChecker::Forget(HostId host) {
+  seen_.erase(host);
+  for (auto& [id, decision] : decisions_) decision.hosts.erase(host);
+  absl::erase_if(decisions_, [](const auto& entry) { return entry.second.hosts.empty(); });
+}
+
 void PaxosChecker::TakeElection(HostId host, const PaxosRecord& record, Seen& seen) {
   if (seen.paxos == record) return;
   NodeClaims said;
@@ -88,8 +94,9 @@ void PaxosChecker::TakeCouncil(HostId host, const CouncilMemory& memory, Seen& s
       Broken(host, "a member of the council goes back on its promise of round ", before.claim.promise.round);
   }
   seen.council = memory;
-  const auto [known, is_new] = decisions_.emplace(memory.state.id, memory.state);
-  if (!is_new && !IsSameDecision(known->second, memory.state))
+  Decision& decision = decisions_.try_emplace(memory.state.id, Decision{memory.state, {}}).first->second;
+  decision.hosts.insert(host);
+  if (!IsSameDecision(decision.state, memory.state))
     Broken(host, "decision ", memory.state.id.generation, "/", memory.state.id.epoch, " of the council is two");
 }
 

@@ -26,8 +26,8 @@ class PaxosChecker {
 
   // Whenever the disk of this host may have changed.
   void Look(HostId host, const SimDisk::Records& disk);
-  // The disk was erased: who comes back is another node.
-  void Forget(HostId host) { seen_.erase(host); }
+  // The disk was erased: who comes back is another node, and a decision that was on this disk alone never was.
+  void Forget(HostId host);
 
  private:
   struct Seen {
@@ -37,6 +37,11 @@ class PaxosChecker {
   struct Vote {
     AcceptedValue value;
     absl::btree_set<PaxosNodeId> voters;
+  };
+
+  struct Decision {
+    CouncilState state;
+    absl::btree_set<HostId> hosts;  // that have had it on disk
   };
 
   void TakeElection(HostId host, const PaxosRecord& record, Seen& seen);
@@ -51,7 +56,7 @@ class PaxosChecker {
   absl::btree_map<HostId, Seen> seen_;
   absl::btree_map<ProposalId, Vote> votes_;
   std::optional<std::vector<PeerName>> seeds_;  // of the first ring that was on any disk
-  absl::btree_map<CouncilId, CouncilState> decisions_;
+  absl::btree_map<CouncilId, Decision> decisions_;
 };
 
 }  // namespace weave::sim

@@ -206,7 +206,7 @@ void RingOperators::BringBackAll() {
   for (Seat& seat : seats_) {
     if (seat.state != State::kLost) continue;
     seat.hears = known;
-    if (all_have_rings && !seat.erased && (seat.is_kept || random_.Chance(1, 2))) {
+    if (all_have_rings && !seat.erased && (seat.is_kept || random_.Chance(1, 2)) && MayForget(seat)) {
       trace_.Note(seat.host->id(), "comes back with an empty disk");
       seat.host->disk().Wipe();
       forgetful_.insert(SimHost::NameOf(seat.host->id()));
@@ -269,6 +269,17 @@ bool RingOperators::IsBuried(const Seat& dead) const {
     }
   }
   return true;
+}
+
+// All who live know what the council had decided as far as it knew: a member that forgets a decision could make another
+// of the same number.
+bool RingOperators::MayForget(const Seat& seat) const {
+  const RingRecord* own = RingOf(seat);
+  if (own == nullptr || !own->council.has_value()) return true;
+  const std::vector<const RingRecord*> rings = RingsOfLiving();
+  return std::all_of(rings.begin(), rings.end(), [&](const RingRecord* ring) {
+    return ring->council.has_value() && own->council->state.id <= ring->council->state.id;
+  });
 }
 
 bool RingOperators::SomebodySaysItOwns(PeerName peer) const {

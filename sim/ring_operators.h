@@ -3,7 +3,8 @@
 //
 //   - a peer is removed when it is dead, and when those who live know all that it had told of its ranges;
 //   - who was to be removed comes back when everybody knows that it is, and callers there wait until it knows, too;
-//   - a disk is erased, and a removal forced, only while the network is whole and nothing fails.
+//   - a disk is erased, and a removal forced, only while the network is whole and nothing fails, and no disk is erased
+//     that alone has a decision of the council.
 #pragma once
 
 #include <cstdint>
@@ -106,6 +107,7 @@ class RingOperators {
   const RingRecord* RingOf(const Seat& seat) const;
   std::vector<const RingRecord*> RingsOfLiving() const;
   bool IsBuried(const Seat& dead) const;
+  bool MayForget(const Seat& seat) const;
   bool SomebodySaysItOwns(PeerName peer) const;
   Versions Known() const;
 

@@ -193,7 +193,7 @@ void SimHost::Take(PeerOutput output) {
   PerformNetwork(std::exchange(output.network, {}));
   const AllocatorOutput early = TakeEarly(options_.ipam_mutant, output.ipam);
   if (!output.empty()) Push(std::move(output));
-  if (!early.empty()) Hand(early);
+  if (!early.empty()) HandEarly(early);
   ArmTimer();
 }
 
@@ -243,6 +243,13 @@ void SimHost::Perform(PeerOutput output) {
 void SimHost::Hand(const AllocatorOutput& ipam) {
   PeerOutput next;
   core_->OnReleased(now(), ipam, next);
+  Take(std::move(next));
+}
+
+void SimHost::HandEarly(const AllocatorOutput& ipam) {
+  PeerOutput next;
+  core_->OnReleased(now(), ipam, next);
+  for (const Reply& reply : std::exchange(next.replies, {})) Answer(reply);  // past the gate
   Take(std::move(next));
 }
 

@@ -149,6 +149,7 @@ class SimHost final : public MeshTransportObserver {
   void ArmTimer();
   void Arm(std::optional<MonotonicTime>& armed, std::optional<MonotonicTime> deadline, bool background);
   void Hand(const AllocatorOutput& ipam);
+  void HandEarly(const AllocatorOutput& ipam);
   void Answer(const Reply& reply);
 
   const HostId id_;

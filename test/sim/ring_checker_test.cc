@@ -247,6 +247,11 @@ TEST_CASE("A council that decides two things at once, or forgets, is found", "[s
     v.WriteRing(kTwo, {kOne, kTwo}, Decided(1, {{kTwo, 6}}));
     CHECK(v.Violation() == "host 2: decision 0/1 of the council is two");
   }
+  SECTION("unless the disk is lost that alone had the first of them") {
+    v.Forget(kOne);
+    v.WriteRing(kTwo, {kOne, kTwo}, Decided(1, {{kTwo, 6}}));
+    CHECK(v.Violation() == "");
+  }
   SECTION("a decision that is taken back") {
     v.WriteRing(kOne, {kOne, kTwo}, Decided(0, {{kOne, 0}, {kTwo, 0}}));
     CHECK(v.Violation() == "host 1: a decision of the council is forgotten");
