@@ -28,6 +28,8 @@ class NobodyElse final : public PeerDirectory {
   bool IsReachable(PeerName) const override { return false; }
   bool IsKnown(PeerName) const override { return false; }
   std::size_t DirectPeerCount() const override { return 0; }
+  bool AwaitsFirstAnswer() const override { return false; }
+  std::vector<PeerName> Neighbours() const override { return {}; }
 };
 
 RingRecord RingOn(PeerName self, std::vector<RingEntry> entries) {
