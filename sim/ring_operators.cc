@@ -85,7 +85,7 @@ void RingOperators::Lose(Seat& seat) {
 
 void RingOperators::Return(Seat& seat, State state) {
   seat.state = state;
-  seat.to_be_removed = false;
+  seat.to_be_removed = seat.missed_removal = false;
   seat.faults->Return();
   seat.host->Start();
   seat.workload->StartContainers();
@@ -125,7 +125,8 @@ void RingOperators::JoinSome() {
 }
 
 void RingOperators::ComeBack() {
-  if (Seat* seat = Pick(State::kLost, [](const Seat& s) { return !s.to_be_removed; })) Return(*seat, State::kHere);
+  if (Seat* seat = Pick(State::kLost, [&](const Seat& s) { return !s.to_be_removed && !KnowsMore(s); }))
+    Return(*seat, State::kHere);
 }
 
 void RingOperators::RemoveOne() {
@@ -144,6 +145,7 @@ void RingOperators::Remove(Seat& dead, bool force) {
   for (std::size_t i = 0; i < there.size(); ++i) {
     if (i != first && random_.Chance(1, 2)) continue;
     dead.to_be_removed = true;
+    for (Seat& seat : seats_) seat.missed_removal = seat.missed_removal || seat.state == State::kLost;
     trace_.Note(there[i]->host->id(), "removes", name, force);
     there[i]->host->Submit(IpamRequest{TakeOverOperation{name, force}}, [](const Reply&) {});
   }
@@ -159,7 +161,7 @@ void RingOperators::BringBackSome() {
   for (Seat& seat : seats_) {
     seat.asked_count = 0;
     if (seat.state != State::kLost || seat.to_be_removed) continue;
-    if (random_.Chance(1, 3)) Return(seat, State::kHere);
+    if (random_.Chance(1, 3) && !KnowsMore(seat)) Return(seat, State::kHere);
     seat.is_kept = seat.state == State::kLost && random_.Chance(1, 2);
   }
 }
@@ -198,15 +200,16 @@ absl::Status RingOperators::CheckRemoved() {
   return status;
 }
 
-void RingOperators::BringBackAll() {
+void RingOperators::BringBackAll(bool forgetful) {
   const Versions known = Known();
   const bool all_have_rings = !known.empty() && std::all_of(seats_.begin(), seats_.end(), [&](const Seat& seat) {
     return seat.state != State::kHere || RingOf(seat) != nullptr;
   });
   for (Seat& seat : seats_) {
-    if (seat.state != State::kLost) continue;
+    if (seat.state != State::kLost || seat.is_kept != forgetful) continue;
     seat.hears = known;
-    if (all_have_rings && !seat.erased && (seat.is_kept || random_.Chance(1, 2)) && MayForget(seat)) {
+    if (all_have_rings && !seat.erased && (seat.is_kept || KnowsMore(seat) || random_.Chance(1, 2)) &&
+        MayForget(seat)) {
       trace_.Note(seat.host->id(), "comes back with an empty disk");
       seat.host->disk().Wipe();
       forgetful_.insert(SimHost::NameOf(seat.host->id()));
@@ -269,6 +272,17 @@ bool RingOperators::IsBuried(const Seat& dead) const {
     }
   }
   return true;
+}
+
+// Somebody was removed while it was not there, and its disk may have a grant of that one's that nobody else heard of.
+bool RingOperators::KnowsMore(const Seat& seat) const {
+  const RingRecord* own = RingOf(seat);
+  if (!seat.missed_removal || own == nullptr) return false;
+  const Versions known = Known();
+  return std::any_of(own->entries.begin(), own->entries.end(), [&](const RingEntry& entry) {
+    const auto there = known.find(entry.token);
+    return there == known.end() || there->second < entry.version;
+  });
 }
 
 // All who live know what the council had decided as far as it knew: a member that forgets a decision could make another

@@ -2,6 +2,7 @@
 // their disk or without; peers are reset; hosts join. They keep to what docs/ipam.md asks of them:
 //
 //   - a peer is removed when it is dead, and when those who live know all that it had told of its ranges;
+//   - who was lost meanwhile comes back with its disk if that tells of no grant that nobody else has heard of;
 //   - who was to be removed comes back when everybody knows that it is, and callers there wait until it knows, too;
 //   - a disk is erased, and a removal forced, only while the network is whole and nothing fails, and no disk is erased
 //     that alone has a decision of the council.
@@ -57,8 +58,9 @@ class RingOperators {
   absl::Status CheckLeft() const;
   // Those who are dead and still own something are removed by several at once. Not OK while that is not done.
   absl::Status CheckRemoved();
-  // Everybody else comes back, with their disk or without: also those who were not removed, and have lost it.
-  void BringBackAll();
+  // Everybody else comes back: first those who were removed, with their disk or without; then, when these have heard,
+  // the `forgetful`, who were not removed and have lost it.
+  void BringBackAll(bool forgetful);
   // Not OK while one that came back does not know what the others knew then.
   absl::Status CheckHeard();
 
@@ -81,6 +83,7 @@ class RingOperators {
     State state = State::kHere;
     MonotonicTime lost_at;
     bool to_be_removed = false;     // somebody was asked to
+    bool missed_removal = false;    // of another, while it was lost
     bool erased = false;            // its disk is empty
     bool is_kept = false;           // it will be back
     Versions hears;                 // what it is to know before callers come back
@@ -107,6 +110,7 @@ class RingOperators {
   const RingRecord* RingOf(const Seat& seat) const;
   std::vector<const RingRecord*> RingsOfLiving() const;
   bool IsBuried(const Seat& dead) const;
+  bool KnowsMore(const Seat& seat) const;
   bool MayForget(const Seat& seat) const;
   bool SomebodySaysItOwns(PeerName peer) const;
   Versions Known() const;

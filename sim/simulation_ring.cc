@@ -42,8 +42,11 @@ void Simulation::BringEverybodyBack() {
   RunUntilAgreed(options_.agree_within);
   RunUntilOk(ring.remove_within, [this] { return operators_->CheckRemoved(); });
   if (trace_.violation().has_value()) return;
-  operators_->BringBackAll();
-  RunUntilOk(options_.agree_within, [this] { return operators_->CheckHeard(); });
+  for (const bool forgetful : {false, true}) {
+    operators_->BringBackAll(forgetful);
+    RunUntilOk(options_.agree_within, [this] { return operators_->CheckHeard(); });
+    if (trace_.violation().has_value()) return;
+  }
   RunUntilAgreed(options_.agree_within);
 }
 
