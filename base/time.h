@@ -32,6 +32,11 @@ class MonotonicTime {
   std::int64_t nanoseconds_ = 0;
 };
 
+// The last multiple of `step` up to `time`. Deadlines of many connections that are rounded so come due in one turn.
+inline MonotonicTime RoundDown(MonotonicTime time, Duration step) {
+  return MonotonicTime(time.nanoseconds() - time.nanoseconds() % absl::ToInt64Nanoseconds(step));
+}
+
 // Deadlines that may be absent, which means never.
 
 // Brings `deadline` forward to `time`; one that is earlier stays.

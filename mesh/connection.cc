@@ -17,6 +17,11 @@ const Duration kHeaderTime = absl::Seconds(10);
 const Duration kReceiveTime = absl::Seconds(60);
 const Duration kHeartbeatInterval = absl::Seconds(30);
 
+// Connections send their heartbeats together, up to so much earlier.
+const Duration kHeartbeatStep = absl::Seconds(1);
+
+MonotonicTime NextHeartbeat(Now now) { return RoundDown(now.monotonic + kHeartbeatInterval, kHeartbeatStep); }
+
 // A chunk is closed once it is this large: enough for one system call to be worth it, little enough for what is asked
 // meanwhile to merge.
 constexpr std::size_t kChunkSize = 64 * 1024;
@@ -32,7 +37,7 @@ Connection::Connection(Config config, Now now)
 
 void Connection::SetAdded(Now now) {
   added_ = true;
-  heartbeat_at_ = now.monotonic + kHeartbeatInterval;
+  heartbeat_at_ = NextHeartbeat(now);
 }
 
 absl::StatusOr<Bytes> Connection::TakeChunk(std::uint64_t& count) {
@@ -63,7 +68,7 @@ absl::Status Connection::OnTimer(Now now) {
     return absl::DeadlineExceededError(
         absl::StrCat("nothing received for ", absl::FormatDuration(now.monotonic - last_received_)));
   if (heartbeat_at_.has_value() && now.monotonic >= *heartbeat_at_) {
-    heartbeat_at_ = now.monotonic + kHeartbeatInterval;
+    heartbeat_at_ = NextHeartbeat(now);
     return queue_.Push(EncodeHeartbeat());
   }
   return absl::OkStatus();

@@ -113,7 +113,7 @@ void SleeveConnection::OnControl(Now now, std::uint8_t tag, ByteView data, Sleev
 // Only what answers a heartbeat of ours, and once: the tests that follow are large.
 void SleeveConnection::OnAcknowledged(Now now, SleeveOutput& out) {
   if (!heartbeat_sent_ || std::exchange(established_, true)) return;
-  heartbeat_at_ = now.monotonic + kSlowHeartbeat;
+  heartbeat_at_ = NextSlowHeartbeat(now);
   out.events.push_back({id_, SubOverlayEstablished{}});
   SendFragmentationTest(now, out);
   Send(kPathMtuProbeSize, /*dont_fragment=*/true, out);
@@ -158,7 +158,7 @@ void SleeveConnection::OnTimer(Now now, SleeveOutput& out) {
 
 void SleeveConnection::SendHeartbeat(Now now, SleeveOutput& out) {
   heartbeat_sent_ = true;
-  heartbeat_at_ = now.monotonic + (established_ ? kSlowHeartbeat : kFastHeartbeat);
+  heartbeat_at_ = established_ ? NextSlowHeartbeat(now) : now.monotonic + kFastHeartbeat;
   Send(kHeartbeatSize, /*dont_fragment=*/true, out);
 }
 

@@ -36,7 +36,8 @@ struct SleeveOutput {
 class SleeveConnection {
  public:
   static constexpr Duration kFastHeartbeat = absl::Milliseconds(500);  // until established
-  static constexpr Duration kSlowHeartbeat = absl::Seconds(10);
+  static constexpr Duration kSlowHeartbeat = absl::Seconds(10);        // at most
+  static constexpr Duration kHeartbeatStep = absl::Seconds(1);         // so that connections send theirs in one turn
   static constexpr Duration kHeartbeatTimeout = absl::Seconds(60);
   static constexpr Duration kFragmentationTestInterval = absl::Minutes(5);
   // Larger than any path, for the kernel to refuse and to tell the path MTU.
@@ -80,6 +81,7 @@ class SleeveConnection {
   bool MayAnswer(Now now);
 
   void SendHeartbeat(Now now, SleeveOutput& out);
+  static MonotonicTime NextSlowHeartbeat(Now now) { return RoundDown(now.monotonic + kSlowHeartbeat, kHeartbeatStep); }
   void SendFragmentationTest(Now now, SleeveOutput& out);
   void SendMtuTest(std::optional<std::size_t> mtu, SleeveOutput& out);
   void Send(std::size_t frame_size, bool dont_fragment, SleeveOutput& out);

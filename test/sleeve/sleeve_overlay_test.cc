@@ -154,6 +154,20 @@ TEST_CASE("The acknowledgement of a heartbeat establishes, slows heartbeats and 
   CHECK(peer.sleeve.Attributes(7).at("mtu") == "1438");
 }
 
+TEST_CASE("Connections that were established apart send their heartbeats together, none later than 10 s", "[sleeve]") {
+  Peer peer;
+  peer.Start(7, /*outbound=*/true);
+  peer.Start(8, /*outbound=*/true);
+  peer.Control(7, 1);
+  peer.Advance(absl::Milliseconds(400));
+  peer.Control(8, 1);
+  peer.Take();
+  peer.Advance(absl::Milliseconds(9'599));
+  CHECK(peer.Take().empty());
+  peer.Advance(absl::Milliseconds(1));
+  CHECK(peer.Take() == Lines{kHeartbeatSent, kHeartbeatSent});
+}
+
 TEST_CASE("Tests of the other end are acknowledged", "[sleeve]") {
   Peer peer;
   peer.Start(7, /*outbound=*/false);
