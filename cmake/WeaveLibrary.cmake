@@ -33,7 +33,7 @@ set(WEAVE_MAY_USE_cli base client io host doctor doctor_os)
 set(WEAVE_MAY_USE_sim base wire mesh ipam dns overlay sleeve fastdp peer_core)
 
 # Third-party libraries of pure functions: libsodium without its generator of random bytes (test/tidy looks for that).
-set(WEAVE_PURE_LINKS weave_deps::sodium)
+set(WEAVE_PURE_LINKS weave_deps::json weave_deps::sodium)
 
 function(weave_check_edges room deps pure)
   if(NOT DEFINED WEAVE_MAY_USE_${room})

@@ -1,6 +1,8 @@
 #include "doctor/finding.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -17,40 +19,6 @@ std::string WithoutControlCharacters(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); }, ' ');
   return text;
-}
-
-// The size of the UTF-8 character that `text` begins with, as its first byte tells; 0: it is none.
-std::size_t Utf8Size(absl::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  const std::size_t size = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if ((first >= 0x80 && first < 0xC2) || first > 0xF4 || size > text.size()) return 0;
-  for (const char c : text.substr(1, size - 1))
-    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) return 0;
-  return size;
-}
-
-// What is no UTF-8 becomes the character that stands for such: names are others' choice, and JSON is UTF-8.
-std::string Utf8(absl::string_view text) {
-  std::string valid;
-  while (!text.empty()) {
-    const std::size_t size = Utf8Size(text);
-    absl::StrAppend(&valid, size == 0 ? "\xEF\xBF\xBD" : text.substr(0, size));
-    text.remove_prefix(std::max<std::size_t>(size, 1));
-  }
-  return valid;
-}
-
-std::string JsonString(absl::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : Utf8(text)) {
-    if (c == '"' || c == '\\')
-      absl::StrAppend(&quoted, "\\", absl::string_view(&c, 1));
-    else if (absl::ascii_iscntrl(static_cast<unsigned char>(c)))
-      absl::StrAppendFormat(&quoted, "\\u%04x", static_cast<unsigned char>(c));
-    else
-      quoted += c;
-  }
-  return quoted + "\"";
 }
 
 }  // namespace
@@ -77,17 +45,17 @@ std::string FormatFinding(const Finding& finding) {
 }
 
 std::string FindingsAsJson(const std::vector<Finding>& findings) {
-  std::string json = absl::StrCat("{\n  \"healthy\": ", AnyFailed(findings) ? "false" : "true", ",\n  \"findings\": [");
-  absl::string_view separator = "\n";
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Finding& finding : findings) {
-    absl::StrAppend(&json, separator, "    {\"severity\": \"", ToString(finding.severity),
-                    "\", \"check\": ", JsonString(finding.check), ", \"text\": ", JsonString(finding.text));
-    if (!finding.command.empty()) absl::StrAppend(&json, ", \"command\": ", JsonString(finding.command));
-    if (!finding.host.empty()) absl::StrAppend(&json, ", \"host\": ", JsonString(finding.host));
-    json += "}";
-    separator = ",\n";
+    nlohmann::ordered_json entry = {
+        {"severity", std::string(ToString(finding.severity))}, {"check", finding.check}, {"text", finding.text}};
+    if (!finding.command.empty()) entry["command"] = finding.command;
+    if (!finding.host.empty()) entry["host"] = finding.host;
+    list.push_back(std::move(entry));
   }
-  return absl::StrCat(json, findings.empty() ? "" : "\n  ", "]\n}\n");
+  const nlohmann::ordered_json all = {{"healthy", !AnyFailed(findings)}, {"findings", std::move(list)}};
+  // Names are others' choice: what is no UTF-8 becomes the character that stands for such.
+  return all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 bool AnyFailed(const std::vector<Finding>& findings) {

@@ -23,16 +23,25 @@ TEST_CASE("What other peers call themselves makes no second line and commands no
 TEST_CASE("Programs get the same as JSON", "[doctor]") {
   const std::vector<Finding> findings = {{Severity::kOk, "peer", "runs"},
                                          {Severity::kFail, "store", "\"a\\b\"\n", "df -h", "host2"}};
-  CHECK(
-      FindingsAsJson(findings) ==
-      "{\n"
-      "  \"healthy\": false,\n"
-      "  \"findings\": [\n"
-      "    {\"severity\": \"ok\", \"check\": \"peer\", \"text\": \"runs\"},\n"
-      "    {\"severity\": \"fail\", \"check\": \"store\", \"text\": \"\\\"a\\\\b\\\"\\u000a\", \"command\": \"df -h\", "
-      "\"host\": \"host2\"}\n"
-      "  ]\n"
-      "}\n");
+  CHECK(FindingsAsJson(findings) ==
+        R"({
+  "healthy": false,
+  "findings": [
+    {
+      "severity": "ok",
+      "check": "peer",
+      "text": "runs"
+    },
+    {
+      "severity": "fail",
+      "check": "store",
+      "text": "\"a\\b\"\n",
+      "command": "df -h",
+      "host": "host2"
+    }
+  ]
+}
+)");
   CHECK(absl::StrContains(FindingsAsJson({{Severity::kOk, "peer", "\xC3\xA9 \xC3( \xFF"}}),
                           "\"\xC3\xA9 \xEF\xBF\xBD( \xEF\xBF\xBD\""));
   CHECK(FindingsAsJson({}) == "{\n  \"healthy\": true,\n  \"findings\": []\n}\n");
