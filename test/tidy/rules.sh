@@ -30,11 +30,11 @@ rule_file_length() {
     FNR == 601 { print FILENAME ":601: over 600 lines: a file holds one idea; give the second its own file" }'
 }
 
-# The rooms that compute with libsodium. Its crypto_ headers are pure; <sodium.h> brings the generator of random bytes.
+# Libraries of pure functions: that of JSON, and in the rooms that compute with it libsodium. Its crypto_ headers are pure; <sodium.h> brings the generator of random bytes.
 sodium_rooms='^(wire|sleeve|fastdp)/'
 
 rule_pure_includes() {
-  local refused='<(?:[^>]*[./][^>]*|thread|mutex|shared_mutex|condition_variable|semaphore|latch|barrier|stop_token|chrono|future|atomic|ctime|random|fstream|filesystem|csignal|csetjmp)>|"(?!(?:absl|base|wire|mesh|ipam|dns|overlay|fastdp|sleeve|doctor|sim|peer/core)/)|"[^"]*/os/|"absl/(?:time/clock|synchronization/|random/|flags/)'
+  local refused='<(?!nlohmann/json\.hpp>)(?:[^>]*[./][^>]*|thread|mutex|shared_mutex|condition_variable|semaphore|latch|barrier|stop_token|chrono|future|atomic|ctime|random|fstream|filesystem|csignal|csetjmp)>|"(?!(?:absl|base|wire|mesh|ipam|dns|overlay|fastdp|sleeve|doctor|sim|peer/core)/)|"[^"]*/os/|"absl/(?:time/clock|synchronization/|random/|flags/)'
   local advice='a pure room may not include this: pass in what it gives as a value or an event'
   select_files "$pure" "$impure|$sodium_rooms" | offences code "^\s*#\s*include\s*(?:$refused)" "$advice"
   select_files "$pure" "$impure" | grep -E "$sodium_rooms" |
