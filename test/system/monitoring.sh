@@ -18,6 +18,7 @@ for host in host1 host2; do make_mesh_host "$host"; done
 launch_peer host1
 launch_peer host2 "$(address_of host1)"
 expect_mesh 30 host1 host2
+expect 0 "" on host1 weave prime # who votes is told once there is a ring
 metrics=$(on host1 curl -sf http://127.0.0.1:6782/metrics)
 
 for file in alerts.yml dashboard.json; do
