@@ -5,8 +5,6 @@
 namespace weave {
 namespace {
 
-constexpr char kDigits[] = "0123456789abcdef";
-
 int DigitValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -41,8 +39,8 @@ std::string ToHex(ByteView bytes) {
   std::string text;
   text.reserve(2 * bytes.size());
   for (std::uint8_t byte : bytes) {
-    text.push_back(kDigits[byte >> 4]);
-    text.push_back(kDigits[byte & 0x0f]);
+    text.push_back(kHexDigits[byte >> 4]);
+    text.push_back(kHexDigits[byte & 0x0f]);
   }
   return text;
 }

@@ -28,6 +28,8 @@ void AppendBigEndian(std::uint64_t value, std::size_t size, Bytes& out);
 // Takes the first `size` bytes, which are there, away from `bytes`.
 std::uint64_t TakeBigEndian(std::size_t size, ByteView& bytes);
 
+inline constexpr char kHexDigits[] = "0123456789abcdef";
+
 // Lower-case hex, two digits a byte, no separators.
 std::string ToHex(ByteView bytes);
 

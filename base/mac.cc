@@ -34,11 +34,10 @@ absl::StatusOr<MacAddress> MacAddress::Parse(absl::string_view text) {
 
 std::string MacAddress::ToString() const {
   // By hand: names of peers are written like this into every log line.
-  constexpr char kDigits[] = "0123456789abcdef";
   std::string text(3 * bytes_.size() - 1, ':');
   for (std::size_t i = 0; i < bytes_.size(); ++i) {
-    text[3 * i] = kDigits[bytes_[i] >> 4];
-    text[3 * i + 1] = kDigits[bytes_[i] & 0xf];
+    text[3 * i] = kHexDigits[bytes_[i] >> 4];
+    text[3 * i + 1] = kHexDigits[bytes_[i] & 0xf];
   }
   return text;
 }
