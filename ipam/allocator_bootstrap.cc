@@ -121,11 +121,10 @@ std::size_t Allocator::Quorum() const {
 }
 
 void Allocator::Establish() {
-  if (!ring_.empty() || shut_down_) return;
+  // A seed that waits is told by its neighbours what they know without asking.
+  if (!ring_.empty() || shut_down_ || seed_wait_.has_value()) return;
   if (IsElector()) {
     if (!std::exchange(proposing_, true)) Propose();
-  } else if (seed_wait_.has_value()) {
-    // Its neighbours say on their own what they know.
   } else if (!std::exchange(pleading_, true)) {
     broadcast_ = true;
   }

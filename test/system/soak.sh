@@ -75,8 +75,7 @@ ask_without_end() { # ask_without_end HOST SEED
         container=c$((1 + RANDOM % CHURN))-$host
         if [ -z "${held[$container]:-}" ]; then
             # May wait in vain: the peer is dead, or its side of the network has nothing left.
-            if address=$(timeout 5 ip netns exec "$TAG-$host" env "WEAVE_API_SOCKET=$(run_dir "$host")/peer.sock" \
-                weave attach "$(path_of "$container")" 2>/dev/null); then
+            if address=$(on "$host" timeout 5 weave attach "$(path_of "$container")" 2>/dev/null); then
                 enter "$address" "$host" "$container" || return 0
                 held[$container]=$address
                 echo >>"$WORK/attached"
@@ -143,8 +142,7 @@ new_containers() { # new_containers HOST: those that it had died with it
 declare -A RESIDENT # the address of the container that stays, c0-HOST
 attach_resident() { # attach_resident HOST: it gets an address, the same as before if it had one
     local address
-    address=$(timeout 20 ip netns exec "$TAG-$1" env "WEAVE_API_SOCKET=$(run_dir "$1")/peer.sock" \
-        weave attach "$(path_of "c0-$1")" 2>&1) || { echo "$address" >"$WORK/refused.$1"; return 1; }
+    address=$(on "$1" timeout 20 weave attach "$(path_of "c0-$1")" 2>&1) || { echo "$address" >"$WORK/refused.$1"; return 1; }
     if [ -z "${RESIDENT[$1]:-}" ]; then
         RESIDENT[$1]=$address
         enter "$address" "$1" "c0-$1" || expect_no_twice
