@@ -23,7 +23,7 @@ void Faults::Start() {
 void Faults::Repeat(Duration mean, void (Faults::*fault)()) {
   if (mean == absl::ZeroDuration()) return;
   queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault, round = round_] {
-    if (healed_ || round != round_) return;
+    if (round != round_) return;
     (this->*fault)();
     Repeat(mean, fault);
   });
@@ -62,6 +62,7 @@ void Faults::FailCommands() {
 
 void Faults::Heal() {
   healed_ = true;
+  ++round_;
   host_.Heal();
   Restart();
 }

@@ -6,7 +6,6 @@ namespace weave::sim {
 
 void NetworkFaults::Start() {
   ++round_;
-  healed_ = false;
   Repeat(options_.reset, &NetworkFaults::Reset);
   Repeat(options_.half_open, &NetworkFaults::HalfOpen);
   Repeat(options_.stall, &NetworkFaults::Stall);
@@ -15,7 +14,7 @@ void NetworkFaults::Start() {
 }
 
 void NetworkFaults::Heal() {
-  healed_ = true;
+  ++round_;
   transport_.Heal();
   datagrams_.Heal();
 }
@@ -23,7 +22,7 @@ void NetworkFaults::Heal() {
 void NetworkFaults::Repeat(Duration mean, void (NetworkFaults::*fault)()) {
   if (mean == absl::ZeroDuration()) return;
   queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault, round = round_] {
-    if (healed_ || round != round_) return;
+    if (round != round_) return;
     (this->*fault)();
     Repeat(mean, fault);
   });

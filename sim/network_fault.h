@@ -54,7 +54,6 @@ class NetworkFaults {
   Datagrams& datagrams_;
   EventQueue& queue_;
   Random random_;
-  bool healed_ = false;
   std::uint64_t round_ = 0;  // of faults: what was scheduled in an earlier one is off
 };
 
