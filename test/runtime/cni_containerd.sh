@@ -8,25 +8,8 @@ needs_programs containerd ctr runc curl nsenter
 . "$(dirname "$0")/../system/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../system/cni_lib.sh
 . "$(dirname "$0")/../system/cni_lib.sh"
-CONTAINERD_PID=
-more_clean_up() {
-    [ -z "$CONTAINERD_PID" ] || kill -KILL "$CONTAINERD_PID" 2>/dev/null
-    awk -v root="$WORK/" 'index($2, root) == 1 {print $2}' /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null
-}
-on_ctr() { nsenter --net="/run/netns/$TAG-host1" ctr --address "$WORK/sock" "$@"; }
-containerd_answers() { on_ctr version >/dev/null 2>&1; }
-
-# An image as `docker save` writes it.
-make_image() { # make_image NAME FILE
-    local dir=$WORK/image layer
-    mkdir -p "$dir"
-    make_busybox_tar "$dir/layer.tar"
-    layer=$(sha256sum <"$dir/layer.tar" | cut -d' ' -f1)
-    printf '{"architecture":"%s","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$(dpkg --print-architecture)" "$layer" \
-        >"$dir/config.json"
-    printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$1" >"$dir/manifest.json"
-    tar -C "$dir" -cf "$2" manifest.json config.json layer.tar
-}
+# shellcheck source-path=SCRIPTDIR source=../support/containerd.sh
+. "$(dirname "$0")/../support/containerd.sh"
 
 make_host host1
 launch host1 --name ::1 --nickname host1 --ipalloc-range 10.32.0.0/24
@@ -39,20 +22,8 @@ expect 0 "" weave setup-cni
 cp /usr/lib/cni/{portmap,loopback} /opt/cni/bin
 
 step "a containerd of our own"
-cat >"$WORK/config.toml" <<TOML
-version = 2
-root = "$WORK/root"
-state = "$WORK/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "$WORK/sock"
-TOML
-nsenter --net="/run/netns/$TAG-host1" containerd --config "$WORK/config.toml" >"$WORK/containerd.log" 2>&1 &
-CONTAINERD_PID=$!
-disown
-eventually 30 containerd_answers || skip "containerd does not run here: $(tail -1 "$WORK/containerd.log")"
-make_image "docker.io/library/$TAG:1" "$WORK/image.tar"
-on_ctr images import --snapshotter native "$WORK/image.tar" >/dev/null || fail "images import"
+start_containerd 'disabled_plugins = ["io.containerd.grpc.v1.cri"]'
+import_image "docker.io/library/$TAG:1" '{}'
 
 run() { # run NAME COMMAND...: in the foreground
     local name=$1
