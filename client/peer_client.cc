@@ -148,7 +148,7 @@ template <typename Request, typename Reply>
 absl::StatusOr<Reply> PeerClient::CallAndWait(std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (
                                                   v1::Peer::Stub::*method)(grpc::ClientContext*, const Request&,
                                                                            grpc::CompletionQueue*),
-                                              const Request& request) {
+                                              const Request& request, Duration patience, absl::string_view what) {
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
   Reply reply;
@@ -162,12 +162,12 @@ absl::StatusOr<Reply> PeerClient::CallAndWait(std::unique_ptr<grpc::ClientAsyncR
   while (queue.AsyncNext(&tag, &ok, DeadlineIn(deadlines_.pulse)) == grpc::CompletionQueue::TIMEOUT) {
     waited += deadlines_.pulse;
     absl::Status give_up = GetInfo().status();
-    if (give_up.ok() && waited < deadlines_.wait) continue;
+    if (give_up.ok() && waited < patience) continue;
     context.TryCancel();
     queue.Next(&tag, &ok);
     if (!give_up.ok()) return give_up;
-    return absl::DeadlineExceededError(absl::StrCat("still waiting for other peers after ",
-                                                    absl::FormatDuration(waited), "; 'weave status' says for what"));
+    return absl::DeadlineExceededError(
+        absl::StrCat("after ", absl::FormatDuration(waited), " still waiting for ", what));
   }
   RETURN_IF_ERROR(ToStatus(status, deadlines_.pulse));
   return reply;
@@ -241,7 +241,7 @@ absl::StatusOr<v1::AddressList> PeerClient::Lookup(const v1::LookupRequest& requ
 }
 
 absl::StatusOr<v1::AddressList> PeerClient::Release(const v1::ReleaseRequest& request) {
-  return Call(&v1::Peer::Stub::Release, request, deadlines_.change);
+  return CallAndWait(&v1::Peer::Stub::AsyncRelease, request, deadlines_.change, "the peer's disk");
 }
 
 absl::StatusOr<v1::AllocationList> PeerClient::ListAllocations() {

@@ -1,5 +1,5 @@
-// The peer's API for short-lived programs (`weave`, the plugins): one connection, one call after another, each with a
-// deadline, errors as absl::Status. Above proto/weave/v1/peer.proto.
+// The peer's API for other programs (`weave`, the plugins): one connection, each call with a deadline, errors as
+// absl::Status. Above proto/weave/v1/peer.proto.
 #pragma once
 
 #include <sys/types.h>
@@ -28,8 +28,8 @@ struct PeerDeadlines {
 };
 
 // Calls that may wait for other peers (an address, the ring) have no deadline unless `wait` is set: they end when the
-// peer answers, or no longer lives. One thread at a time. Nothing is retried and a broken connection is not made anew:
-// connect again.
+// peer answers, or no longer lives. Any thread, also several at once. Nothing is retried and a broken connection is not
+// made anew: connect again.
 //
 // A status of the peer comes back as it is: the gRPC codes are absl's. Beside those:
 //   DeadlineExceeded  no answer in time: "the peer (pid N) does not answer: ..."
@@ -50,6 +50,9 @@ class PeerClient {
 
   // The process that listens, told by the kernel and so known even when it never answers. 0: in another pid namespace.
   pid_t server_pid() const { return server_pid_; }
+
+  // The peer ended, or closed the connection: no further call will be answered.
+  bool ConnectionEnded() const;
 
   absl::StatusOr<v1::PeerInfo> GetInfo();
 
@@ -104,13 +107,20 @@ class PeerClient {
   template <typename Request, typename Reply>
   absl::StatusOr<Reply> Call(grpc::Status (v1::Peer::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
                              const Request& request, Duration deadline);
-  // Without a deadline, but the peer must go on answering GetInfo.
+  // For up to `patience`, as long as the peer goes on answering GetInfo; then DeadlineExceeded, saying `what` is waited
+  // for.
   template <typename Request, typename Reply>
   absl::StatusOr<Reply> CallAndWait(std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (v1::Peer::Stub::*method)(
                                         grpc::ClientContext*, const Request&, grpc::CompletionQueue*),
-                                    const Request& request);
+                                    const Request& request, Duration patience, absl::string_view what);
+  // For what other peers must give.
+  template <typename Request, typename Reply>
+  absl::StatusOr<Reply> CallAndWait(std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> (v1::Peer::Stub::*method)(
+                                        grpc::ClientContext*, const Request&, grpc::CompletionQueue*),
+                                    const Request& request) {
+    return CallAndWait(method, request, deadlines_.wait, "other peers; 'weave status' says for what");
+  }
   absl::Status ToStatus(const grpc::Status& status, Duration deadline) const;
-  bool ConnectionEnded() const;
 
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::Peer::Stub> stub_;

@@ -10,9 +10,10 @@ namespace weave {
 namespace {
 
 constexpr PeerDeadlines PluginDeadlines() {
-  return {.query = absl::Milliseconds(1500),
+  // Who waits for an address, or to give one back, hears of a peer that hangs after a pulse and a query.
+  return {.query = absl::Milliseconds(1200),
           .change = absl::Seconds(10),
-          .pulse = absl::Milliseconds(1500),
+          .pulse = absl::Milliseconds(700),
           .wait = absl::Seconds(30)};
 }
 
@@ -25,20 +26,28 @@ absl::Status AsHttp(const absl::Status& status, absl::string_view context = "") 
 
 }  // namespace
 
-absl::StatusOr<PeerClient> PeerAccess::Reach() const {
-  absl::StatusOr<PeerClient> client = PeerClient::Connect(api_socket_, PluginDeadlines());
-  if (!client.ok()) return Annotate(client.status(), "the weave peer does not run");
-  // A peer that hangs would let the call itself wait for longer than Docker should.
-  RETURN_IF_ERROR(client->GetInfo().status());
+absl::StatusOr<std::shared_ptr<PeerClient>> PeerAccess::Reach() const {
+  std::shared_ptr<PeerClient> client;
+  {
+    const MutexLock lock(&mutex_);
+    client = client_;
+  }
+  if (client == nullptr || client->ConnectionEnded()) {
+    absl::StatusOr<PeerClient> made = PeerClient::Connect(api_socket_, PluginDeadlines());
+    if (!made.ok()) return Annotate(made.status(), "the weave peer does not run");
+    client = std::make_shared<PeerClient>(*std::move(made));
+    const MutexLock lock(&mutex_);
+    client_ = client;
+  }
   return client;
 }
 
 absl::StatusOr<Cidr> PeerAccess::Allocate(const Cidr& range) const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
   v1::AllocateRequest request;
   request.set_holder(kUnknownHolder);
   request.set_subnet(range.ToString());
-  const absl::StatusOr<v1::AddressList> list = client.Allocate(request);
+  const absl::StatusOr<v1::AddressList> list = client->Allocate(request);
   if (!list.ok()) return AsHttp(list.status());
   if (list->addresses_size() != 1)
     return absl::InternalError(absl::StrCat("the peer gave ", list->addresses_size(), " addresses, want one"));
@@ -46,25 +55,25 @@ absl::StatusOr<Cidr> PeerAccess::Allocate(const Cidr& range) const {
 }
 
 absl::Status PeerAccess::Claim(const Cidr& address) const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
   v1::ClaimRequest request;
   request.set_holder(kUnknownHolder);
   request.set_address(address.ToString());
-  return AsHttp(client.Claim(request).status(), "Unable to claim: ");
+  return AsHttp(client->Claim(request).status(), "Unable to claim: ");
 }
 
 absl::Status PeerAccess::Release(const IpAddress& address) const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
   v1::ReleaseRequest request;
   request.set_holder(address.ToString());
-  const absl::Status status = client.Release(request).status();
+  const absl::Status status = client->Release(request).status();
   if (!absl::IsNotFound(status)) return AsHttp(status);
   return AsHttp(absl::NotFoundError(absl::StrCat("Delete: no addresses for ", address.ToString())));
 }
 
 absl::StatusOr<bool> PeerAccess::IsHeld(const IpAddress& address) const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
-  const absl::StatusOr<v1::AllocationList> list = client.ListAllocations();
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
+  const absl::StatusOr<v1::AllocationList> list = client->ListAllocations();
   if (!list.ok()) return AsHttp(list.status());
   const std::string prefix = absl::StrCat(address.ToString(), "/");
   for (const v1::AllocationList::Allocation& allocation : list->allocations())
@@ -74,8 +83,8 @@ absl::StatusOr<bool> PeerAccess::IsHeld(const IpAddress& address) const {
 }
 
 absl::StatusOr<Cidr> PeerAccess::DefaultSubnet() const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
-  const absl::StatusOr<std::string> text = client.GetReport("{{.IPAM.DefaultSubnet}}");
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
+  const absl::StatusOr<std::string> text = client->GetReport("{{.IPAM.DefaultSubnet}}");
   if (!text.ok() && IsAway(text.status())) return text.status();
   absl::StatusOr<Cidr> subnet = Cidr::Parse(text.value_or(""));
   if (!subnet.ok())
@@ -84,38 +93,38 @@ absl::StatusOr<Cidr> PeerAccess::DefaultSubnet() const {
 }
 
 absl::StatusOr<std::string> PeerAccess::NameDomain() const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
-  ASSIGN_OR_RETURN(const v1::DnsInfo info, client.GetDnsInfo());
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
+  ASSIGN_OR_RETURN(const v1::DnsInfo info, client->GetDnsInfo());
   return info.domain();
 }
 
 absl::Status PeerAccess::AddNames(const std::string& container_id, const std::string& address,
                                   const std::vector<std::string>& names) const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
   v1::AddNameRequest request;
   request.set_holder(container_id);
   request.set_address(address);
   absl::Status told;
   for (const std::string& name : names) {
     request.set_name(name);
-    told.Update(client.AddName(request));
+    told.Update(client->AddName(request));
   }
   return told;
 }
 
 absl::StatusOr<std::vector<std::string>> PeerAccess::NameHolders() const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
   ASSIGN_OR_RETURN(const std::string text,
-                   client.GetReport("{{range .DNS.Entries}}{{if and (eq .Origin $.Router.Name) (eq .Tombstone 0)}}"
-                                    "{{.ContainerID}}\n{{end}}{{end}}"));
+                   client->GetReport("{{range .DNS.Entries}}{{if and (eq .Origin $.Router.Name) (eq .Tombstone 0)}}"
+                                     "{{.ContainerID}}\n{{end}}{{end}}"));
   return std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()));
 }
 
 absl::Status PeerAccess::RemoveNames(const std::string& container_id) const {
-  ASSIGN_OR_RETURN(PeerClient client, Reach());
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
   v1::RemoveNamesRequest request;
   request.set_holder(container_id);
-  return client.RemoveNames(request);
+  return client->RemoveNames(request);
 }
 
 }  // namespace weave

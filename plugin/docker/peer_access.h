@@ -1,16 +1,19 @@
-// The peer as the plugin's drivers see it: addresses, in the words of the plugin protocol. Every call is a connection
-// of its own, so that a peer that was started again needs no care.
+// The peer as the plugin's drivers see it: addresses, in the words of the plugin protocol. All calls share a
+// connection, which is made anew when the peer was started again.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/ip.h"
 #include "client/peer_client.h"
+#include "io/mutex.h"
 
 namespace weave {
 
@@ -48,9 +51,11 @@ class PeerAccess {
   absl::Status RemoveNames(const std::string& container_id) const;
 
  private:
-  absl::StatusOr<PeerClient> Reach() const;
+  absl::StatusOr<std::shared_ptr<PeerClient>> Reach() const;
 
   const std::string api_socket_;
+  mutable Mutex mutex_;
+  mutable std::shared_ptr<PeerClient> client_ ABSL_GUARDED_BY(mutex_);  // of the last call, perhaps ended since
 };
 
 }  // namespace weave
