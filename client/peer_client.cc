@@ -1,6 +1,7 @@
 #include "client/peer_client.h"
 
 #include <fcntl.h>
+#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel_posix.h>
 #include <poll.h>
@@ -67,6 +68,13 @@ void SilenceGrpc() {
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
 }
 
+// Without this, whoever lets go of the last connection waits for gRPC's threads to end, which takes longer than most
+// calls: programs that end do not care, others will connect again.
+void KeepGrpc() {
+  static const bool kept = (grpc_init(), true);
+  (void)kept;
+}
+
 gpr_timespec DeadlineIn(Duration duration) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                       gpr_time_from_nanos(absl::ToInt64Nanoseconds(duration), GPR_TIMESPAN));
@@ -92,6 +100,7 @@ absl::StatusOr<PeerClient> PeerClient::Connect(absl::string_view socket_path, Pe
   const int grpcs = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
   if (grpcs < 0) return absl::InternalError(absl::StrCat("duplicate a descriptor: ", std::strerror(errno)));
   SilenceGrpc();
+  KeepGrpc();
   const pid_t pid = PidOfListener(fd.get());
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReplySize);

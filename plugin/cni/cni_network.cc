@@ -203,6 +203,8 @@ absl::StatusOr<v1::CniResult> AddAttachment(CniContext& context) {
 
 absl::Status RemoveAttachment(CniContext& context) {
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+  // gRPC prepares the connection while the kernel takes the interface away, which comes first, peer or no peer.
+  (void)PeerOf(context);
   ASSIGN_OR_RETURN(const bool removed, RemoveInside(context, netlink));
   if (!removed) RETURN_IF_ERROR(RemoveByAlias(context, netlink));
   return ReleaseAddresses(context);
