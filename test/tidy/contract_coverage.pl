@@ -135,8 +135,10 @@ for (split /\n/, $text) {
   } elsif ($word eq 'differs' && $rest eq '') {
     complain($line, "$id differs and no line of $differences has it: say why there") unless $differing =~ /\b\Q$id\E\b/;
   } elsif ($word eq 'open' && $rest =~ /^ \((.+)\)$/) {
-    complain($line, "\"$1\" is none of the parts to come that the head lists") unless defined $parts{$1};
-    ++$parts{$1};
+    my $part = $1;
+    if (!defined $parts{$part}) { complain($line, "\"$part\" is none of the parts to come that the head lists") }
+    elsif ($differing !~ /^\| \Q$part\E \|/m) { complain($line, "no line of $differences begins with | $part |: say why not there") }
+    ++$parts{$part};
   } elsif (!($word eq 'partly' && $rest =~ /^: \S/)) {
     complain($line, "state \"$state\": want shown, partly: WHAT IS MISSING, open (PART) or differs");
   }
