@@ -125,6 +125,12 @@ absl::StatusOr<BridgeKind> DetectBridgeKind(Netlink& netlink, absl::string_view 
                                                     "; do 'weave reset' and try again, or use other names"));
 }
 
+absl::Status PinBridgeMac(Netlink& netlink, absl::string_view name) {
+  ASSIGN_OR_RETURN(const std::optional<LinkInfo> link, netlink.FindLink(name));
+  if (!link.has_value() || !link->mac.has_value()) return absl::OkStatus();
+  return Annotate(netlink.SetMac(link->index, *link->mac), absl::StrCat("pin the MAC of ", name));
+}
+
 absl::StatusOr<BridgeState> EnsureBridge(Netlink& netlink, const BridgeSpec& spec) {
   if (!IsLinkName(spec.name))
     return absl::InvalidArgumentError(

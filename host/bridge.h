@@ -55,6 +55,11 @@ struct BridgeState {
   bool created = false;  // by this call
 };
 
+// A Linux bridge without a MAC of its own takes the lowest of its ports, and with each container another: clients then
+// have the old one in their ARP tables. Sets the one that it has now (contract A3-06b). A bridge that is not there is
+// no error.
+absl::Status PinBridgeMac(Netlink& netlink, absl::string_view name);
+
 // Makes the bridge, or adopts the Linux bridge of that name: its MAC stays, its MTU becomes what is asked, it comes up.
 // Container interfaces that lost their bridge are put into a bridge that had to be made (contract A7-12). A name taken
 // by another kind of device: FailedPrecondition naming both. Runs in the calling thread's namespace, which must be

@@ -138,6 +138,8 @@ void HostExecutor::Sync(SyncHost action, Done done) {
 }
 
 HostResult HostExecutor::SyncBridge(const SyncHost& action) {
+  if (const std::string& docker = options_.firewall.docker_bridge; !docker.empty())
+    if (absl::Status pinned = PinBridgeMac(netlink_, docker); !pinned.ok()) return Failure(std::move(pinned));
   if (absl::StatusOr<BridgeState> bridge = SyncDevices(); !bridge.ok()) return Failure(bridge.status());
   const std::string& name = options_.bridge.name;
   for (const Cidr& retired : action.retired)

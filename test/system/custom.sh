@@ -83,4 +83,9 @@ W_ENV="DOCKER_BRIDGE=dkr0" launch_peer host1 --no-fastdp --http-addr=
 expect_listeners host1 "tcp 0.0.0.0:6783 tcp 127.0.0.1:6782 tcp 172.30.0.1:53 udp 0.0.0.0:6783 udp 172.30.0.1:53"
 expect 0 "--dns=172.30.0.1 --dns-search=weave.local." on host1 weave dns-args
 has "-i dkr0 -o weave -j DROP" rules host1 || fail "no rules for the Docker bridge: $(rules host1)"
+mac_of() { on host1 cat "/sys/class/net/$1/address"; }
+before=$(mac_of dkr0)
+on host1 ip link add low0 address 00:00:00:00:00:02 type veth peer name low1
+on host1 ip link set low0 master dkr0 up
+[ "$(mac_of dkr0)" = "$before" ] || fail "dkr0 takes the MAC of a container: $(mac_of dkr0), before $before"
 pass
