@@ -66,6 +66,7 @@ void SleeveConnection::OnHeartbeat(Now now, const SpecialFrameReceived& frame, S
     ++counters_.foreign_heartbeats;
     return;
   }
+  logger_.Debug("sleeve: heartbeat received", {{"peer", remote_.ToString()}});
   timeout_at_ = now.monotonic + kHeartbeatTimeout;
   const bool first_address = !remote_address_.has_value();
   LearnAddress(frame.local, frame.remote);
@@ -113,6 +114,7 @@ void SleeveConnection::OnControl(Now now, std::uint8_t tag, ByteView data, Sleev
 // Only what answers a heartbeat of ours, and once: the tests that follow are large.
 void SleeveConnection::OnAcknowledged(Now now, SleeveOutput& out) {
   if (!heartbeat_sent_ || std::exchange(established_, true)) return;
+  logger_.Debug("sleeve: heartbeat acknowledged", {{"peer", remote_.ToString()}});
   heartbeat_at_ = NextSlowHeartbeat(now);
   out.events.push_back({id_, SubOverlayEstablished{}});
   SendFragmentationTest(now, out);
@@ -157,6 +159,7 @@ void SleeveConnection::OnTimer(Now now, SleeveOutput& out) {
 // ---- what is sent ----
 
 void SleeveConnection::SendHeartbeat(Now now, SleeveOutput& out) {
+  logger_.Debug("sleeve: heartbeat sent", {{"peer", remote_.ToString()}});
   heartbeat_sent_ = true;
   heartbeat_at_ = established_ ? NextSlowHeartbeat(now) : now.monotonic + kFastHeartbeat;
   Send(kHeartbeatSize, /*dont_fragment=*/true, out);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Two hosts on which nothing has its usual number or name: port, bridge, listeners (contract A3-02, A3-03, A3-06a,
-# A3-18a, A4-02a); who listens where (A21-02); frames in the log (A3-12); subnets across hosts (A7-14) and an address
+# A3-18a, A4-02a); who listens where (A21-02); frames and heartbeats in the log (A3-11, A3-12); subnets across hosts (A7-14) and an address
 # that moves between them (A20-03).
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -22,7 +22,7 @@ step "on another port and another bridge two peers connect, and listen nowhere e
 W_ENV="WEAVE_PORT=7000"
 launch_peer host1 --weave-bridge mesh0 --no-fastdp --host 10.99.0.1 --http-addr "$WORK/http.sock" --status-addr= \
     --no-dns
-launch_peer host2 --weave-bridge mesh0 --no-fastdp --pkt-debug "$(address_of host1)"
+launch_peer host2 --weave-bridge mesh0 --no-fastdp --pkt-debug --log-level=debug "$(address_of host1)"
 W_ENV=""
 expect_mesh 30 host1 host2
 says_of_connections host2 "10.99.0.1:7000 " || fail "connections: $(connections host2)"
@@ -53,6 +53,11 @@ can_ping c1 10.5.1.2 || fail "c1 does not reach c2"
 two_more() { [ "$(frames_logged host2)" -ge $((before + 2)) ]; }
 eventually 5 two_more || fail "a ping is logged $(($(frames_logged host2) - before)) times"
 [ "$(frames_logged host1)" = 0 ] || fail "frames are logged without being asked for: $(tail -5 "$(log_of host1)")"
+
+step "with --log-level=debug heartbeats are lines in the log, without it none"
+logged host2 'DEBUG' || fail "no line of level debug"
+for what in sent received acknowledged; do logged host2 "sleeve: heartbeat $what" || fail "no heartbeat $what in the log"; done
+! logged host1 "heartbeat" || fail "heartbeats are logged without being asked for"
 
 step "attach --no-multicast-route; an address that the host has a route to: a warning, and it is attached"
 expect 0 "" on host1 weave detach 10.5.2.1/24 "$(path_of d1)"
