@@ -217,14 +217,15 @@ another_host() { # another_host HOSTS...: a drawn one that is none of them; noth
     [ ${#candidates[@]} = 0 ] || echo "${candidates[RANDOM % ${#candidates[@]}]}"
 }
 
-befall_split() { # the network falls apart, with at least one host on either side
-    local host other
+# The network falls apart. On either side is a host that all dial: who starts on a side without one knows nobody there.
+befall_split() {
+    local host one other dialled=("${ALL[@]:0:3}")
     whole || return 0
     for host in "${ALL[@]}"; do put "$host" $((RANDOM % 2)); done
-    host=${ALL[RANDOM % ${#ALL[@]}]}
-    other=$(another_host "$host")
-    put "$host" 0
-    put "$other" 1
+    one=$((RANDOM % ${#dialled[@]}))
+    other=$(((one + 1 + RANDOM % (${#dialled[@]} - 1)) % ${#dialled[@]}))
+    put "${dialled[one]}" 0
+    put "${dialled[other]}" 1
     echo "   $(hosts_on 0 | xargs) | $(hosts_on 1 | xargs)"
 }
 befall_heal() {
