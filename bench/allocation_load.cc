@@ -1,12 +1,12 @@
 // Callers that ask a peer for addresses over HTTP, the interface that Weave Net 2.8 has as well, each on a connection
 // that it keeps and with one request open. Started by allocation_bench.sh in the peer's network namespace.
 //
-//   allocation_load first                 waits until a peer gives its first address: milliseconds since this was
-//   started allocation_load hold COUNT            asks until COUNT holders have one address each allocation_load run
-//   CALLERS SECONDS   allocations a second, p50 and p99 in milliseconds. What was given is released in
-//                                         between, which is not counted, so that about as many are held all the time
-//   allocation_load borrow SUBNETS        one address of each /24, which the peer must first have from another: p50 and
-//   p99
+//   allocation_load first                 milliseconds until a peer gives its first address
+//   allocation_load hold COUNT            asks until COUNT holders have one address each
+//   allocation_load run CALLERS SECONDS   allocations a second, p50 and p99 in milliseconds
+//   allocation_load borrow SUBNETS        one address of each /24, borrowed first: p50 and p99 in milliseconds
+//
+// `run` releases what it was given from time to time, which is not counted: about as many are held all the time.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
