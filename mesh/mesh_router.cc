@@ -143,10 +143,12 @@ void MeshRouter::OnReceived(Now now, ConnectionId id, ByteView bytes, MeshOutput
   connection->stream().Append(bytes);
   const Refusal refusal = TakeEvents(now, *connection, out);
   if (!refusal.status.ok()) {
-    // What we were about to say may tell the other end why.
+    // What we have said, or were about to say, may tell the other end why.
     if (const absl::StatusOr<Bytes> last = connection->TakeLastChunk(stats_.messages_sent); last.ok() && !last->empty())
       SendAtOnce(*connection, *last, out);
-    End(now, id, refusal, /*tell_transport=*/true, out);
+    const bool tells_why = connection->added();
+    End(now, id, refusal, /*tell_transport=*/!tells_why, out);
+    if (tells_why) out.leaves.push_back(id);
   }
   Finish(now, out);
 }

@@ -49,7 +49,7 @@ struct TcpEnd {
       other.waiting.insert(other.waiting.end(), send.bytes.begin(), send.bytes.end());
       owes_writable = true;
     }
-    if (!out.closes.empty()) open = false;
+    if (!out.closes.empty() || !out.leaves.empty()) open = false;
   }
 
   // The next thing that happens here; false: nothing does.
