@@ -46,6 +46,10 @@ class Gossiper {
 
   // The complete state, for a new neighbour and for the periodic repair; null: nothing to tell.
   virtual std::unique_ptr<GossipData> FullState(Now now) = 0;
+
+  // What is said here may be a reason to part. A peer of 2.8 that finds it closes the connection without having said
+  // anything, so it gets to speak first: then we know the reason, and tell ours before we close.
+  virtual bool ListensFirst() const { return false; }
 };
 
 // A consumer that finds out what a neighbour lacks instead of telling it everything (docs/mesh.md, "Comparing names").

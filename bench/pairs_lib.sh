@@ -44,9 +44,10 @@ reference_peer() { # reference_peer HOST ARGUMENTS...: starts one; $reference_pi
         --datapath datapath --weave-bridge weave --db-prefix "$WORK/$host/weave" \
         --ipalloc-range 10.48.0.0/12 --http-addr 127.0.0.1:6784 --status-addr 127.0.0.1:6782 "$@" \
         >"$WORK/$host/log" 2>&1
-    eventually 30 reference_says "$host" "" || fail "no reference: $(tail -20 "$WORK/$host/log")"
+    eventually 30 reference_serves "$host" || fail "no reference: $(tail -20 "$WORK/$host/log")"
     reference_pid=$(pgrep -P $!)
 }
+reference_serves() { on "$1" curl -s -f -o /dev/null 127.0.0.1:6784/status/connections; }
 reference_says() { has "$2" on "$1" curl -s -f 127.0.0.1:6784/status/connections; } # reference_says HOST TEXT
 reference_pair() {
     local kind=$1 way=$2 mtu=$3 one=$4 two=$5 end

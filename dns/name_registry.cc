@@ -405,9 +405,9 @@ NameBucket& NameRegistry::BucketOf(absl::string_view folded) {
   auto made = std::make_unique<NameBucket>();
   NameBucket& bucket = *made;
   bucket.hash = HashOfName(folded);
-  bucket.folded.assign(folded.begin(), folded.end());
+  bucket.name = std::string(folded);
   index_.Insert(bucket);
-  buckets_.emplace(bucket.name(), std::move(made));
+  buckets_.emplace(bucket.name, std::move(made));
   return bucket;
 }
 
@@ -424,7 +424,7 @@ bool NameRegistry::Put(NameEntryPtr entry) {
   }
   CountOf(bucket, entry, true);
   bucket.entries.insert(std::move(entry));
-  bucket.stale = true;
+  index_.OnChange(bucket);
   return true;
 }
 
@@ -432,6 +432,7 @@ template <typename Predicate>
 void NameRegistry::EraseIf(Predicate drop) {
   for (auto it = buckets_.begin(); it != buckets_.end();) {
     NameBucket& bucket = *it->second;
+    const std::size_t former_count = bucket.entries.size();
     for (auto entry = bucket.entries.begin(); entry != bucket.entries.end();) {
       if (!drop(**entry)) {
         ++entry;
@@ -439,29 +440,18 @@ void NameRegistry::EraseIf(Predicate drop) {
       }
       CountOf(bucket, *entry, false);
       entry = bucket.entries.erase(entry);
-      bucket.stale = true;
     }
     if (bucket.entries.empty()) {
       index_.Erase(bucket);
       it = buckets_.erase(it);
-    } else {
-      ++it;
+      continue;
     }
+    if (bucket.entries.size() != former_count) index_.OnChange(bucket);
+    ++it;
   }
 }
 
 // ---- reading ----
-
-absl::Span<const std::uint32_t> NameRegistry::Lookup(absl::string_view folded_name) const {
-  NameBucket* bucket = index_.Find(folded_name);
-  if (bucket == nullptr) return {};
-  if (std::exchange(bucket->stale, false)) {
-    bucket->addresses.clear();
-    for (const NameEntryPtr& entry : bucket->entries)
-      if (entry->alive()) bucket->addresses.push_back(entry->address);
-  }
-  return bucket->addresses;
-}
 
 const NameEntry* NameRegistry::ReverseLookup(std::uint32_t address) const {
   const auto first = by_address_.lower_bound(address);

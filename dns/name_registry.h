@@ -143,7 +143,9 @@ class NameRegistry final : public ComparingGossiper {
 
   // The addresses of a folded name, of all peers, perhaps one twice. Empty: the name is unknown. Valid until the next
   // change.
-  absl::Span<const std::uint32_t> Lookup(absl::string_view folded_name) const;
+  absl::Span<const std::uint32_t> Lookup(absl::string_view folded_name) const {
+    return index_.AddressesOf(folded_name);
+  }
   // The first name of an address, in order of folded name, origin and container; null: none.
   const NameEntry* ReverseLookup(std::uint32_t address) const;
 

@@ -17,6 +17,9 @@
 namespace weave {
 namespace {
 
+const Duration kLeavingTime = absl::Seconds(1);
+constexpr std::size_t kMaxLeavingCount = 64;
+
 // Who one sender can be at most: an IPv6 host has a whole /64 of addresses.
 IpAddress SourceOf(const IpAddress& ip) {
   return ip.IsV4() ? ip : IpAddress::V6(absl::MakeUint128(absl::Uint128High64(ip.value()), 0));
@@ -129,6 +132,26 @@ void TcpTransport::ResumeReading(std::uint64_t id) {
 void TcpTransport::Close(std::uint64_t id) {
   Admit(id);
   connections_.erase(id);
+}
+
+void TcpTransport::Leave(std::uint64_t id) {
+  Connection* connection = Find(id);
+  const bool all_is_sent = connection != nullptr && connection->open && connection->queue.empty();
+  if (!all_is_sent || leaving_.size() >= kMaxLeavingCount || shutdown(connection->fd.get(), SHUT_WR) != 0)
+    return Close(id);
+  Fd fd = std::move(connection->fd);
+  Close(id);
+  Leaving& leaving = leaving_[id];
+  leaving.fd = std::move(fd);
+  leaving.watch = loop_.WatchReadable(leaving.fd.get(), [this, id] { OnReadableLeaving(id); });
+  leaving.end = loop_.MakeTimer([this, id] { leaving_.erase(id); });
+  leaving.end->Arm(loop_.now().monotonic + kLeavingTime);
+}
+
+void TcpTransport::OnReadableLeaving(std::uint64_t id) {
+  const ssize_t size = recv(leaving_.at(id).fd.get(), scratch_.get(), kReadSize, 0);
+  if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR))) return;
+  leaving_.erase(id);
 }
 
 std::size_t TcpTransport::queued_size(std::uint64_t id) const {

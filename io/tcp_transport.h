@@ -112,6 +112,10 @@ class TcpTransport {
   // Resets the connection; what was not sent yet is dropped. No event follows.
   void Close(std::uint64_t id);
 
+  // The same, but the other side reads what it was sent before it finds that we have gone. What it says until then is
+  // thrown away, for a second at most. Where the kernel has not taken all, or many leave already, this is Close.
+  void Leave(std::uint64_t id);
+
   // Bytes given to Send that the kernel has not taken.
   std::size_t queued_size(std::uint64_t id) const;
 
@@ -121,6 +125,11 @@ class TcpTransport {
 
  private:
   struct Connection;
+  struct Leaving {
+    Fd fd;
+    std::unique_ptr<FdWatch> watch;
+    std::unique_ptr<Timer> end;
+  };
 
   Connection* Find(std::uint64_t id);
   void OnAccept(Fd fd, const SocketAddress& remote);
@@ -136,6 +145,7 @@ class TcpTransport {
   void TellDue();
   void Tell(std::uint64_t id);
   void End(std::uint64_t id, const absl::Status& reason);
+  void OnReadableLeaving(std::uint64_t id);
 
   EventLoop& loop_;
   Logger& log_;
@@ -144,6 +154,7 @@ class TcpTransport {
   std::unique_ptr<TcpAcceptor> acceptor_;
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::map<std::uint64_t, Leaving> leaving_;  // nothing to the user any more
   int pending_count_ = 0;
   TcpTransportStats stats_;
   const std::unique_ptr<std::uint8_t[]> scratch_;  // kReadSize bytes, for all reads; not touched before

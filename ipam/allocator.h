@@ -101,6 +101,7 @@ class Allocator final : public Gossiper {
   absl::StatusOr<std::unique_ptr<GossipData>> OnBroadcast(Now now, PeerName source, ByteView payload) override;
   absl::StatusOr<std::unique_ptr<GossipData>> OnGossip(Now now, PeerName sender, ByteView payload) override;
   std::unique_ptr<GossipData> FullState(Now now) override;
+  bool ListensFirst() const override { return true; }
 
   // The consumer of kCouncilChannel, and what a CouncilSend to everyone is on it.
   Gossiper& council_channel() { return council_channel_; }

@@ -17,6 +17,9 @@ const Duration kHeaderTime = absl::Seconds(10);
 const Duration kReceiveTime = absl::Seconds(60);
 const Duration kHeartbeatInterval = absl::Seconds(30);
 
+// Peers of 2.8 speak as soon as they are introduced, unless they know of us by others.
+const Duration kListenTime = absl::Seconds(1);
+
 // Connections send their heartbeats together, up to so much earlier.
 const Duration kHeartbeatStep = absl::Seconds(1);
 
@@ -52,10 +55,20 @@ absl::StatusOr<Bytes> Connection::TakeChunk(std::uint64_t& count) {
   return chunk;
 }
 
+absl::StatusOr<Bytes> Connection::TakeLastChunk(std::uint64_t& count) {
+  queue_.ReleaseAll();
+  transport_is_busy_ = false;
+  return TakeChunk(count);
+}
+
+void Connection::ListenOn(absl::string_view channel, Now now) {
+  queue_.Hold(channel);
+  listen_until_ = now.monotonic + kListenTime;
+}
+
 MonotonicTime Connection::NextDeadline() const {
   if (!stream_.header_received()) return opened_ + kHeaderTime;
-  const MonotonicTime silence = last_received_ + kReceiveTime;
-  return heartbeat_at_.has_value() ? std::min(*heartbeat_at_, silence) : silence;
+  return *Earliest({last_received_ + kReceiveTime, heartbeat_at_, listen_until_});
 }
 
 absl::Status Connection::OnTimer(Now now) {
@@ -67,6 +80,10 @@ absl::Status Connection::OnTimer(Now now) {
   if (now.monotonic >= last_received_ + kReceiveTime)
     return absl::DeadlineExceededError(
         absl::StrCat("nothing received for ", absl::FormatDuration(now.monotonic - last_received_)));
+  if (listen_until_.has_value() && now.monotonic >= *listen_until_) {
+    listen_until_.reset();
+    queue_.ReleaseAll();
+  }
   if (heartbeat_at_.has_value() && now.monotonic >= *heartbeat_at_) {
     heartbeat_at_ = NextHeartbeat(now);
     return queue_.Push(EncodeHeartbeat());

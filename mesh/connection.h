@@ -70,6 +70,11 @@ class Connection {
   // Messages for the transport, as they travel, counted in `count`; empty when there is nothing to send or the
   // transport is busy.
   absl::StatusOr<Bytes> TakeChunk(std::uint64_t& count);
+  // The same before we close, whatever was held back.
+  absl::StatusOr<Bytes> TakeLastChunk(std::uint64_t& count);
+
+  // Lets the other end speak first on `channel`, for a while.
+  void ListenOn(absl::string_view channel, Now now);
 
   // ---- time ----
 
@@ -89,6 +94,7 @@ class Connection {
   const MonotonicTime opened_;
   MonotonicTime last_received_;
   std::optional<MonotonicTime> heartbeat_at_;
+  std::optional<MonotonicTime> listen_until_;
 };
 
 }  // namespace weave

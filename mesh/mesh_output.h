@@ -30,6 +30,7 @@ struct MeshOutput {
   std::vector<ConnectionId> admitted;  // introduced: no longer strangers that may have to make room
   std::vector<Send> sends;
   std::vector<ConnectionId> closes;  // at once, dropping what was not sent; no OnClosed follows
+  std::vector<ConnectionId> leaves;  // the same once the other end has had what was sent, within reason
 
   std::vector<PeerName> removed_peers;  // gone from the network, as far as we can see
   bool routes_changed = false;          // next hops and fan-outs may differ
@@ -37,8 +38,8 @@ struct MeshOutput {
   bool direct_peers_changed = false;    // the user's list differs: it is to be recorded
 
   bool empty() const {
-    return dials.empty() && admitted.empty() && sends.empty() && closes.empty() && removed_peers.empty() &&
-           !routes_changed && !short_ids_changed && !direct_peers_changed;
+    return dials.empty() && admitted.empty() && sends.empty() && closes.empty() && leaves.empty() &&
+           removed_peers.empty() && !routes_changed && !short_ids_changed && !direct_peers_changed;
   }
 };
 

@@ -142,7 +142,14 @@ void MeshRouter::OnReceived(Now now, ConnectionId id, ByteView bytes, MeshOutput
   stats_.bytes_received += bytes.size();
   connection->stream().Append(bytes);
   const Refusal refusal = TakeEvents(now, *connection, out);
-  if (!refusal.status.ok()) End(now, id, refusal, /*tell_transport=*/true, out);
+  if (!refusal.status.ok()) {
+    // What we have said, or were about to say, may tell the other end why.
+    if (const absl::StatusOr<Bytes> last = connection->TakeLastChunk(stats_.messages_sent); last.ok() && !last->empty())
+      SendAtOnce(*connection, *last, out);
+    const bool tells_why = connection->added();
+    End(now, id, refusal, /*tell_transport=*/!tells_why, out);
+    if (tells_why) out.leaves.push_back(id);
+  }
   Finish(now, out);
 }
 
@@ -276,10 +283,10 @@ MeshRouter::Refusal MeshRouter::Add(Now now, Connection& connection, bool restar
   const bool reachable = routes().NextHop(Links::kEstablished, remote.name).has_value();
   connection.SetAdded(now);
   neighbours_[remote.name] = &connection;
-  Schedule(connection.id(), connections_[connection.id()]);
   TopologyChange change;
   topology_.AddConnection(remote.name, connection.remote().ToString(), connection.dialled(), change);
   if (restarted || !reachable) SendEverything(now, connection);
+  Schedule(connection.id(), connections_[connection.id()]);
   own_update_.insert(remote.name);
   ScheduleOwnUpdate(now);
   Apply(now, change, out);

@@ -85,6 +85,7 @@ absl::Status MeshRouter::HandleGossip(Now now, Connection& connection, ByteView 
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<GossipData> news, gossiper->OnGossip(now, neighbour, gossip.payload));
   if (news != nullptr) SendToNeighbours(gossip.channel, neighbour, *news);
+  if (connection.queue().Release(gossip.channel)) owing_.insert(connection.id());
   return absl::OkStatus();
 }
 
@@ -284,6 +285,7 @@ void MeshRouter::SendEverything(Now now, Connection& connection) {
     TellTopology(connection, std::nullopt);
   for (const auto& [name, channel] : channels_) {
     if (channel.gossiper == nullptr) continue;
+    if (channel.gossiper->ListensFirst() && !connection.has_inventory()) connection.ListenOn(name, now);
     TellState(now, name, *channel.gossiper, {&connection});
     ComparingGossiper* comparing = FindComparing(connection, name);
     if (comparing == nullptr) continue;

@@ -40,15 +40,21 @@ std::optional<Bytes> SendQueue::Pop() {
     return message;
   }
   // A state may have become empty since it was put here.
-  while (encoded_.empty() && !gossip_.empty()) {
-    const auto next = gossip_.begin();
+  for (auto next = gossip_.begin(); encoded_.empty() && next != gossip_.end();) {
+    if (held_.contains(next->first)) {
+      ++next;
+      continue;
+    }
     Encode(next->first, *next->second, std::nullopt);
-    gossip_.erase(next);
+    next = gossip_.erase(next);
   }
-  while (encoded_.empty() && !broadcasts_.empty()) {
-    const auto next = broadcasts_.begin();
+  for (auto next = broadcasts_.begin(); encoded_.empty() && next != broadcasts_.end();) {
+    if (held_.contains(next->first.first)) {
+      ++next;
+      continue;
+    }
     Encode(next->first.first, *next->second, next->first.second);
-    broadcasts_.erase(next);
+    next = broadcasts_.erase(next);
   }
   if (encoded_.empty()) return std::nullopt;
   Bytes message = std::move(encoded_.front());

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/bytes.h"
@@ -32,6 +33,12 @@ class SendQueue {
   void Gossip(absl::string_view channel, std::unique_ptr<GossipData> data);
   void Broadcast(absl::string_view channel, PeerName source, std::unique_ptr<GossipData> data);
 
+  // Of this channel nothing that merges is sent until it is released.
+  void Hold(absl::string_view channel) { held_.insert(std::string(channel)); }
+  // False: it was not held.
+  bool Release(absl::string_view channel) { return held_.erase(channel) > 0; }
+  void ReleaseAll() { held_.clear(); }
+
   bool empty() const { return messages_.empty() && encoded_.empty() && gossip_.empty() && broadcasts_.empty(); }
 
   // The next message to send; none when there is nothing. Pushed messages first, then gossip, then broadcasts.
@@ -48,6 +55,7 @@ class SendQueue {
   std::deque<Bytes> encoded_;  // the rest of a state that takes several messages
   absl::btree_map<std::string, std::unique_ptr<GossipData>> gossip_;
   absl::btree_map<BroadcastKey, std::unique_ptr<GossipData>> broadcasts_;
+  absl::btree_set<std::string> held_;
 };
 
 }  // namespace weave

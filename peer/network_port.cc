@@ -47,6 +47,7 @@ void NetworkPort::Perform(NetworkOutput output) {
   for (const ConnectionId id : output.mesh.admitted) tcp_.Admit(id);
   for (MeshOutput::Send& send : output.mesh.sends) tcp_.Send(send.connection, std::move(send.bytes));
   for (const ConnectionId id : output.mesh.closes) tcp_.Close(id);
+  for (const ConnectionId id : output.mesh.leaves) tcp_.Leave(id);
   if (keeper_ != nullptr) keeper_->Perform(std::move(output.ipsec));
   data_path_.Perform(std::move(output.forwarding), output.sleeve, output.fastdp);
 }

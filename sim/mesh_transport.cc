@@ -47,6 +47,7 @@ void MeshTransport::Perform(MeshOutput& output) {
     Flush(send.connection, stream->second);
   }
   for (const weave::ConnectionId id : output.closes) Close(id);
+  for (const weave::ConnectionId id : output.leaves) Close(id);  // not sure to be any better
 }
 
 void MeshTransport::Dial(const MeshOutput::Dial& dial) {

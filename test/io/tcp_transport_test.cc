@@ -187,6 +187,33 @@ TEST_CASE("Closing resets the connection and drops what waits to be sent; no eve
   CHECK(c.endpoint.trace == before);
 }
 
+TEST_CASE("Who is left reads what it was sent, and may write until it has", "[io][tcp]") {
+  ToPlain c;
+  c.endpoint.Send(c.id, "why");
+  const std::vector<std::string> before = c.endpoint.trace;
+  c.endpoint.transport.Leave(c.id);
+  CHECK(c.endpoint.transport.connection_count() == 0);
+  for (int i = 0; i < 3; ++i) {
+    c.plain[0].Write("not heard");
+    RunSomeTurns(c.loop);
+  }
+  CHECK(c.plain[0].Read() == "why");
+  CHECK(c.plain[0].Read() == "");
+  CHECK(c.plain[0].error() == 0);
+  c.plain.clear();
+  RunSomeTurns(c.loop);
+  CHECK(c.endpoint.trace == before);
+}
+
+TEST_CASE("A connection with more to send than the kernel takes is not left but closed", "[io][tcp]") {
+  ToPlain c;
+  c.endpoint.Send(c.id, Pattern(10 << 20));
+  c.endpoint.transport.Leave(c.id);
+  while (!c.plain[0].Read().empty()) {
+  }
+  CHECK(c.plain[0].error() == ECONNRESET);
+}
+
 TEST_CASE("A transport that goes resets its connections and stops listening", "[io][tcp]") {
   EventLoop loop;
   auto server = std::make_unique<Endpoint>(loop);

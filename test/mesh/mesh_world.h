@@ -99,8 +99,10 @@ class CounterGossiper final : public Gossiper {
     return std::make_unique<Data>(value);
   }
   std::unique_ptr<GossipData> FullState(Now) override { return value == 0 ? nullptr : std::make_unique<Data>(value); }
+  bool ListensFirst() const override { return listens_first; }
 
   std::uint8_t value = 0;
+  bool listens_first = false;
   std::vector<std::pair<PeerName, Bytes>> unicasts;
   std::vector<PeerName> broadcasts;
 };

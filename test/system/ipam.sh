@@ -125,7 +125,7 @@ eventually 30 owns_nothing host1 host2 || fail "shares: $(on host1 weave status 
 eventually 30 shares_are_known host1 host1 || fail "shares: $(on host1 weave status ipam)"
 
 step "another range, or other seeds: no connection, and both say why"
-# Who hears the other's ring first says why; to the other the connection is just closed. Both dial: each is first at times.
+# Both dial, so one of two connections ends for being the second.
 on host1 weave connect "$(address_of host2)"
 expect_refusal() { # expect_refusal TEXT FLAGS OF HOST2...
     local text=$1 host
