@@ -13,7 +13,7 @@ absl::Status FastdpOverlay::Prepare(Now, const OverlayConnection& connection) {
     return absl::FailedPreconditionError("the peer has no short id, by which tunnels name peers");
   CHECK(connections_.Find(connection.connection) == nullptr) << connection.connection;
   connections_.Add(connection.connection,
-                   std::make_unique<FastdpConnection>(config_, connection, entropy_, counters_, logger_));
+                   std::make_unique<FastdpConnection>(config_, connection, interfaces_, entropy_, counters_, logger_));
   by_uid_[connection.uid] = connection.connection;
   return absl::OkStatus();
 }
@@ -34,8 +34,9 @@ void FastdpOverlay::Stop(Now, ConnectionId connection) {
   if (by_uid != by_uid_.end() && by_uid->second == connection) by_uid_.erase(by_uid);
 }
 
-absl::btree_map<std::string, std::string> FastdpOverlay::Attributes(ConnectionId) const {
-  return {{"mtu", absl::StrCat(config_.mtu)}};
+absl::btree_map<std::string, std::string> FastdpOverlay::Attributes(ConnectionId connection) const {
+  const FastdpConnection* fastdp = Find(connection);
+  return {{"mtu", absl::StrCat(fastdp == nullptr ? config_.mtu : fastdp->mtu())}};
 }
 
 void FastdpOverlay::OnTimer(Now now) {
@@ -61,6 +62,15 @@ void FastdpOverlay::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbea
     return;
   }
   connections_.With(found->second, [&](FastdpConnection& fastdp) { fastdp.OnHeartbeat(now, heartbeat, output_); });
+}
+
+void FastdpOverlay::OnPathMtu(Now now, const FastdpPathMtu& path_mtu) {
+  connections_.With(path_mtu.connection, [&](FastdpConnection& fastdp) { fastdp.OnPathMtu(now, path_mtu, output_); });
+}
+
+void FastdpOverlay::OnInterfaces(const FastdpInterfaces& interfaces) {
+  if (std::exchange(interfaces_, interfaces) == interfaces) return;
+  connections_.WithAll([&](FastdpConnection& fastdp) { fastdp.SetInterfaces(interfaces, output_); });
 }
 
 void FastdpOverlay::OnTunnelFailed(Now, const FastdpTunnelFailed& failure) {
