@@ -19,11 +19,11 @@ absl::Status FastdpOverlay::Prepare(Now, const OverlayConnection& connection) {
 }
 
 void FastdpOverlay::Confirm(Now, ConnectionId connection) {
-  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.Confirm(output_); });
+  Touch(connection, [&](FastdpConnection& fastdp) { fastdp.Confirm(output_); });
 }
 
 void FastdpOverlay::OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) {
-  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.OnControl(now, tag, data, output_); });
+  Touch(connection, [&](FastdpConnection& fastdp) { fastdp.OnControl(now, tag, data, output_); });
 }
 
 void FastdpOverlay::Stop(Now, ConnectionId connection) {
@@ -40,12 +40,15 @@ absl::btree_map<std::string, std::string> FastdpOverlay::Attributes(ConnectionId
 }
 
 void FastdpOverlay::OnTimer(Now now) {
-  connections_.WithDue(now.monotonic, [&](FastdpConnection& fastdp) { fastdp.OnTimer(now, output_); });
+  connections_.WithDue(now.monotonic, [&](FastdpConnection& fastdp) {
+    touched_ = true;
+    fastdp.OnTimer(now, output_);
+  });
 }
 
 void FastdpOverlay::OnIpsec(Now now, const IpsecNotice& notice) {
   const ConnectionId id = std::visit([](const auto& ready) { return ready.connection; }, notice);
-  connections_.With(id, [&](FastdpConnection& fastdp) {
+  Touch(id, [&](FastdpConnection& fastdp) {
     if (const auto* inbound = std::get_if<InboundReady>(&notice))
       fastdp.OnInboundReady(*inbound, output_);
     else if (const auto* outbound = std::get_if<OutboundReady>(&notice))
@@ -61,11 +64,11 @@ void FastdpOverlay::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbea
     ++counters_.foreign_heartbeats;
     return;
   }
-  connections_.With(found->second, [&](FastdpConnection& fastdp) { fastdp.OnHeartbeat(now, heartbeat, output_); });
+  Touch(found->second, [&](FastdpConnection& fastdp) { fastdp.OnHeartbeat(now, heartbeat, output_); });
 }
 
 void FastdpOverlay::OnPathMtu(Now now, const FastdpPathMtu& path_mtu) {
-  connections_.With(path_mtu.connection, [&](FastdpConnection& fastdp) { fastdp.OnPathMtu(now, path_mtu, output_); });
+  Touch(path_mtu.connection, [&](FastdpConnection& fastdp) { fastdp.OnPathMtu(now, path_mtu, output_); });
 }
 
 void FastdpOverlay::OnInterfaces(const FastdpInterfaces& interfaces) {
@@ -74,8 +77,7 @@ void FastdpOverlay::OnInterfaces(const FastdpInterfaces& interfaces) {
 }
 
 void FastdpOverlay::OnTunnelFailed(Now, const FastdpTunnelFailed& failure) {
-  connections_.With(failure.connection,
-                    [&](FastdpConnection& fastdp) { fastdp.OnTunnelFailed(failure.status, output_); });
+  Touch(failure.connection, [&](FastdpConnection& fastdp) { fastdp.OnTunnelFailed(failure.status, output_); });
 }
 
 }  // namespace weave

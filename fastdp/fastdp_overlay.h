@@ -54,12 +54,21 @@ class FastdpOverlay final : public SubOverlay {
   // From the host. Until then they are taken to be as the tunnels must carry.
   void OnInterfaces(const FastdpInterfaces& interfaces);
 
+  // Whether a connection may say something else of its health and MTU since the last call.
+  bool TakeTouched() { return std::exchange(touched_, false); }
+
   const FastdpControlCounters& counters() const { return counters_; }
   bool searches_mtu() const { return config_.search; }
   // Null when it was not prepared or is stopped.
   const FastdpConnection* Find(ConnectionId connection) const { return connections_.Find(connection); }
 
  private:
+  template <typename Call>
+  void Touch(ConnectionId connection, Call call) {
+    touched_ = true;
+    connections_.With(connection, call);
+  }
+
   const FastdpConfig config_;
   EntropySource& entropy_;
   Logger& logger_;
@@ -68,6 +77,7 @@ class FastdpOverlay final : public SubOverlay {
   ConnectionTable<FastdpConnection> connections_;
   absl::btree_map<std::uint64_t, ConnectionId> by_uid_;
   FastdpOutput output_;
+  bool touched_ = false;
 };
 
 }  // namespace weave

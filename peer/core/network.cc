@@ -118,13 +118,15 @@ void Network::Settle(Now now, NetworkOutput& out) {
     std::move(keys.begin(), keys.end(), std::back_inserter(out.ipsec));
   }
   RefreshForwarding(out);
-  RefreshInterfaceMtu(now, out);
+  if (!fastdp_.has_value() || !fastdp_->searches_mtu()) return;
+  const bool due = lower_mtu_at_.has_value() && now.monotonic >= *lower_mtu_at_;
+  if (fastdp_->TakeTouched() || out.forwarding != nullptr || due) RefreshInterfaceMtu(now, out);
 }
 
 // What every path to every neighbour carries. A neighbour that says nothing of its interfaces, because it is of 2.8 or
 // has no tunnels, may have what 2.8 has.
 void Network::RefreshInterfaceMtu(Now now, NetworkOutput& out) {
-  if (!fastdp_.has_value() || !fastdp_->searches_mtu() || forwarding_ == nullptr || forwarding_->hops.empty()) return;
+  if (forwarding_->hops.empty()) return lower_mtu_at_.reset();  // nobody says anything else
   std::size_t least = std::numeric_limits<std::size_t>::max();
   bool searching = false;
   for (const ForwardingHop& hop : forwarding_->hops) {

@@ -25,9 +25,9 @@ container() { # container HOST NAME ADDRESS
     [ -e "$(path_of "$2")" ] || make_container "$2"
     on "$1" weave attach "$3" "$(path_of "$2")" >/dev/null || fail "weave attach on $1 failed"
 }
-says() { [ "$(connections "$1" | grep -c " established fastdp .*$2.*mtu=$3\$")" = 1 ]; } # says HOST OTHER MTU
+says() { [ "$(connections "$1" | grep -cE " established .*fastdp .*\($2\).*mtu=$3\$")" = 1 ]; } # says HOST OTHER MTU
 expect_mtu() { # expect_mtu SECONDS HOST OTHER MTU
-    eventually "$1" says "$2" "($3)" "$4" || fail "$2 does not carry $4 bytes to $3: $(connections "$2"), $(on "$2" weave status)"
+    eventually "$1" says "$2" "$3" "$4" || fail "$2 does not carry $4 bytes to $3: $(connections "$2"), $(on "$2" weave status)"
 }
 bridge_has() { has "mtu $2 " on "$1" ip -o link show weave; }
 interface_has() { has "mtu $2 " inside "$1" ip -o link show ethwe || fail "$1: $(inside "$1" ip link)"; }
