@@ -18,7 +18,8 @@ constexpr std::uint32_t kEspOverhead = 34;
 constexpr std::uint32_t kSleeveOverhead = 62;
 constexpr std::uint32_t kSealedSleeveOverhead = 86;
 
-// The fast data path's MTU by default. A way that carries less makes containers send fragments that others need not.
+// The fast data path's MTU at least, but for --mtu. A way that carries less makes containers send fragments that others
+// need not.
 constexpr std::uint32_t kUsualMtu = 1376;
 
 // Below it the next few thousand addresses may not be recorded; a record is some hundred bytes, its log ten times that.
@@ -93,25 +94,24 @@ struct NarrowPath {
 std::optional<NarrowPath> JudgePathMtu(const DoctorFacts& facts, const PathFacts& path,
                                        const ConnectionFacts& connection) {
   const std::string raise = absl::StrCat("ip link set ", path.device, " mtu 1500");
-  // fastdp does not begin on a path that is too narrow for its whole MTU: sleeve goes on.
+  // fastdp does not begin on a path that is too narrow for the least of MTUs: sleeve goes on.
   const bool has_fastdp = facts.peer.bridge_type != "bridge";
   const std::uint32_t fastdp_need = kVxlanOverhead + (connection.encrypted ? kEspOverhead : 0);
-  if (has_fastdp && facts.bridge.has_value() && facts.bridge->mtu_bytes + fastdp_need > path.mtu_bytes) {
+  const std::uint32_t least = facts.bridge.has_value() ? std::min(kUsualMtu, facts.bridge->mtu_bytes) : kUsualMtu;
+  if (has_fastdp && facts.bridge.has_value() && least + fastdp_need > path.mtu_bytes) {
     const std::uint32_t fits = path.mtu_bytes > fastdp_need ? path.mtu_bytes - fastdp_need : 0;
     return NarrowPath{absl::StrCat("takes packets of ", path.mtu_bytes, " bytes, the fast data path needs ",
-                                   facts.bridge->mtu_bytes + fastdp_need, " for the bridge's MTU of ",
-                                   facts.bridge->mtu_bytes, ": the slow one (sleeve) is used"),
+                                   least + fastdp_need, " for an MTU of ", least, ": the slow one (sleeve) is used"),
                       absl::StrCat(raise, ", or on all hosts: weave stop && weave launch --resume --mtu ", fits)};
   }
   const std::uint32_t overhead = OverheadOf(connection);
-  const std::uint32_t wanted = facts.bridge.has_value() ? std::min(kUsualMtu, facts.bridge->mtu_bytes) : kUsualMtu;
-  if (path.mtu_bytes < wanted + overhead)
+  if (path.mtu_bytes < least + overhead)
     return NarrowPath{
         absl::StrCat("takes packets of ", path.mtu_bytes, " bytes: what containers send above ",
                      path.mtu_bytes > overhead ? path.mtu_bytes - overhead : 0, " bytes goes in pieces or is refused"),
         raise};
   // What the data path found by trying, against what this end of the way promises.
-  if (connection.overlay == "sleeve" && connection.mtu_bytes != 0 && connection.mtu_bytes < wanted &&
+  if (connection.overlay == "sleeve" && connection.mtu_bytes != 0 && connection.mtu_bytes < least &&
       connection.mtu_bytes + overhead < path.mtu_bytes)
     return NarrowPath{
         absl::StrCat("carries packets of ", connection.mtu_bytes + overhead, " bytes only, though ", path.device,

@@ -9,6 +9,7 @@
 #include "fastdp/heartbeat.h"
 #include "fastdp/ipsec_command.h"
 #include "fastdp/tunnel_id.h"
+#include "overlay/fragmentation.h"
 
 namespace weave {
 namespace {
@@ -133,8 +134,17 @@ void Datapath::SendHeartbeat(const SendFastdpHeartbeat& heartbeat) {
   const auto tunnel = tunnels_.find(heartbeat.connection);
   if (tunnel == tunnels_.end() || dpif_ == nullptr || router_.forwarding() == nullptr) return;
   const ForwardingHop hop{tunnel->second.set.remote_peer, heartbeat.connection, {Way::kFastdp}};
-  const std::optional<FlowActions> actions = TunnelActions(hop, router_.forwarding()->self, hop.neighbour);
-  if (actions.has_value()) Execute(MakeFastdpHeartbeat(heartbeat.uid, heartbeat.frame_size), *actions);
+  const std::optional<SizedOutput> out = TunnelTo(hop, router_.forwarding()->self, hop.neighbour);
+  if (out.has_value()) SendThrough(*out, MakeFastdpHeartbeat(heartbeat.uid, heartbeat.frame_size, heartbeat.test));
+  if (!heartbeat.test) LookAtPath(heartbeat.connection, tunnel->second);
+}
+
+void Datapath::LookAtPath(ConnectionId id, Tunnel& tunnel) {
+  if (!dpif_->can_check_sizes()) return;
+  const std::optional<std::size_t> mtu = dpif_->PathMtu(tunnel.set.local, tunnel.set.remote);
+  if (!mtu.has_value() || mtu == tunnel.path_mtu) return;
+  tunnel.path_mtu = mtu;
+  events_.OnPathMtu({id, *mtu});
 }
 
 // ---- packets ----
@@ -148,6 +158,7 @@ void Datapath::OnMiss(MonotonicTime now, const Upcall& upcall) {
   }
   if (key.tunnel.has_value() && key.source == MacAddress() && key.destination == MacAddress())
     return OnHeartbeatFrame(upcall);
+  if (upcall.too_large_for.has_value()) return OnTooLarge(key, *upcall.too_large_for, upcall.frame);
   ++counters_.misses;
   if (!Learn(now, key)) return;
   Decide(key, decision_);
@@ -157,15 +168,16 @@ void Datapath::OnMiss(MonotonicTime now, const Upcall& upcall) {
 
 void Datapath::OnHeartbeatFrame(const Upcall& upcall) {
   const TunnelKey& tunnel = *upcall.key.tunnel;
-  const std::optional<std::uint64_t> uid = ReadFastdpHeartbeat(upcall.frame);
+  const std::optional<FastdpHeartbeat> heartbeat = ReadFastdpHeartbeat(upcall.frame);
   const std::optional<PeerName> sender = OwnerOf(SourceOfVni(tunnel.vni));
   const std::optional<PeerName> receiver = OwnerOf(DestinationOfVni(tunnel.vni));
-  if (!uid.has_value() || !sender.has_value() || receiver != router_.forwarding()->self) {
+  if (!heartbeat.has_value() || !sender.has_value() || receiver != router_.forwarding()->self) {
     ++counters_.unknown_peers;
     return;
   }
   ++counters_.heartbeats;
-  events_.OnHeartbeat({*sender, tunnel.destination, tunnel.source, *uid, upcall.frame.size()});
+  events_.OnHeartbeat(
+      {*sender, tunnel.destination, tunnel.source, heartbeat->uid, upcall.frame.size(), heartbeat->test});
 }
 
 // False: the frame is not to be believed.
@@ -196,7 +208,7 @@ void Datapath::Apply(const Decision& decision, ByteView frame) {
   if (decision.unknown_peer) ++counters_.unknown_peers;
   if (decision.hairpin) ++counters_.hairpins;
   if (decision.no_way) ++counters_.no_way;
-  if (!decision.actions.empty()) Execute(frame, decision.actions);
+  if (!decision.actions.empty()) SendFitting(decision, frame);
   for (const FramePlan::Leg& leg : decision.by_user_space) {
     if (user_space_.Carry(*leg.hop, decision.source, leg.destination, {frame, {}}, decision.broadcast))
       ++counters_.by_user_space;
@@ -227,20 +239,99 @@ void Datapath::Install(MonotonicTime now, const FlowKey& key, const Decision& de
 
 // ---- for the other ways ----
 
-bool Datapath::Carry(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame, bool) {
+bool Datapath::Carry(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
+                     bool broadcast) {
   CHECK(frame.offload.none());
   if (dpif_ == nullptr) return false;
-  const std::optional<FlowActions> actions = TunnelActions(hop, source, destination);
-  return actions.has_value() && Execute(frame.bytes, *actions);
+  const std::optional<SizedOutput> out = TunnelTo(hop, source, destination);
+  if (!out.has_value()) return false;
+  SendIfFitting(*out, broadcast, frame.bytes);
+  return true;
 }
 
 void Datapath::Inject(const Frame& frame) {
   CHECK(frame.offload.none());
   if (dpif_ == nullptr || frame.bytes.size() < kEthernetHeaderSize) return;
   ++counters_.injected;
+  SendLocally(frame.bytes);
+}
+
+void Datapath::SendLocally(ByteView frame) {
   Decision decision;
-  AddLocal(DestinationOf(frame.bytes), std::nullopt, decision);
-  if (!decision.actions.empty()) Execute(frame.bytes, decision.actions);
+  AddLocal(DestinationOf(frame), std::nullopt, decision);
+  if (!decision.actions.empty()) Execute(frame, decision.actions);
+}
+
+// ---- frames that are too large ----
+
+// By a flow: copies for other tunnels have their own size and come up by themselves.
+void Datapath::OnTooLarge(const FlowKey& key, std::uint32_t vni, ByteView frame) {
+  Decide(key, decision_);
+  for (const FlowAction& action : decision_.actions) {
+    const auto* tunnel = std::get_if<SizedOutput>(&action);
+    if (tunnel != nullptr && tunnel->tunnel.vni == vni) return SendIfFitting(*tunnel, decision_.broadcast, frame);
+  }
+}
+
+// A frame of ours has no port of entry, so the kernel could not say later what was too large.
+void Datapath::SendFitting(const Decision& decision, ByteView frame) {
+  FlowActions fitting;
+  for (const FlowAction& action : decision.actions) {
+    const auto* tunnel = std::get_if<SizedOutput>(&action);
+    if (tunnel == nullptr) {
+      fitting.push_back(action);
+    } else if (frame.size() > tunnel->max_frame_size) {
+      RefuseOrCut(*tunnel, decision.broadcast, frame);
+    } else {
+      fitting.emplace_back(SetTunnel{tunnel->tunnel});
+      fitting.emplace_back(Output{tunnel->port});
+    }
+  }
+  if (!fitting.empty()) Execute(frame, fitting);
+}
+
+void Datapath::SendIfFitting(const SizedOutput& tunnel, bool broadcast, ByteView frame) {
+  if (frame.size() > tunnel.max_frame_size)
+    RefuseOrCut(tunnel, broadcast, frame);
+  else
+    SendThrough(tunnel, frame);
+}
+
+// As sleeve does (spec/overlay.md section 2.7).
+void Datapath::RefuseOrCut(const SizedOutput& tunnel, bool broadcast, ByteView frame) {
+  const std::size_t mtu = tunnel.max_frame_size - kEthernetHeaderSize;
+  const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame);
+  if (ip.has_value() && !ip->dont_fragment && mtu >= ip->header_size + 8) {
+    ++counters_.fragmented;
+    Ipv4Fragmenter fragmenter(frame, *ip, mtu);
+    while (!fragmenter.done()) {
+      fragment_.resize(fragmenter.next_size());
+      fragmenter.WriteNext(MutableBytes(fragment_));
+      SendThrough(tunnel, fragment_);
+    }
+    return;
+  }
+  if (broadcast) {
+    ++counters_.too_big_broadcasts;
+    return;
+  }
+  ++counters_.too_big;
+  const std::optional<Bytes> answer = AnswerTooLarge(frame, mtu);
+  const std::optional<PeerName> source = OwnerOf(SourceOfVni(tunnel.tunnel.vni));
+  const std::optional<PeerName> destination = OwnerOf(DestinationOfVni(tunnel.tunnel.vni));
+  if (!answer.has_value() || !source.has_value() || !destination.has_value()) return;
+  ++counters_.icmp_sent;
+  router_.Return(*destination, *source, {*answer, {}}, *this);
+}
+
+void Datapath::SendThrough(const SizedOutput& tunnel, ByteView frame) {
+  Execute(frame, {SetTunnel{tunnel.tunnel}, Output{tunnel.port}});
+}
+
+void Datapath::Send(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
+                    bool broadcast) {
+  const bool by_kernel = hop.ways.front() == Way::kFastdp && Carry(hop, source, destination, frame, broadcast);
+  if (!by_kernel && !user_space_.Carry(hop, source, destination, frame, broadcast)) ++counters_.no_way;
 }
 
 // ---- flows stay true ----

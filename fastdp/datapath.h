@@ -30,6 +30,7 @@ class DatapathEvents {
  public:
   virtual ~DatapathEvents() = default;
   virtual void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) = 0;
+  virtual void OnPathMtu(const FastdpPathMtu& path_mtu) = 0;
   virtual void OnTunnelFailed(const FastdpTunnelFailed& failure) = 0;
 };
 
@@ -48,10 +49,15 @@ struct DatapathCounters {
   std::uint64_t unknown_ports = 0;
   std::uint64_t hairpins = 0;  // would leave where they came from
   std::uint64_t no_way = 0;
-  std::uint64_t failures = 0;  // the kernel refused a packet or a flow
+  std::uint64_t too_big = 0;             // for the tunnel, and not to be cut: their sender was told where it may be
+  std::uint64_t too_big_broadcasts = 0;  // of copies for many nobody is told
+  // Frames that were too large for a tunnel otherwise:
+  std::uint64_t fragmented = 0;
+  std::uint64_t icmp_sent = 0;  // "fragmentation needed", "packet too big"
+  std::uint64_t failures = 0;   // the kernel refused a packet or a flow
 };
 
-class Datapath final : public BridgeCarrier, private MacObserver {
+class Datapath final : public BridgeCarrier, private MacObserver, private FrameSink {
  public:
   // Flows that nobody used for so long go; those that were used keep their MACs alive.
   static constexpr Duration kSweepInterval = absl::Minutes(5);
@@ -105,7 +111,8 @@ class Datapath final : public BridgeCarrier, private MacObserver {
  private:
   struct Tunnel {
     SetFastdpTunnel set;
-    std::optional<VportNumber> vport;  // none: the kernel has none for its UDP port
+    std::optional<VportNumber> vport;     // none: the kernel has none for its UDP port
+    std::optional<std::size_t> path_mtu;  // that was told
   };
   // What frames with one key meet now.
   struct Decision {
@@ -137,7 +144,8 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   void DecideForwarded(const FlowKey& key, Decision& decision) const;
   void AddLegs(const FlowKey& key, const FramePlan& plan, Decision& decision) const;
   void AddLocal(const MacAddress& destination, std::optional<VportNumber> except, Decision& decision) const;
-  std::optional<FlowActions> TunnelActions(const ForwardingHop& hop, PeerName source, PeerName destination) const;
+  std::optional<SizedOutput> TunnelTo(const ForwardingHop& hop, PeerName source, PeerName destination) const;
+  void AddTunnel(const SizedOutput& tunnel, FlowActions& actions) const;
 
   void Apply(const Decision& decision, ByteView frame);
   void Install(MonotonicTime now, const FlowKey& key, const Decision& decision);
@@ -147,12 +155,24 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   bool MayLinger(const FlowKey& key, const Decision& decision, const FlowTable::Flow& flow) const;
   bool TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& decision) const;
 
+  void OnTooLarge(const FlowKey& key, std::uint32_t vni, ByteView frame);
+  void SendFitting(const Decision& decision, ByteView frame);
+  void SendIfFitting(const SizedOutput& tunnel, bool broadcast, ByteView frame);
+  void RefuseOrCut(const SizedOutput& tunnel, bool broadcast, ByteView frame);
+  void SendThrough(const SizedOutput& tunnel, ByteView frame);
+  void SendLocally(ByteView frame);
   void OnHeartbeatFrame(const Upcall& upcall);
   void SendHeartbeat(const SendFastdpHeartbeat& heartbeat);
+  void LookAtPath(ConnectionId id, Tunnel& tunnel);
   void Connect(ConnectionId id, Tunnel& tunnel);
   void OnTunnelsChanged();
   void AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found);
   void Sweep(MonotonicTime now);
+
+  // ---- FrameSink: for answers ----
+  void Deliver(const Frame& frame) override { SendLocally(frame.bytes); }
+  void Send(const ForwardingHop& hop, PeerName source, PeerName destination, const Frame& frame,
+            bool broadcast) override;
 
   // ---- MacObserver ----
   void OnMacMoved(const MacAddress& mac, PeerName) override { doubtful_macs_.insert(mac); }
@@ -179,6 +199,7 @@ class Datapath final : public BridgeCarrier, private MacObserver {
   std::optional<MonotonicTime> linger_check_at_;
   Decision decision_;  // of the packet at hand
   mutable FramePlan plan_;
+  Bytes fragment_;
   DatapathCounters counters_;
 };
 

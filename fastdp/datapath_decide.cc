@@ -1,4 +1,6 @@
 // What a packet meets: a function of its key and of what is known now, without effects.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "fastdp/datapath.h"
 #include "fastdp/tunnel_id.h"
@@ -71,18 +73,17 @@ void Datapath::AddLegs(const FlowKey& key, const FramePlan& plan, Decision& deci
   decision.source = plan.source;
   decision.broadcast = plan.fate != FramePlan::Fate::kUnicast;
   for (const FramePlan::Leg& leg : plan.legs) {
-    std::optional<FlowActions> actions;
+    std::optional<SizedOutput> out;
     // The kernel's way only where it is better than the others.
-    if (leg.hop->ways.front() == Way::kFastdp) actions = TunnelActions(*leg.hop, plan.source, leg.destination);
-    if (!actions.has_value()) {
+    if (leg.hop->ways.front() == Way::kFastdp) out = TunnelTo(*leg.hop, plan.source, leg.destination);
+    if (!out.has_value()) {
       decision.by_user_space.push_back(leg);
       continue;
     }
-    const TunnelKey& tunnel = std::get<SetTunnel>(actions->front()).tunnel;
-    if (key.tunnel.has_value() && tunnel.vni == key.tunnel->vni && tunnel.destination == key.tunnel->source)
+    if (key.tunnel.has_value() && out->tunnel.vni == key.tunnel->vni && out->tunnel.destination == key.tunnel->source)
       decision.hairpin = true;
     else
-      decision.actions.insert(decision.actions.end(), actions->begin(), actions->end());
+      AddTunnel(*out, decision.actions);
   }
   if (plan.fate == FramePlan::Fate::kUnicast && plan.legs.empty()) decision.no_way = true;
 }
@@ -99,8 +100,7 @@ void Datapath::AddLocal(const MacAddress& destination, std::optional<VportNumber
     if (port != except) decision.actions.emplace_back(Output{port});
 }
 
-std::optional<FlowActions> Datapath::TunnelActions(const ForwardingHop& hop, PeerName source,
-                                                   PeerName destination) const {
+std::optional<SizedOutput> Datapath::TunnelTo(const ForwardingHop& hop, PeerName source, PeerName destination) const {
   const auto tunnel = tunnels_.find(hop.connection);
   if (tunnel == tunnels_.end() || !tunnel->second.vport.has_value()) return std::nullopt;
   const ForwardingSnapshotPtr& forwarding = router_.forwarding();
@@ -109,7 +109,19 @@ std::optional<FlowActions> Datapath::TunnelActions(const ForwardingHop& hop, Pee
   const std::optional<ShortId> to = forwarding->short_ids->IdOf(destination);
   if (!from.has_value() || !to.has_value()) return std::nullopt;
   const SetFastdpTunnel& set = tunnel->second.set;
-  return FlowActions{SetTunnel{{MakeVni(*from, *to), set.local, set.remote}}, Output{*tunnel->second.vport}};
+  const std::size_t max_frame_size = std::min<std::size_t>(set.mtu + kEthernetHeaderSize, 65535);
+  return SizedOutput{
+      {MakeVni(*from, *to), set.local, set.remote}, *tunnel->second.vport, static_cast<std::uint16_t>(max_frame_size)};
+}
+
+// Without a check of sizes the kernel drops what the path does not carry.
+void Datapath::AddTunnel(const SizedOutput& tunnel, FlowActions& actions) const {
+  if (dpif_ != nullptr && dpif_->can_check_sizes()) {
+    actions.emplace_back(tunnel);
+    return;
+  }
+  actions.emplace_back(SetTunnel{tunnel.tunnel});
+  actions.emplace_back(Output{tunnel.port});
 }
 
 std::optional<PeerName> Datapath::OwnerOf(ShortId id) const {
@@ -155,7 +167,11 @@ bool Datapath::MayLinger(const FlowKey& key, const Decision& decision, const Flo
 bool Datapath::TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& decision) const {
   if (decision.broadcast || decision.by_user_space.size() != 1) return false;
   const FramePlan::Leg& leg = decision.by_user_space.front();
-  return TunnelActions(*leg.hop, decision.source, leg.destination) == flow.actions;
+  const std::optional<SizedOutput> out = TunnelTo(*leg.hop, decision.source, leg.destination);
+  if (!out.has_value() || flow.actions.empty()) return false;
+  if (const auto* sized = std::get_if<SizedOutput>(&flow.actions.front()))  // what the path carries is yet to be found
+    return flow.actions.size() == 1 && sized->tunnel == out->tunnel && sized->port == out->port;
+  return flow.actions == FlowActions{SetTunnel{out->tunnel}, Output{out->port}};
 }
 
 absl::Status Datapath::CheckFlows() const {

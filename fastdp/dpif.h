@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
+#include "base/ip.h"
 #include "base/time.h"
 #include "fastdp/flow.h"
 
@@ -30,10 +32,11 @@ struct Vport {
   friend bool operator==(const Vport&, const Vport&) = default;
 };
 
-// A packet that no flow matched.
+// A packet that no flow matched, or that a SizedOutput did not let pass.
 struct Upcall {
   FlowKey key;
-  ByteView frame;  // valid during the call
+  ByteView frame;                                   // valid during the call
+  std::optional<std::uint32_t> too_large_for = {};  // the VNI of that SizedOutput
 };
 
 // A flow as the kernel counts it.
@@ -50,6 +53,9 @@ class Dpif {
  public:
   virtual ~Dpif() = default;
 
+  // Whether there may be a SizedOutput in actions: Linux 5.2 and later.
+  virtual bool can_check_sizes() const = 0;
+
   // Sends this packet through these actions, now.
   virtual absl::Status Execute(ByteView frame, const FlowActions& actions) = 0;
 
@@ -61,6 +67,9 @@ class Dpif {
   virtual absl::Status ClearFlowStats(const FlowKey& key) = 0;
   // All flows whose key and actions are of our form. Others, which only another program can have made, are deleted.
   virtual absl::StatusOr<std::vector<FlowStats>> DumpFlows() = 0;
+
+  // What a packet between these addresses may have, headers included; none: there is no route now.
+  virtual std::optional<std::size_t> PathMtu(const IpAddress& local, const IpAddress& remote) = 0;
 
   virtual absl::StatusOr<std::vector<Vport>> ListVports() = 0;
   // The VXLAN port of this UDP port; made if it is not there. Unavailable: another program has the UDP port.

@@ -15,14 +15,15 @@ namespace weave {
 
 // ---- to the datapath, in order ----
 
-// Frames for the neighbour of this connection go from `local` to `remote`, to this UDP port of it; also when it was
-// said before, then from now on so.
+// Frames for the neighbour of this connection go from `local` to `remote`, to this UDP port of it, if they are not too
+// large; also when it was said before, then from now on so.
 struct SetFastdpTunnel {
   ConnectionId connection = 0;
   PeerName remote_peer;
   IpAddress local;
   IpAddress remote;
   std::uint16_t udp_port = 0;
+  std::size_t mtu = 0;  // bytes of frames' payload that reach what hangs on the other end
 
   friend bool operator==(const SetFastdpTunnel&, const SetFastdpTunnel&) = default;
 };
@@ -36,6 +37,7 @@ struct SendFastdpHeartbeat {
   ConnectionId connection = 0;
   std::uint64_t uid = 0;
   std::size_t frame_size = 0;
+  bool test = false;  // of its size alone
 };
 
 using FastdpCommand = std::variant<SetFastdpTunnel, CloseFastdpTunnel, SendFastdpHeartbeat>;
@@ -49,12 +51,28 @@ struct FastdpHeartbeatReceived {
   IpAddress remote;  // where it came from
   std::uint64_t uid = 0;
   std::size_t frame_size = 0;
+  bool test = false;
+};
+
+// The kernel's word for the path of a tunnel, first and whenever it is another. Told only where the kernel can keep
+// larger frames out of the tunnel.
+struct FastdpPathMtu {
+  ConnectionId connection = 0;
+  std::size_t bytes = 0;  // of IPv4 packets, headers included
 };
 
 // The kernel refuses what the tunnel needs.
 struct FastdpTunnelFailed {
   ConnectionId connection = 0;
   absl::Status status;
+};
+
+// What hangs on this host's end of the tunnels.
+struct FastdpInterfaces {
+  std::size_t mtu = 0;    // bytes, of containers' interfaces
+  bool may_grow = false;  // there are none yet, so that the first may have more
+
+  friend bool operator==(const FastdpInterfaces&, const FastdpInterfaces&) = default;
 };
 
 }  // namespace weave

@@ -1,5 +1,6 @@
 #include "fastdp/fastdp_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "overlay/frame.h"
@@ -13,6 +14,14 @@ constexpr std::uint8_t kIpsecOfferTag = 1;
 // Between peers of ours; one of 2.8 ignores it. One byte: 0, I hear your heartbeats no more; 1, I do again. What passes
 // in one direction alone would otherwise look healthy to the end whose frames are lost.
 constexpr std::uint8_t kHearingTag = 16;
+// The same for two more. FastdpInterfaces: the MTU, 2 bytes, and one byte, 1 if it may grow; more may follow one day.
+// Who says that also says that a test of a size (fastdp/heartbeat.h) that arrived is told of: its MTU, 2 bytes. Said
+// again, whatever it says, it is a reason to look at the path anew.
+constexpr std::uint8_t kInterfacesTag = 17;
+constexpr std::uint8_t kTestArrivedTag = 18;
+
+Bytes EncodeMtu(std::size_t mtu) { return {static_cast<std::uint8_t>(mtu >> 8), static_cast<std::uint8_t>(mtu)}; }
+std::size_t DecodeMtu(ByteView data) { return ReadBigEndian(data.first(2)); }
 
 // The dialler knows which port the other end listens on, and the tunnels' is the next one; an acceptor assumes its own.
 std::uint16_t VxlanPortOf(const OverlayConnection& connection, std::uint16_t ours) {
@@ -22,17 +31,26 @@ std::uint16_t VxlanPortOf(const OverlayConnection& connection, std::uint16_t our
 }  // namespace
 
 FastdpConnection::FastdpConnection(const FastdpConfig& config, const OverlayConnection& connection,
-                                   EntropySource& entropy, FastdpControlCounters& counters, Logger& logger)
+                                   const FastdpInterfaces& interfaces, EntropySource& entropy,
+                                   FastdpControlCounters& counters, Logger& logger)
     : self_(config.self),
       vxlan_port_(config.vxlan_port),
       frame_size_(config.mtu + kEthernetHeaderSize),
+      search_(config.search),
       id_(connection.connection),
       uid_(connection.uid),
       key_(connection.key),
       counters_(counters),
       logger_(logger),
-      tunnel_{connection.connection, connection.remote, connection.local_tcp.ip, connection.remote_tcp.ip,
-              VxlanPortOf(connection, config.vxlan_port)} {
+      tunnel_{connection.connection,
+              connection.remote,
+              connection.local_tcp.ip,
+              connection.remote_tcp.ip,
+              VxlanPortOf(connection, config.vxlan_port),
+              config.mtu},
+      finder_(config.mtu),
+      interfaces_(interfaces),
+      theirs_{config.mtu, false} {
   if (key_.has_value()) entropy.Fill(absl::MakeSpan(nonce_));
 }
 
@@ -77,8 +95,10 @@ void FastdpConnection::OnClearReady(Now now, const ClearReady& ready, FastdpOutp
 
 void FastdpConnection::Open(Now now, FastdpOutput& out) {
   if (failed_ || std::exchange(open_, true)) return;
+  tunnel_.mtu = mtu();
   out.commands.emplace_back(tunnel_);
   timeout_at_ = now.monotonic + kHeartbeatTimeout;
+  TellInterfaces(out);
   SendHeartbeat(now, out);
 }
 
@@ -89,6 +109,8 @@ void FastdpConnection::OnControl(Now now, std::uint8_t tag, ByteView data, Fastd
   if (tag == kHeartbeatArrivedTag) OnAcknowledged(now, out);
   if (tag == kIpsecOfferTag) OnOffer(data, out);
   if (tag == kHearingTag && data.size() == 1) SetHealth(&FastdpConnection::is_heard_, data[0] != 0, out);
+  if (tag == kInterfacesTag && data.size() >= 3) OnInterfaces(now, data, out);
+  if (tag == kTestArrivedTag && data.size() >= 2) OnTestArrived(now, data, out);
 }
 
 void FastdpConnection::OnAcknowledged(Now now, FastdpOutput& out) {
@@ -96,11 +118,12 @@ void FastdpConnection::OnAcknowledged(Now now, FastdpOutput& out) {
   interval_ = kSlowHeartbeat;
   heartbeat_at_ = now.monotonic + interval_;
   Tell(SubOverlayEstablished{}, out);
+  BeginSearch(now, out);
 }
 
 // With keys, an end is where its keys are: what comes from elsewhere came in clear.
 bool FastdpConnection::MayBeFrom(const FastdpHeartbeatReceived& heartbeat) const {
-  if (heartbeat.sender != tunnel_.remote_peer || heartbeat.frame_size != frame_size_) return false;
+  if (heartbeat.sender != tunnel_.remote_peer) return false;
   return !key_.has_value() || (heartbeat.local == tunnel_.local && heartbeat.remote == tunnel_.remote);
 }
 
@@ -109,7 +132,12 @@ void FastdpConnection::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heart
     ++counters_.foreign_heartbeats;
     return;
   }
+  if (heartbeat.test) return AnswerTest(heartbeat, out);
   FollowAddress(heartbeat, out);
+  if (!speaks_of_mtu_) {  // as large as what hangs on the other end sends
+    theirs_.mtu = heartbeat.frame_size - kEthernetHeaderSize;
+    UpdateTunnel(out);
+  }
   if (!std::exchange(heartbeat_seen_, true)) Tell(SubOverlayControl{kHeartbeatArrivedTag, {}}, out);
   timeout_at_ = now.monotonic + kHeartbeatTimeout;
   if (hears_) return;
@@ -142,7 +170,10 @@ void FastdpConnection::Stop(FastdpOutput& out) {
   if (std::exchange(keyed_, false)) out.ipsec.emplace_back(TearDownIpsec{id_});
 }
 
-std::optional<MonotonicTime> FastdpConnection::NextDeadline() const { return Earliest({heartbeat_at_, timeout_at_}); }
+std::optional<MonotonicTime> FastdpConnection::NextDeadline() const {
+  if (failed_) return std::nullopt;
+  return Earliest({heartbeat_at_, timeout_at_, finder_.NextDeadline()});
+}
 
 void FastdpConnection::OnTimer(Now now, FastdpOutput& out) {
   if (timeout_at_.has_value() && now.monotonic >= *timeout_at_) {
@@ -152,7 +183,74 @@ void FastdpConnection::OnTimer(Now now, FastdpOutput& out) {
     SetHealth(&FastdpConnection::hears_, false, out);
     Tell(SubOverlayControl{kHearingTag, {0}}, out);
   }
+  if (const auto deadline = finder_.NextDeadline(); deadline.has_value() && now.monotonic >= *deadline)
+    SendTest(finder_.OnTimer(now), out);
   if (heartbeat_at_.has_value() && now.monotonic >= *heartbeat_at_) SendHeartbeat(now, out);
+}
+
+// ---- what fits ----
+
+std::size_t FastdpConnection::mtu() const { return std::max(std::min(finder_.mtu(), theirs_.mtu), MtuSearch::kLeast); }
+
+std::size_t FastdpConnection::possible_mtu() const { return theirs_.may_grow ? finder_.mtu() : mtu(); }
+
+void FastdpConnection::OnPathMtu(Now now, const FastdpPathMtu& path_mtu, FastdpOutput& out) {
+  if (!open_ || failed_) return;
+  const std::size_t ceiling = TunnelMtu(path_mtu.bytes, key_.has_value());
+  const bool fits = ceiling + kEthernetHeaderSize >= frame_size_;
+  if (fits != fits_)
+    logger_.Info(fits ? "the path carries the fast datapath's packets again"
+                      : "the path is too narrow for the fast datapath's packets",
+                 {{"peer", tunnel_.remote_peer.ToString()},
+                  {"path_mtu", path_mtu.bytes},
+                  {"wanted", frame_size_ - kEthernetHeaderSize + path_mtu.bytes - ceiling}});
+  SetHealth(&FastdpConnection::fits_, fits, out);
+  SendTest(finder_.OnCeiling(now, ceiling), out);
+  // So that the other end, whose kernel may have nothing to say, looks again as well.
+  if (std::exchange(path_mtu_told_, true)) TellInterfaces(out);
+}
+
+void FastdpConnection::BeginSearch(Now now, FastdpOutput& out) {
+  if (search_ && established_ && speaks_of_mtu_) SendTest(finder_.Begin(now), out);
+}
+
+void FastdpConnection::SendTest(std::optional<std::size_t> mtu, FastdpOutput& out) {
+  UpdateTunnel(out);
+  if (mtu.has_value() && open_)
+    out.commands.emplace_back(SendFastdpHeartbeat{id_, uid_, *mtu + kEthernetHeaderSize, true});
+}
+
+void FastdpConnection::AnswerTest(const FastdpHeartbeatReceived& test, FastdpOutput& out) const {
+  Tell(SubOverlayControl{kTestArrivedTag, EncodeMtu(test.frame_size - kEthernetHeaderSize)}, out);
+}
+
+void FastdpConnection::OnTestArrived(Now now, ByteView data, FastdpOutput& out) {
+  SendTest(finder_.OnVerified(now, DecodeMtu(data)), out);
+}
+
+void FastdpConnection::OnInterfaces(Now now, ByteView data, FastdpOutput& out) {
+  theirs_ = {DecodeMtu(data), data[2] == 1};
+  speaks_of_mtu_ = true;
+  BeginSearch(now, out);
+  SendTest(finder_.Retry(now), out);
+}
+
+void FastdpConnection::SetInterfaces(const FastdpInterfaces& interfaces, FastdpOutput& out) {
+  interfaces_ = interfaces;
+  if (open_) TellInterfaces(out);
+}
+
+void FastdpConnection::TellInterfaces(FastdpOutput& out) const {
+  Bytes data = EncodeMtu(interfaces_.mtu);
+  data.push_back(interfaces_.may_grow ? 1 : 0);
+  Tell(SubOverlayControl{kInterfacesTag, std::move(data)}, out);
+}
+
+void FastdpConnection::UpdateTunnel(FastdpOutput& out) {
+  if (std::exchange(tunnel_.mtu, mtu()) == mtu()) return;
+  logger_.Info("the fast datapath carries packets of another size to a peer",
+               {{"peer", tunnel_.remote_peer.ToString()}, {"mtu", tunnel_.mtu}});
+  if (open_) out.commands.emplace_back(tunnel_);
 }
 
 void FastdpConnection::SetHealth(bool FastdpConnection::*what, bool value, FastdpOutput& out) {
@@ -164,6 +262,7 @@ void FastdpConnection::SetHealth(bool FastdpConnection::*what, bool value, Fastd
 void FastdpConnection::SendHeartbeat(Now now, FastdpOutput& out) {
   out.commands.emplace_back(SendFastdpHeartbeat{id_, uid_, frame_size_});
   heartbeat_at_ = now.monotonic + interval_;
+  SendTest(finder_.Verify(now), out);
 }
 
 void FastdpConnection::Tell(decltype(SubOverlayEvent::what) what, FastdpOutput& out) const {

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "fastdp/fastdp_command.h"
 #include "fastdp/ipsec_command.h"
+#include "fastdp/tunnel_mtu.h"
 #include "mesh/overlay.h"
 #include "overlay/sub_overlay.h"
 
@@ -35,7 +36,8 @@ struct FastdpOutput {
 struct FastdpConfig {
   PeerName self;
   std::uint16_t vxlan_port = 0;  // UDP, ours
-  std::size_t mtu = 0;           // bytes of the frames' payload that every tunnel must carry: of the datapath's device
+  std::size_t mtu = 0;           // bytes of the frames' payload that every tunnel must carry
+  bool search = false;           // for more, path by path
 };
 
 class FastdpConnection {
@@ -45,8 +47,8 @@ class FastdpConnection {
   static constexpr Duration kHeartbeatTimeout = absl::Seconds(60);
 
   // Both addresses must be IPv4. References outlive the connection.
-  FastdpConnection(const FastdpConfig& config, const OverlayConnection& connection, EntropySource& entropy,
-                   FastdpControlCounters& counters, Logger& logger);
+  FastdpConnection(const FastdpConfig& config, const OverlayConnection& connection, const FastdpInterfaces& interfaces,
+                   EntropySource& entropy, FastdpControlCounters& counters, Logger& logger);
   FastdpConnection(const FastdpConnection&) = delete;
   FastdpConnection& operator=(const FastdpConnection&) = delete;
 
@@ -58,6 +60,9 @@ class FastdpConnection {
   void OnInboundReady(const InboundReady& ready, FastdpOutput& out);
   void OnOutboundReady(Now now, const OutboundReady& ready, FastdpOutput& out);
   void OnClearReady(Now now, const ClearReady& ready, FastdpOutput& out);
+  void OnPathMtu(Now now, const FastdpPathMtu& path_mtu, FastdpOutput& out);
+  // This host's; told to the other end.
+  void SetInterfaces(const FastdpInterfaces& interfaces, FastdpOutput& out);
   // The kernel has no tunnel for it.
   void OnTunnelFailed(const absl::Status& status, FastdpOutput& out);
   void Stop(FastdpOutput& out);
@@ -68,7 +73,12 @@ class FastdpConnection {
   std::uint64_t uid() const { return uid_; }
   PeerName remote() const { return tunnel_.remote_peer; }
   bool established() const { return established_; }
-  bool healthy() const { return hears_ && is_heard_; }
+  bool healthy() const { return hears_ && is_heard_ && fits_; }
+  // What frames to this neighbour may have: that which passes, and which the interfaces there take.
+  std::size_t mtu() const;
+  // What interfaces here could have for this neighbour's sake, if those there grow as well where they may.
+  std::size_t possible_mtu() const;
+  bool searching_mtu() const { return finder_.searching(); }
 
  private:
   void SetHealth(bool FastdpConnection::*what, bool value, FastdpOutput& out);
@@ -79,11 +89,19 @@ class FastdpConnection {
   void FollowAddress(const FastdpHeartbeatReceived& heartbeat, FastdpOutput& out);
   void Fail(const absl::Status& status, FastdpOutput& out);
   void SendHeartbeat(Now now, FastdpOutput& out);
+  void OnInterfaces(Now now, ByteView data, FastdpOutput& out);
+  void OnTestArrived(Now now, ByteView data, FastdpOutput& out);
+  void AnswerTest(const FastdpHeartbeatReceived& test, FastdpOutput& out) const;
+  void BeginSearch(Now now, FastdpOutput& out);
+  void SendTest(std::optional<std::size_t> mtu, FastdpOutput& out);
+  void TellInterfaces(FastdpOutput& out) const;
+  void UpdateTunnel(FastdpOutput& out);
   void Tell(decltype(SubOverlayEvent::what) what, FastdpOutput& out) const;
 
   const PeerName self_;
   const std::uint16_t vxlan_port_;
   const std::size_t frame_size_;  // of heartbeats
+  const bool search_;
   const ConnectionId id_;
   const std::uint64_t uid_;
   const std::optional<SessionKey> key_;  // none: in clear
@@ -97,8 +115,14 @@ class FastdpConnection {
   bool failed_ = false;
   bool heartbeat_seen_ = false;  // and acknowledged
   bool established_ = false;
-  bool hears_ = true;     // the other end's heartbeats
-  bool is_heard_ = true;  // by its own word; a peer of Weave Net 2.8 never says otherwise
+  bool hears_ = true;           // the other end's heartbeats
+  bool is_heard_ = true;        // by its own word; a peer of Weave Net 2.8 never says otherwise
+  bool fits_ = true;            // a heartbeat, into the path's MTU
+  bool path_mtu_told_ = false;  // by the kernel
+  TunnelMtuFinder finder_;
+  FastdpInterfaces interfaces_;  // ours
+  FastdpInterfaces theirs_;      // what their heartbeats say, until they say it themselves
+  bool speaks_of_mtu_ = false;   // theirs are by its own word: it is a peer of ours, and answers tests
   Duration interval_ = kFastHeartbeat;
   std::optional<MonotonicTime> heartbeat_at_;
   std::optional<MonotonicTime> timeout_at_;

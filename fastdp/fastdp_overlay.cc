@@ -13,17 +13,17 @@ absl::Status FastdpOverlay::Prepare(Now, const OverlayConnection& connection) {
     return absl::FailedPreconditionError("the peer has no short id, by which tunnels name peers");
   CHECK(connections_.Find(connection.connection) == nullptr) << connection.connection;
   connections_.Add(connection.connection,
-                   std::make_unique<FastdpConnection>(config_, connection, entropy_, counters_, logger_));
+                   std::make_unique<FastdpConnection>(config_, connection, interfaces_, entropy_, counters_, logger_));
   by_uid_[connection.uid] = connection.connection;
   return absl::OkStatus();
 }
 
 void FastdpOverlay::Confirm(Now, ConnectionId connection) {
-  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.Confirm(output_); });
+  Touch(connection, [&](FastdpConnection& fastdp) { fastdp.Confirm(output_); });
 }
 
 void FastdpOverlay::OnControl(Now now, ConnectionId connection, std::uint8_t tag, ByteView data) {
-  connections_.With(connection, [&](FastdpConnection& fastdp) { fastdp.OnControl(now, tag, data, output_); });
+  Touch(connection, [&](FastdpConnection& fastdp) { fastdp.OnControl(now, tag, data, output_); });
 }
 
 void FastdpOverlay::Stop(Now, ConnectionId connection) {
@@ -34,17 +34,21 @@ void FastdpOverlay::Stop(Now, ConnectionId connection) {
   if (by_uid != by_uid_.end() && by_uid->second == connection) by_uid_.erase(by_uid);
 }
 
-absl::btree_map<std::string, std::string> FastdpOverlay::Attributes(ConnectionId) const {
-  return {{"mtu", absl::StrCat(config_.mtu)}};
+absl::btree_map<std::string, std::string> FastdpOverlay::Attributes(ConnectionId connection) const {
+  const FastdpConnection* fastdp = Find(connection);
+  return {{"mtu", absl::StrCat(fastdp == nullptr ? config_.mtu : fastdp->mtu())}};
 }
 
 void FastdpOverlay::OnTimer(Now now) {
-  connections_.WithDue(now.monotonic, [&](FastdpConnection& fastdp) { fastdp.OnTimer(now, output_); });
+  connections_.WithDue(now.monotonic, [&](FastdpConnection& fastdp) {
+    touched_ = true;
+    fastdp.OnTimer(now, output_);
+  });
 }
 
 void FastdpOverlay::OnIpsec(Now now, const IpsecNotice& notice) {
   const ConnectionId id = std::visit([](const auto& ready) { return ready.connection; }, notice);
-  connections_.With(id, [&](FastdpConnection& fastdp) {
+  Touch(id, [&](FastdpConnection& fastdp) {
     if (const auto* inbound = std::get_if<InboundReady>(&notice))
       fastdp.OnInboundReady(*inbound, output_);
     else if (const auto* outbound = std::get_if<OutboundReady>(&notice))
@@ -60,12 +64,20 @@ void FastdpOverlay::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbea
     ++counters_.foreign_heartbeats;
     return;
   }
-  connections_.With(found->second, [&](FastdpConnection& fastdp) { fastdp.OnHeartbeat(now, heartbeat, output_); });
+  Touch(found->second, [&](FastdpConnection& fastdp) { fastdp.OnHeartbeat(now, heartbeat, output_); });
+}
+
+void FastdpOverlay::OnPathMtu(Now now, const FastdpPathMtu& path_mtu) {
+  Touch(path_mtu.connection, [&](FastdpConnection& fastdp) { fastdp.OnPathMtu(now, path_mtu, output_); });
+}
+
+void FastdpOverlay::OnInterfaces(const FastdpInterfaces& interfaces) {
+  if (std::exchange(interfaces_, interfaces) == interfaces) return;
+  connections_.WithAll([&](FastdpConnection& fastdp) { fastdp.SetInterfaces(interfaces, output_); });
 }
 
 void FastdpOverlay::OnTunnelFailed(Now, const FastdpTunnelFailed& failure) {
-  connections_.With(failure.connection,
-                    [&](FastdpConnection& fastdp) { fastdp.OnTunnelFailed(failure.status, output_); });
+  Touch(failure.connection, [&](FastdpConnection& fastdp) { fastdp.OnTunnelFailed(failure.status, output_); });
 }
 
 }  // namespace weave

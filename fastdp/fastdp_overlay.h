@@ -27,7 +27,7 @@ class FastdpOverlay final : public SubOverlay {
  public:
   // References outlive the overlay.
   FastdpOverlay(const FastdpConfig& config, EntropySource& entropy, Logger& logger)
-      : config_(config), entropy_(entropy), logger_(logger) {}
+      : config_(config), entropy_(entropy), logger_(logger), interfaces_{config.mtu, false} {}
 
   absl::string_view name() const override { return "fastdp"; }
   Way way() const override { return Way::kFastdp; }
@@ -49,20 +49,35 @@ class FastdpOverlay final : public SubOverlay {
 
   // From the datapath.
   void OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat);
+  void OnPathMtu(Now now, const FastdpPathMtu& path_mtu);
   void OnTunnelFailed(Now now, const FastdpTunnelFailed& failure);
+  // From the host. Until then they are taken to be as the tunnels must carry.
+  void OnInterfaces(const FastdpInterfaces& interfaces);
+
+  // Whether a connection may say something else of its health and MTU since the last call.
+  bool TakeTouched() { return std::exchange(touched_, false); }
 
   const FastdpControlCounters& counters() const { return counters_; }
+  bool searches_mtu() const { return config_.search; }
   // Null when it was not prepared or is stopped.
   const FastdpConnection* Find(ConnectionId connection) const { return connections_.Find(connection); }
 
  private:
+  template <typename Call>
+  void Touch(ConnectionId connection, Call call) {
+    touched_ = true;
+    connections_.With(connection, call);
+  }
+
   const FastdpConfig config_;
   EntropySource& entropy_;
   Logger& logger_;
+  FastdpInterfaces interfaces_;
   FastdpControlCounters counters_;
   ConnectionTable<FastdpConnection> connections_;
   absl::btree_map<std::uint64_t, ConnectionId> by_uid_;
   FastdpOutput output_;
+  bool touched_ = false;
 };
 
 }  // namespace weave

@@ -13,6 +13,9 @@ std::string ToString(const TunnelKey& tunnel) {
 
 std::string ToString(const FlowAction& action) {
   if (const auto* set = std::get_if<SetTunnel>(&action)) return absl::StrCat("set(", ToString(set->tunnel), ")");
+  if (const auto* sized = std::get_if<SizedOutput>(&action))
+    return absl::StrCat("check_pkt_len(size=", sized->max_frame_size, ",gt(userspace),le(set(", ToString(sized->tunnel),
+                        "),", sized->port, "))");
   return absl::StrCat(std::get<Output>(action).port);
 }
 

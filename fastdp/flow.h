@@ -54,7 +54,16 @@ struct Output {
 
   friend bool operator==(const Output&, const Output&) = default;
 };
-using FlowAction = std::variant<SetTunnel, Output>;
+// Through this tunnel out of this VXLAN port, unless the frame, or what its segments will be, is larger: then it comes
+// up (Upcall::too_large_for). Where the kernel can do that (Dpif::can_check_sizes).
+struct SizedOutput {
+  TunnelKey tunnel;
+  VportNumber port = 0;
+  std::uint16_t max_frame_size = 0;  // bytes
+
+  friend bool operator==(const SizedOutput&, const SizedOutput&) = default;
+};
+using FlowAction = std::variant<SetTunnel, Output, SizedOutput>;
 // In order. None: the packet is dropped.
 using FlowActions = std::vector<FlowAction>;
 

@@ -45,10 +45,31 @@ bool IsOurVeth(const LinkInfo& link) {
   return link.kind == "veth" && (IsHostIfname(link.name) || absl::StartsWith(link.name, "vethwe"));
 }
 
+std::uint32_t OwnMtu(BridgeKind kind) { return kind == BridgeKind::kBridge ? kPlainBridgeMtu : kFastdpMtu; }
+
+// The least of the containers' in the bridge or without one, which will be put into it; none: there are no containers.
+absl::StatusOr<std::optional<std::uint32_t>> ContainersMtu(Netlink& netlink, const LinkInfo& bridge) {
+  ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, netlink.Links());
+  std::optional<std::uint32_t> least;
+  for (const LinkInfo& link : links) {
+    if (link.kind != "veth" || !IsHostIfname(link.name)) continue;
+    if (link.master_index != bridge.index && link.master_index != 0) continue;
+    least = std::min(least.value_or(link.mtu_bytes), link.mtu_bytes);
+  }
+  return least;
+}
+
+absl::StatusOr<std::uint32_t> MtuFor(Netlink& netlink, const BridgeSpec& spec, const LinkInfo& bridge) {
+  if (!spec.mtu_follows_containers) return spec.EffectiveMtu();
+  ASSIGN_OR_RETURN(const std::optional<std::uint32_t> containers, ContainersMtu(netlink, bridge));
+  return std::max(containers.value_or(spec.EffectiveMtu()), OwnMtu(spec.kind));
+}
+
 absl::Status Configure(Netlink& netlink, const BridgeSpec& spec, const LinkInfo& bridge) {
   // A Linux bridge whose MAC nobody set takes that of one of its ports, and changes it as they come and go.
   if (bridge.mac && IsLinuxBridge(bridge)) RETURN_IF_ERROR(netlink.SetMac(bridge.index, *bridge.mac));
-  RETURN_IF_ERROR(netlink.SetMtu(bridge.index, spec.EffectiveMtu()));
+  ASSIGN_OR_RETURN(const std::uint32_t mtu_bytes, MtuFor(netlink, spec, bridge));
+  RETURN_IF_ERROR(netlink.SetMtu(bridge.index, mtu_bytes));
   RETURN_IF_ERROR(IgnoreRouterAdvertisements(spec.proc_path, spec.name));
   RETURN_IF_ERROR(TuneArpCache(spec.proc_path, spec.name));
   if (!spec.tx_checksum_offload) RETURN_IF_ERROR(DisableTxChecksumOffload(spec.name));
@@ -66,8 +87,12 @@ absl::Status AdoptOrphans(Netlink& netlink, const LinkInfo& bridge) {
   return absl::OkStatus();
 }
 
-BridgeState StateOf(const LinkInfo& link, bool created) {
-  return {link.index, link.mac.value_or(MacAddress()), link.mtu_bytes, created};
+absl::StatusOr<BridgeState> StateOf(Netlink& netlink, const BridgeSpec& spec, const LinkInfo& link, bool created) {
+  BridgeState state{link.index, link.mac.value_or(MacAddress()), link.mtu_bytes, created};
+  if (!spec.mtu_follows_containers) return state;
+  ASSIGN_OR_RETURN(const std::optional<std::uint32_t> containers, ContainersMtu(netlink, link));
+  state.has_containers = containers.has_value();
+  return state;
 }
 
 // Whether the datapath is new is not known here. An interface that another call is about to put into it may well get
@@ -78,15 +103,12 @@ absl::StatusOr<BridgeState> EnsureDatapathBridge(Netlink& netlink, const BridgeS
   RETURN_IF_ERROR(Annotate(Configure(netlink, spec, link), absl::StrCat("bridge \"", spec.name, "\"")));
   ASSIGN_OR_RETURN(link, RequireBridge(netlink, spec.name));
   RETURN_IF_ERROR(AdoptOrphans(netlink, link));
-  return StateOf(link, false);
+  return StateOf(netlink, spec, link, false);
 }
 
 }  // namespace
 
-std::uint32_t BridgeSpec::EffectiveMtu() const {
-  if (mtu_bytes != 0) return mtu_bytes;
-  return kind == BridgeKind::kBridge ? kPlainBridgeMtu : kFastdpMtu;
-}
+std::uint32_t BridgeSpec::EffectiveMtu() const { return mtu_bytes != 0 ? mtu_bytes : OwnMtu(kind); }
 
 absl::string_view ToString(BridgeKind kind) {
   switch (kind) {
@@ -149,8 +171,9 @@ absl::StatusOr<BridgeState> EnsureBridge(Netlink& netlink, const BridgeSpec& spe
   RETURN_IF_ERROR(Annotate(Configure(netlink, spec, *link), absl::StrCat("bridge \"", spec.name, "\"")));
   ASSIGN_OR_RETURN(link, RequireBridge(netlink, spec.name));
   if (created) RETURN_IF_ERROR(AdoptOrphans(netlink, *link));
+  ASSIGN_OR_RETURN(const BridgeState state, StateOf(netlink, spec, *link, created));
   std::move(remove).Cancel();
-  return StateOf(*link, created);
+  return state;
 }
 
 absl::Status RemoveBridge(Netlink& netlink, absl::string_view name) {

@@ -42,7 +42,10 @@ struct BridgeSpec {
   std::string datapath = kDefaultDatapath;  // kBridgedFastdp
   MacAddress mac;                           // of a Linux bridge that has to be made: the peer name
   std::uint32_t mtu_bytes = 0;              // 0: what the kind has
-  bool tx_checksum_offload = false;         // on only for the fast datapath
+  // The MTU is for a host without containers only. Where there are some, the bridge has the least of theirs, though not
+  // less than what the kind has: on one link all must take what the others send.
+  bool mtu_follows_containers = false;
+  bool tx_checksum_offload = false;  // on only for the fast datapath
   std::string proc_path = "/proc";
 
   std::uint32_t EffectiveMtu() const;
@@ -52,7 +55,8 @@ struct BridgeState {
   int index = 0;
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;
-  bool created = false;  // by this call
+  bool created = false;         // by this call
+  bool has_containers = false;  // told with `mtu_follows_containers`
 };
 
 // A Linux bridge without a MAC of its own takes the lowest of its ports, and with each container another: clients then

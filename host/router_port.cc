@@ -83,7 +83,9 @@ absl::Status ConnectDatapath(Netlink& netlink, const BridgeState& bridge, absl::
     return absl::FailedPreconditionError(
         absl::StrCat("cannot use \"", datapath, "\" as the datapath: it is a device of kind \"", device->kind, "\""));
   RETURN_IF_ERROR(Configure(netlink, *device, bridge.mtu_bytes, proc_path));
-  ASSIGN_OR_RETURN(const RouterPort port, EnsureRouterPort(netlink, bridge, kRouterDatapathPort, proc_path));
+  BridgeState all_sizes = bridge;  // the datapath answers what is too large, which a narrow port would drop
+  all_sizes.mtu_bytes = kPlainBridgeMtu;
+  ASSIGN_OR_RETURN(const RouterPort port, EnsureRouterPort(netlink, all_sizes, kRouterDatapathPort, proc_path));
   ASSIGN_OR_RETURN(const std::optional<LinkInfo> router_end, netlink.FindLink(port.router_index));
   if (!router_end)
     return absl::UnavailableError(absl::StrCat(kRouterDatapathPort, " vanished while it was being made"));

@@ -29,7 +29,7 @@ absl::StatusOr<RouterPort> EnsureRouterPort(Netlink& netlink, const BridgeState&
                                             const std::string& proc_path = "/proc");
 
 // Prepares the device of a datapath that is there, and makes the router's end of the pair a port of it. That device,
-// too, keeps out of this host's networking. NotFound: there is no datapath.
+// too, keeps out of this host's networking. The pair lets frames of every size through. NotFound: there is no datapath.
 absl::Status ConnectDatapath(Netlink& netlink, const BridgeState& bridge, absl::string_view datapath,
                              const std::string& proc_path = "/proc");
 

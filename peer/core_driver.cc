@@ -66,6 +66,8 @@ void CoreDriver::OnNetwork(const NetworkEvent& event) {
 }
 
 void CoreDriver::Take(PeerOutput output) {
+  if (output.network.interface_mtu.has_value())
+    host_.SetInterfaceMtu(static_cast<std::uint32_t>(*output.network.interface_mtu));
   network_.Perform(std::exchange(output.network, {}));
   if (!output.empty()) Hold(std::move(output));
   Release();

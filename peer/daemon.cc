@@ -176,10 +176,12 @@ class Daemon {
     host.bridge.datapath = bridge_plan_.datapath.empty() ? DatapathName(options_) : bridge_plan_.datapath;
     host.bridge.mac = identity.name.ToMac();
     host.bridge.mtu_bytes = static_cast<std::uint32_t>(options_.mtu);
+    host.bridge.mtu_follows_containers = bridge_plan_.kind != BridgeKind::kBridge && options_.mtu == 0;
     host.bridge.tx_checksum_offload = true;  // the tap sees what is left to be done, and does it
     host.capture_buffer_size = static_cast<std::size_t>(options_.bufsz) * 1024 * 1024;
     host.on_tap = [this](std::unique_ptr<BridgeTap> tap) { network_->Attach(std::move(tap)); };
     host.on_datapath = [this](const DatapathReady& ready) { fast_path_->OnDatapath(ready); };
+    host.on_interfaces = [this](const FastdpInterfaces& interfaces) { driver_->OnNetwork(interfaces); };
     host.bridge.proc_path = options_.proc_path;
     host.firewall = std::move(firewall);
     host_ = std::make_unique<HostExecutor>(loop_, *netlink_, filter, std::move(host), logger_);
@@ -380,7 +382,10 @@ class Daemon {
     if (bridge_plan_.kind == BridgeKind::kBridgedFastdp)
       options.parts = {bridge_plan_.datapath, std::string(kRouterBridgePort), std::string(kRouterDatapathPort)};
     LinkMonitorCallbacks callbacks;
-    callbacks.on_host_end_gone = [this](const std::string& name) { driver_->HostChanged(EndpointGone{name}); };
+    callbacks.on_host_end_gone = [this](const std::string& name) {
+      driver_->HostChanged(EndpointGone{name});
+      host_->FitInterfaceMtu();
+    };
     callbacks.on_bridge_gone = [this] {
       if (core_->resetting()) return;
       logger_.Error("the bridge is gone, making it again", {{"bridge", options_.weave_bridge}});

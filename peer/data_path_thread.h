@@ -109,6 +109,7 @@ class DataPathThread final : private SleeveIo, private MacObserver, private Data
   void OnMacForgotten(const MacAddress&) override {}
   // DatapathEvents:
   void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) override { Tell(NetworkEvent(heartbeat)); }
+  void OnPathMtu(const FastdpPathMtu& path_mtu) override { Tell(NetworkEvent(path_mtu)); }
   void OnTunnelFailed(const FastdpTunnelFailed& failure) override { Tell(NetworkEvent(failure)); }
   // OvsDpif::Events:
   void OnUpcall(const Upcall& upcall) override;

@@ -12,7 +12,8 @@ namespace weave {
 std::optional<FastdpConfig> MakeFastdpConfig(const WeaverOptions& options, const BridgePlan& plan, PeerName self) {
   if (plan.kind == BridgeKind::kBridge) return std::nullopt;
   return FastdpConfig{self, static_cast<std::uint16_t>(options.port + 1),
-                      options.mtu != 0 ? static_cast<std::size_t>(options.mtu) : kFastdpMtu};
+                      options.mtu != 0 ? static_cast<std::size_t>(options.mtu) : kDefaultTunnelMtu,
+                      /*search=*/options.mtu == 0};
 }
 
 absl::StatusOr<std::unique_ptr<FastPath>> FastPath::Create(EventLoop& loop, const WeaverOptions& options,

@@ -162,8 +162,38 @@ absl::StatusOr<BridgeState> HostExecutor::SyncDevices() {
   if (spec.kind == BridgeKind::kBridge) RETURN_IF_ERROR(SyncTap(bridge));
   if (spec.kind == BridgeKind::kBridgedFastdp)
     RETURN_IF_ERROR(ConnectDatapath(netlink_, bridge, spec.datapath, spec.proc_path));
-  if (spec.kind != BridgeKind::kBridge) TellOfDatapath({spec.datapath, index, bridge.mtu_bytes});
+  if (spec.kind != BridgeKind::kBridge) TellOfDatapath({spec.datapath, index});
+  TellOfInterfaces(bridge);
   return bridge;
+}
+
+void HostExecutor::TellOfInterfaces(const BridgeState& bridge) {
+  const bool may_grow = options_.bridge.mtu_follows_containers && !bridge.has_containers;
+  const FastdpInterfaces interfaces{bridge.mtu_bytes, may_grow};
+  if (interfaces == told_interfaces_ || !options_.on_interfaces) return;
+  told_interfaces_ = interfaces;
+  loop_.Post([this, interfaces, alive = std::weak_ptr<Alive>(alive_)] {
+    if (!alive.expired()) options_.on_interfaces(interfaces);
+  });
+}
+
+void HostExecutor::SetInterfaceMtu(std::uint32_t mtu_bytes) {
+  if (keeper_ == nullptr || !options_.bridge.mtu_follows_containers) return;
+  InWorker(
+      [this, mtu_bytes] {
+        options_.bridge.mtu_bytes = mtu_bytes;
+        return Failure(SyncDevices().status());
+      },
+      [this, mtu_bytes](const HostResult& result) {
+        if (!result.status.ok())
+          logger_.Warning("the bridge does not get another MTU",
+                          {{"mtu", mtu_bytes}, {"reason", result.status.message()}});
+      });
+}
+
+void HostExecutor::FitInterfaceMtu() {
+  if (keeper_ == nullptr || !options_.bridge.mtu_follows_containers) return;
+  InWorker([this] { return Failure(SyncDevices().status()); }, [](const HostResult&) {});
 }
 
 void HostExecutor::TellOfDatapath(DatapathReady ready) {

@@ -11,6 +11,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "base/log.h"
+#include "fastdp/fastdp_command.h"
 #include "host/bridge.h"
 #include "host/firewall_keeper.h"
 #include "host/firewall_rules.h"
@@ -27,7 +28,6 @@ namespace weave {
 struct DatapathReady {
   std::string name;
   int index = 0;  // of the device that has its name; another one: it was made anew
-  std::uint32_t mtu_bytes = 0;
 
   friend bool operator==(const DatapathReady&, const DatapathReady&) = default;
 };
@@ -40,6 +40,8 @@ struct HostExecutorOptions {
   std::function<void(std::unique_ptr<BridgeTap>)> on_tap;
   // The same for the kinds with a datapath, which have no tap; before the SyncHost that made it is answered.
   std::function<void(const DatapathReady&)> on_datapath;
+  // Gets what containers' interfaces have, and whenever that is something else; on the loop.
+  std::function<void(const FastdpInterfaces&)> on_interfaces;
 };
 
 // Loop thread only; one command of a kind at a time is the core's business, several run one after the other. Destroying
@@ -60,6 +62,12 @@ class HostExecutor {
   // Takes our rules out of the packet filter's other back end, which an earlier start or 2.8 may have used. Nobody
   // waits.
   void RemoveForeignRules();
+
+  // Of the bridge and of the containers that come, where BridgeSpec::mtu_follows_containers allows it: at once, or when
+  // no container is left. For the kinds with a datapath. Nobody waits.
+  void SetInterfaceMtu(std::uint32_t mtu_bytes);
+  // A container has left.
+  void FitInterfaceMtu();
 
   // The paths over ESP whose rules are wanted besides those of SyncHost (FirewallKeeper). Cancelled after a tear-down,
   // which takes the rules away.
@@ -82,6 +90,7 @@ class HostExecutor {
   absl::StatusOr<BridgeState> SyncDevices();
   absl::Status SyncTap(const BridgeState& bridge);
   void TellOfDatapath(DatapathReady ready);
+  void TellOfInterfaces(const BridgeState& bridge);
   HostResult Attach(const AttachEndpoint& action);
   HostResult Detach(const DetachEndpoint& action);
   HostResult Inspect(const InspectEndpoint& action);
@@ -91,11 +100,12 @@ class HostExecutor {
   EventLoop& loop_;
   Netlink& netlink_;
   const PacketFilter filter_;
-  const HostExecutorOptions options_;
+  HostExecutorOptions options_;  // of `bridge` the MTU belongs to the host worker
   Logger& logger_;
   std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
-  int tapped_index_ = 0;  // the interface that the last tap is on; host worker
-  DatapathReady told_;    // the last that on_datapath heard; host worker
+  int tapped_index_ = 0;              // the interface that the last tap is on; host worker
+  DatapathReady told_;                // the last that on_datapath heard; host worker
+  FastdpInterfaces told_interfaces_;  // the same of on_interfaces
   std::unique_ptr<FirewallKeeper> keeper_;
   WorkerPool firewall_workers_;
   WorkerPool workers_;  // last member: joined first

@@ -222,6 +222,8 @@ void AddDatapath(const DataPathStats& stats, Page& page) {
                  {"refused", counters.failures},
                  {"unknown_peer", counters.unknown_peers},
                  {"unknown_port", counters.unknown_ports}});
+  page.Counter("weave_fastdp_fragmented_total", "Frames that had to be cut for a tunnel.",
+               static_cast<double>(counters.fragmented));
   page.Counter("weave_fastdp_heartbeats_total", "Heartbeats that tunnels brought.",
                static_cast<double>(counters.heartbeats));
 }
@@ -241,8 +243,8 @@ void AddFrames(const DataPathStats& stats, Page& page) {
                  {"injection", stats.tap.injection_failures},
                  {"no_path", forwarder.no_path},
                  {"returned", router.returned},
-                 {"too_big", forwarder.too_big},
-                 {"too_big_broadcast", forwarder.too_big_broadcasts},
+                 {"too_big", forwarder.too_big + stats.datapath.too_big},
+                 {"too_big_broadcast", forwarder.too_big_broadcasts + stats.datapath.too_big_broadcasts},
                  {"unroutable", router.unroutable}});
   page.Counters("weave_sleeve_datagrams_total", "Datagrams of sleeve.", "way",
                 {{"received", forwarder.datagrams_received}, {"sent", forwarder.datagrams_sent}});
@@ -253,7 +255,7 @@ void AddFrames(const DataPathStats& stats, Page& page) {
                  {"send", stats.udp.send_failures},
                  {"unknown_sender", forwarder.unknown_senders}});
   page.Counter("weave_fragmentation_needed_total", "Senders told that their packets are too large for the path.",
-               static_cast<double>(forwarder.icmp_sent));
+               static_cast<double>(forwarder.icmp_sent + stats.datapath.icmp_sent));
   page.Gauge("weave_macs", "MAC addresses whose peer is known.", static_cast<double>(stats.macs.size()));
 }
 

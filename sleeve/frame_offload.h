@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <optional>
 
+#include "overlay/checksum.h"
 #include "overlay/frame.h"
-#include "sleeve/checksum.h"
 
 namespace weave {
 

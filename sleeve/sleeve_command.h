@@ -34,7 +34,7 @@ struct OpenSleevePath {
 struct UpdateSleevePath {
   ConnectionId connection = 0;
   DatagramRoute route;
-  std::size_t mtu = 0;               // of the overlay (sleeve/mtu_search.h)
+  std::size_t mtu = 0;               // of the overlay (overlay/mtu_search.h)
   std::size_t max_payload_size = 0;  // of a datagram that reaches the other end whole
   bool fragments_pass = false;       // IP fragments reach the other end
 

@@ -15,8 +15,8 @@
 #include "base/socket_address.h"
 #include "base/time.h"
 #include "mesh/overlay.h"
+#include "overlay/mtu_search.h"
 #include "overlay/sub_overlay.h"
-#include "sleeve/mtu_search.h"
 #include "sleeve/sleeve_command.h"
 
 namespace weave {

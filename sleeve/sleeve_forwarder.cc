@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/check.h"
-#include "sleeve/fragmentation.h"
+#include "overlay/fragmentation.h"
+#include "overlay/mtu_search.h"
 #include "sleeve/frame_offload.h"
-#include "sleeve/mtu_search.h"
 
 namespace weave {
 
@@ -249,10 +249,7 @@ void SleeveForwarder::Refuse(const Leg& leg, const Frame& frame, bool broadcast)
     return;
   }
   ++counters_.too_big;
-  const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame.bytes);
-  const std::size_t mtu = MtuOf(leg.path);
-  const std::optional<Bytes> answer =
-      ip.has_value() ? FragmentationNeeded(frame.bytes, *ip, mtu) : PacketTooBig(frame.bytes, mtu);
+  const std::optional<Bytes> answer = AnswerTooLarge(frame.bytes, MtuOf(leg.path));
   if (!answer.has_value()) return;
   ++counters_.icmp_sent;
   router_.Return(leg.destination, leg.source, {*answer, {}}, *this);

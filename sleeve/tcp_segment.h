@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "overlay/checksum.h"
 #include "overlay/frame.h"
-#include "sleeve/checksum.h"
 
 namespace weave {
 

@@ -66,6 +66,19 @@ Bytes EncodeSetTunnel(const TunnelKey& tunnel) {
   return set.Take();
 }
 
+Bytes EncodeSized(const SizedOutput& sized, std::uint32_t upcall_pid) {
+  NetlinkAttributeWriter up, too_large, fits, check;
+  up.PutNumber<std::uint32_t>(OVS_USERSPACE_ATTR_PID, upcall_pid)
+      .PutNumber<std::uint32_t>(OVS_USERSPACE_ATTR_USERDATA, sized.tunnel.vni);
+  too_large.Put(OVS_ACTION_ATTR_USERSPACE, up.Take());
+  fits.Put(OVS_ACTION_ATTR_SET, EncodeSetTunnel(sized.tunnel))
+      .PutNumber<std::uint32_t>(OVS_ACTION_ATTR_OUTPUT, sized.port);
+  check.PutNumber<std::uint16_t>(OVS_CHECK_PKT_LEN_ATTR_PKT_LEN, sized.max_frame_size)
+      .Put(OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER, too_large.Take())
+      .Put(OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL, fits.Take());
+  return check.Take();
+}
+
 // The attributes of a tunnel, in a key, a mask or an action: ours, and whether there is anything besides.
 struct TunnelParts {
   ByteView id, source, destination;
@@ -178,6 +191,48 @@ std::optional<SetTunnel> DecodeSet(ByteView bytes) {
   return SetTunnel{*tunnel};
 }
 
+// What is too large for the tunnel goes up, and nowhere else: to this socket.
+std::optional<std::uint32_t> DecodeUserspace(ByteView bytes, std::uint32_t vni) {
+  NetlinkAttributes actions(bytes);
+  const auto action = actions.Next();
+  if (!action.has_value() || action->type != OVS_ACTION_ATTR_USERSPACE || !actions.complete()) return std::nullopt;
+  NetlinkAttributes attributes(action->value);
+  std::optional<std::uint32_t> pid, data;
+  while (const auto attribute = attributes.Next()) {
+    if (attribute->type == OVS_USERSPACE_ATTR_PID)
+      pid = attribute->As<std::uint32_t>();
+    else if (attribute->type == OVS_USERSPACE_ATTR_USERDATA)
+      data = attribute->As<std::uint32_t>();
+    else
+      return std::nullopt;
+  }
+  return attributes.complete() && data == vni ? pid : std::nullopt;
+}
+
+// All of a flow's name one socket: another makes it a form that is not ours.
+std::optional<SizedOutput> DecodeSized(ByteView bytes, std::uint32_t& upcall_pid) {
+  std::optional<std::uint16_t> size;
+  ByteView too_large, fits;
+  NetlinkAttributes attributes(bytes);
+  while (const auto attribute = attributes.Next()) {
+    if (attribute->type == OVS_CHECK_PKT_LEN_ATTR_PKT_LEN) size = attribute->As<std::uint16_t>();
+    if (attribute->type == OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER) too_large = attribute->value;
+    if (attribute->type == OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL) fits = attribute->value;
+  }
+  if (!size.has_value() || !attributes.complete()) return std::nullopt;
+  NetlinkAttributes actions(fits);
+  const auto set = actions.Next(), output = actions.Next();
+  if (!set.has_value() || !output.has_value() || !actions.complete()) return std::nullopt;
+  if (set->type != OVS_ACTION_ATTR_SET || output->type != OVS_ACTION_ATTR_OUTPUT) return std::nullopt;
+  const std::optional<SetTunnel> tunnel = DecodeSet(set->value);
+  const std::optional<std::uint32_t> port = output->As<std::uint32_t>();
+  if (!tunnel.has_value() || !port.has_value()) return std::nullopt;
+  const std::optional<std::uint32_t> pid = DecodeUserspace(too_large, tunnel->tunnel.vni);
+  if (!pid.has_value() || (upcall_pid != 0 && upcall_pid != *pid)) return std::nullopt;
+  upcall_pid = *pid;
+  return SizedOutput{tunnel->tunnel, *port, *size};
+}
+
 VportKind ToVportKind(std::uint32_t type) {
   switch (type) {
     case OVS_VPORT_TYPE_NETDEV:
@@ -237,11 +292,13 @@ Bytes EncodeFlowMask(const FlowKey& key) {
   return out.Take();
 }
 
-Bytes EncodeFlowActions(const FlowActions& actions) {
+Bytes EncodeFlowActions(const FlowActions& actions, std::uint32_t upcall_pid) {
   NetlinkAttributeWriter out;
   for (const FlowAction& action : actions) {
     if (const auto* set = std::get_if<SetTunnel>(&action)) {
       out.Put(OVS_ACTION_ATTR_SET, EncodeSetTunnel(set->tunnel));
+    } else if (const auto* sized = std::get_if<SizedOutput>(&action)) {
+      out.Put(OVS_ACTION_ATTR_CHECK_PKT_LEN, EncodeSized(*sized, upcall_pid));
     } else {
       out.PutNumber<std::uint32_t>(OVS_ACTION_ATTR_OUTPUT, std::get<Output>(action).port);
     }
@@ -266,18 +323,22 @@ std::optional<FlowKey> DecodeFlowKey(ByteView key, ByteView mask) {
 
 std::optional<FlowKey> DecodePacketKey(ByteView key) { return ToFlowKey(ReadKey(key)); }
 
-std::optional<FlowActions> DecodeFlowActions(ByteView actions) {
-  FlowActions result;
+std::optional<OvsActions> DecodeFlowActions(ByteView actions) {
+  OvsActions result;
   NetlinkAttributes attributes(actions);
   while (const auto attribute = attributes.Next()) {
     if (attribute->type == OVS_ACTION_ATTR_OUTPUT) {
       const auto port = attribute->As<std::uint32_t>();
       if (!port.has_value()) return std::nullopt;
-      result.push_back(Output{*port});
+      result.actions.push_back(Output{*port});
     } else if (attribute->type == OVS_ACTION_ATTR_SET) {
       const auto set = DecodeSet(attribute->value);
       if (!set.has_value()) return std::nullopt;
-      result.push_back(*set);
+      result.actions.push_back(*set);
+    } else if (attribute->type == OVS_ACTION_ATTR_CHECK_PKT_LEN) {
+      const auto sized = DecodeSized(attribute->value, result.upcall_pid);
+      if (!sized.has_value()) return std::nullopt;
+      result.actions.push_back(*sized);
     } else {
       return std::nullopt;
     }
@@ -347,14 +408,18 @@ absl::StatusOr<OvsVportInfo> DecodeOvsVport(const OvsMessage& message) {
 }
 
 absl::StatusOr<Upcall> DecodeOvsUpcall(const OvsMessage& message) {
-  if (message.command != OVS_PACKET_CMD_MISS) return Malformed("a packet that is no miss", message);
+  if (message.command != OVS_PACKET_CMD_MISS && message.command != OVS_PACKET_CMD_ACTION)
+    return Malformed("a packet that is no miss", message);
   ByteView key;
   Upcall result;
   NetlinkAttributes attributes(message.attributes);
   while (const auto attribute = attributes.Next()) {
     if (attribute->type == OVS_PACKET_ATTR_KEY) key = attribute->value;
     if (attribute->type == OVS_PACKET_ATTR_PACKET) result.frame = attribute->value;
+    if (attribute->type == OVS_PACKET_ATTR_USERDATA) result.too_large_for = attribute->As<std::uint32_t>();
   }
+  if (result.too_large_for.has_value() != (message.command == OVS_PACKET_CMD_ACTION))
+    return Malformed("a packet that comes up for no reason of ours", message);
   const auto flow_key = DecodePacketKey(key);
   if (!flow_key.has_value()) return Malformed("a miss with a key that is no frame's of ours", message);
   constexpr std::size_t kEthernetHeaderSize = 14;
@@ -399,11 +464,12 @@ absl::StatusOr<OvsFlow> DecodeOvsFlow(const OvsMessage& message) {
   if (result.key.empty() && result.ufid.empty()) return Malformed("a flow without a key", message);
   const auto key = DecodeFlowKey(result.key, mask);
   if (!key.has_value() || !result.ufid.empty()) return result;
-  auto known = actions.has_value() ? DecodeFlowActions(*actions) : FlowActions();
+  auto known = actions.has_value() ? DecodeFlowActions(*actions) : OvsActions();
   if (!known.has_value()) return result;
   result.form = actions.has_value() ? OvsFlow::Form::kOurs : OvsFlow::Form::kActionsLeftOut;
   result.flow.key = *key;
-  result.flow.actions = *std::move(known);
+  result.flow.actions = std::move(known->actions);
+  result.upcall_pid = known->upcall_pid;
   return result;
 }
 

@@ -19,14 +19,19 @@ namespace weave {
 // the kernel wants it, and masked out; the Ethernet type is in neither. Tunnels are of IPv4.
 Bytes EncodeFlowKey(const FlowKey& key);
 Bytes EncodeFlowMask(const FlowKey& key);
-Bytes EncodeFlowActions(const FlowActions& actions);
+// `upcall_pid`: port id of the netlink socket that gets what is too large for a SizedOutput.
+Bytes EncodeFlowActions(const FlowActions& actions, std::uint32_t upcall_pid);
 
 // Of a flow that matches what ours match, and not more: nothing else is masked in or has a value. None: another form.
 std::optional<FlowKey> DecodeFlowKey(ByteView key, ByteView mask);
 // Of a packet, which has more than we match. None: no Ethernet, no port, or a tunnel that we do not make.
 std::optional<FlowKey> DecodePacketKey(ByteView key);
 // None: something we do not do.
-std::optional<FlowActions> DecodeFlowActions(ByteView actions);
+struct OvsActions {
+  FlowActions actions;
+  std::uint32_t upcall_pid = 0;  // as above; 0: nobody is named
+};
+std::optional<OvsActions> DecodeFlowActions(ByteView actions);
 
 // ---- messages from the kernel ----
 
@@ -55,7 +60,8 @@ struct OvsVportInfo {
 };
 absl::StatusOr<OvsVportInfo> DecodeOvsVport(const OvsMessage& message);
 
-// Of OVS_PACKET_CMD_MISS. InvalidArgument: another command, no packet, or a key that DecodePacketKey does not take.
+// Of OVS_PACKET_CMD_MISS and OVS_PACKET_CMD_ACTION. InvalidArgument: another command, no packet, or a key that
+// DecodePacketKey does not take.
 absl::StatusOr<Upcall> DecodeOvsUpcall(const OvsMessage& message);
 
 struct OvsFlow {
@@ -65,7 +71,8 @@ struct OvsFlow {
     kForeign,
   };
   Form form = Form::kForeign;
-  FlowStats flow;  // of a foreign one only the counters
+  FlowStats flow;                // of a foreign one only the counters
+  std::uint32_t upcall_pid = 0;  // OvsActions
   // How the kernel knows it; valid as long as the message. One of them is there.
   ByteView key;
   ByteView ufid;

@@ -1,6 +1,8 @@
 #include "fastdp/os/ovs_dpif.h"
 
 #include <linux/openvswitch.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +25,8 @@
 #include "fastdp/os/upcall_socket.h"
 #include "host/netlink.h"
 #include "host/netlink_socket.h"
+#include "io/fd.h"
+#include "io/sockaddr.h"
 
 namespace weave {
 namespace {
@@ -64,11 +68,13 @@ class OvsDpif::Impl {
 
   void Receive(Events& events);
 
+  bool can_check_sizes() const { return can_check_sizes_; }
   absl::Status Execute(ByteView frame, const FlowActions& actions);
   absl::Status PutFlow(const FlowKey& key, const FlowActions& actions);
   absl::Status DeleteFlow(const FlowKey& key);
   absl::Status ClearFlowStats(const FlowKey& key);
   absl::StatusOr<std::vector<FlowStats>> DumpFlows();
+  std::optional<std::size_t> PathMtu(const IpAddress& local, const IpAddress& remote) const;
   absl::StatusOr<std::vector<Vport>> ListVports();
   absl::StatusOr<Vport> EnsureVxlanVport(std::uint16_t udp_port);
 
@@ -94,15 +100,17 @@ class OvsDpif::Impl {
   // After the kernel dropped changes: what is different from what we know.
   void CatchUp(Events& events);
   absl::Status TakeUpcalls(const OvsVportInfo& info);
+  void ProbeSizeChecks();
 
   // ---- misses ----
   void OnPacket(const nlmsghdr& header, Events& events);
 
   // ---- flows ----
   absl::Status ReadFlow(const OvsMessage& message, std::vector<FlowStats>& ours, std::vector<FlowKey>& incomplete,
-                        std::vector<ForeignFlow>& foreign);
+                        std::vector<ForeignFlow>& foreign, std::vector<FlowStats>& lost);
   absl::StatusOr<std::optional<FlowStats>> GetFlow(const FlowKey& key);
   absl::Status DeleteForeign(const std::vector<ForeignFlow>& flows);
+  absl::Status TakeFlows(const std::vector<FlowStats>& flows);
 
   // ---- VXLAN ports ----
   absl::StatusOr<std::optional<Vport>> FindVxlan(std::uint16_t udp_port);
@@ -119,6 +127,7 @@ class OvsDpif::Impl {
   Logger& logger_;
   std::map<VportNumber, Vport> vports_;  // whose misses come here
   bool gone_ = false;
+  bool can_check_sizes_ = false;
   Stats stats_;
 };
 
@@ -130,7 +139,24 @@ absl::Status OvsDpif::Impl::TakeOver() {
     RETURN_IF_ERROR(TakeUpcalls(info));
     vports_[info.vport.number] = info.vport;
   }
+  ProbeSizeChecks();
   return absl::OkStatus();
+}
+
+// With actions that do nothing to the frame.
+void OvsDpif::Impl::ProbeSizeChecks() {
+  const Bytes frame(60, 0);
+  NetlinkAttributeWriter check, actions;
+  check.PutNumber<std::uint16_t>(OVS_CHECK_PKT_LEN_ATTR_PKT_LEN, frame.size())
+      .Put(OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER, {})
+      .Put(OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL, {});
+  actions.Put(OVS_ACTION_ATTR_CHECK_PKT_LEN, check.Take());
+  const absl::Status probed =
+      ovs_.netlink().Perform(ovs_.requests().Execute(datapath_.index, frame, actions.Take()), "checking a size");
+  can_check_sizes_ = probed.ok();
+  if (!probed.ok())
+    logger_.Warning("this kernel's Open vSwitch cannot keep large packets from paths that do not carry them",
+                    {{"reason", probed.message()}});
 }
 
 absl::Status OvsDpif::Impl::TakeUpcalls(const OvsVportInfo& info) {
@@ -232,7 +258,7 @@ void OvsDpif::Impl::OnPacket(const nlmsghdr& header, Events& events) {
 }
 
 absl::Status OvsDpif::Impl::Execute(ByteView frame, const FlowActions& actions) {
-  const Bytes encoded = EncodeFlowActions(actions);
+  const Bytes encoded = EncodeFlowActions(actions, upcalls_.pid());
   RETURN_IF_ERROR(CheckSizes(frame, encoded));
   return ovs_.netlink().Perform(ovs_.requests().Execute(datapath_.index, frame, encoded), "sending a frame");
 }
@@ -240,7 +266,7 @@ absl::Status OvsDpif::Impl::Execute(ByteView frame, const FlowActions& actions) 
 // ---- flows ----
 
 absl::Status OvsDpif::Impl::PutFlow(const FlowKey& key, const FlowActions& actions) {
-  const Bytes encoded = EncodeFlowActions(actions);
+  const Bytes encoded = EncodeFlowActions(actions, upcalls_.pid());
   RETURN_IF_ERROR(CheckSizes({}, encoded));
   absl::Status put = ovs_.netlink().Perform(ovs_.requests().PutFlow(datapath_.index, key, encoded), "making a flow");
   if (put.ok() || ovs_.netlink().last_errno() != ENOENT) return put;
@@ -261,30 +287,41 @@ absl::StatusOr<std::vector<FlowStats>> OvsDpif::Impl::DumpFlows() {
   std::vector<FlowStats> ours;
   std::vector<FlowKey> incomplete;
   std::vector<ForeignFlow> foreign;
+  std::vector<FlowStats> lost;  // name the socket of an earlier process
   absl::Status malformed;
   RETURN_IF_ERROR(ovs_.netlink().Exchange(
       ovs_.requests().ListFlows(datapath_.index), "listing the flows of the datapath", [&](const nlmsghdr& header) {
         const absl::StatusOr<OvsMessage> message = DecodeOvsMessage(PayloadOf(header));
-        malformed.Update(message.ok() ? ReadFlow(*message, ours, incomplete, foreign) : message.status());
+        malformed.Update(message.ok() ? ReadFlow(*message, ours, incomplete, foreign, lost) : message.status());
       }));
   RETURN_IF_ERROR(malformed);
   for (const FlowKey& key : incomplete) {
     ASSIGN_OR_RETURN(std::optional<FlowStats> flow, GetFlow(key));
     if (flow.has_value()) {
+      lost.push_back(*flow);  // perhaps
       ours.push_back(*std::move(flow));
     } else {
       foreign.push_back({OVS_FLOW_ATTR_KEY, EncodeFlowKey(key)});
     }
   }
   RETURN_IF_ERROR(DeleteForeign(foreign));
+  RETURN_IF_ERROR(TakeFlows(lost));
   return ours;
 }
 
+// What they find too large comes here from now on.
+absl::Status OvsDpif::Impl::TakeFlows(const std::vector<FlowStats>& flows) {
+  for (const FlowStats& flow : flows) RETURN_IF_ERROR(PutFlow(flow.key, flow.actions));
+  return absl::OkStatus();
+}
+
 absl::Status OvsDpif::Impl::ReadFlow(const OvsMessage& message, std::vector<FlowStats>& ours,
-                                     std::vector<FlowKey>& incomplete, std::vector<ForeignFlow>& foreign) {
+                                     std::vector<FlowKey>& incomplete, std::vector<ForeignFlow>& foreign,
+                                     std::vector<FlowStats>& lost) {
   ASSIGN_OR_RETURN(OvsFlow flow, DecodeOvsFlow(message));
   switch (flow.form) {
     case OvsFlow::Form::kOurs:
+      if (flow.upcall_pid != 0 && flow.upcall_pid != upcalls_.pid()) lost.push_back(flow.flow);
       ours.push_back(std::move(flow.flow));
       break;
     case OvsFlow::Form::kActionsLeftOut:
@@ -319,6 +356,20 @@ absl::Status OvsDpif::Impl::DeleteForeign(const std::vector<ForeignFlow>& flows)
   }
   if (!flows.empty()) logger_.Warning("deleted flows of another program from the datapath", {{"count", flows.size()}});
   return absl::OkStatus();
+}
+
+// As for a packet of ours from one to the other: by the routes, and by what routers have said to their packets.
+std::optional<std::size_t> OvsDpif::Impl::PathMtu(const IpAddress& local, const IpAddress& remote) const {
+  constexpr std::uint16_t kDiscard = 9;  // any port: nothing is sent
+  const KernelAddress from({local, 0}), to({remote, kDiscard});
+  const Fd socket(::socket(to.get()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid() || ::bind(socket.get(), from.get(), from.size()) != 0 ||
+      ::connect(socket.get(), to.get(), to.size()) != 0)
+    return std::nullopt;
+  int mtu = 0;
+  socklen_t size = sizeof mtu;
+  if (::getsockopt(socket.get(), IPPROTO_IP, IP_MTU, &mtu, &size) != 0 || mtu <= 0) return std::nullopt;
+  return static_cast<std::size_t>(mtu);
 }
 
 absl::StatusOr<std::vector<Vport>> OvsDpif::Impl::ListVports() {
@@ -399,11 +450,15 @@ int OvsDpif::vport_fd() const { return impl_->changes().fd(); }
 void OvsDpif::Receive(Events& events) { impl_->Receive(events); }
 OvsDpif::Stats OvsDpif::stats() const { return impl_->stats(); }
 
+bool OvsDpif::can_check_sizes() const { return impl_->can_check_sizes(); }
 absl::Status OvsDpif::Execute(ByteView frame, const FlowActions& actions) { return impl_->Execute(frame, actions); }
 absl::Status OvsDpif::PutFlow(const FlowKey& key, const FlowActions& actions) { return impl_->PutFlow(key, actions); }
 absl::Status OvsDpif::DeleteFlow(const FlowKey& key) { return impl_->DeleteFlow(key); }
 absl::Status OvsDpif::ClearFlowStats(const FlowKey& key) { return impl_->ClearFlowStats(key); }
 absl::StatusOr<std::vector<FlowStats>> OvsDpif::DumpFlows() { return impl_->DumpFlows(); }
+std::optional<std::size_t> OvsDpif::PathMtu(const IpAddress& local, const IpAddress& remote) {
+  return impl_->PathMtu(local, remote);
+}
 absl::StatusOr<std::vector<Vport>> OvsDpif::ListVports() { return impl_->ListVports(); }
 absl::StatusOr<Vport> OvsDpif::EnsureVxlanVport(std::uint16_t udp_port) { return impl_->EnsureVxlanVport(udp_port); }
 

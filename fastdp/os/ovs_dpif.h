@@ -53,11 +53,13 @@ class OvsDpif final : public Dpif {
   Stats stats() const;
 
   // ---- Dpif ----
+  bool can_check_sizes() const override;
   absl::Status Execute(ByteView frame, const FlowActions& actions) override;
   absl::Status PutFlow(const FlowKey& key, const FlowActions& actions) override;
   absl::Status DeleteFlow(const FlowKey& key) override;
   absl::Status ClearFlowStats(const FlowKey& key) override;
   absl::StatusOr<std::vector<FlowStats>> DumpFlows() override;
+  std::optional<std::size_t> PathMtu(const IpAddress& local, const IpAddress& remote) override;
   absl::StatusOr<std::vector<Vport>> ListVports() override;
   absl::StatusOr<Vport> EnsureVxlanVport(std::uint16_t udp_port) override;
 

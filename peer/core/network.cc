@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 #include <variant>
 
@@ -53,6 +54,12 @@ void Network::OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out) {
     void operator()(const FastdpHeartbeatReceived& e) const {
       if (network.fastdp_.has_value()) network.fastdp_->OnHeartbeat(now, e);
     }
+    void operator()(const FastdpPathMtu& e) const {
+      if (network.fastdp_.has_value()) network.fastdp_->OnPathMtu(now, e);
+    }
+    void operator()(const FastdpInterfaces& e) const {
+      if (network.fastdp_.has_value()) network.fastdp_->OnInterfaces(e);
+    }
     void operator()(const FastdpTunnelFailed& e) const {
       if (network.fastdp_.has_value()) network.fastdp_->OnTunnelFailed(now, e);
     }
@@ -93,7 +100,7 @@ void Network::OnTimer(Now now, NetworkOutput& out) {
 }
 
 std::optional<MonotonicTime> Network::NextDeadline() const {
-  return Earliest({mesh_.NextDeadline(), overlay_.NextDeadline()});
+  return Earliest({mesh_.NextDeadline(), overlay_.NextDeadline(), lower_mtu_at_});
 }
 
 void Network::Settle(Now now, NetworkOutput& out) {
@@ -111,6 +118,32 @@ void Network::Settle(Now now, NetworkOutput& out) {
     std::move(keys.begin(), keys.end(), std::back_inserter(out.ipsec));
   }
   RefreshForwarding(out);
+  if (!fastdp_.has_value() || !fastdp_->searches_mtu()) return;
+  const bool due = lower_mtu_at_.has_value() && now.monotonic >= *lower_mtu_at_;
+  if (fastdp_->TakeTouched() || out.forwarding != nullptr || due) RefreshInterfaceMtu(now, out);
+}
+
+// What every path to every neighbour carries. A neighbour that says nothing of its interfaces, because it is of 2.8 or
+// has no tunnels, may have what 2.8 has.
+void Network::RefreshInterfaceMtu(Now now, NetworkOutput& out) {
+  if (forwarding_->hops.empty()) return lower_mtu_at_.reset();  // nobody says anything else
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  bool searching = false;
+  for (const ForwardingHop& hop : forwarding_->hops) {
+    const FastdpConnection* connection = fastdp_->Find(hop.connection);
+    const bool usable = connection != nullptr && connection->established() && connection->healthy();
+    least = std::min(least, usable ? connection->possible_mtu() : kDefaultTunnelMtu);
+    searching = searching || (usable && connection->searching_mtu());
+  }
+  if (least >= interface_mtu_) lower_mtu_at_.reset();
+  if (least == interface_mtu_ || (least > interface_mtu_ && searching)) return;
+  if (least < interface_mtu_) {
+    if (!lower_mtu_at_.has_value()) lower_mtu_at_ = now.monotonic + kMtuPatience;
+    if (now.monotonic < *lower_mtu_at_) return;
+    lower_mtu_at_.reset();
+  }
+  interface_mtu_ = least;
+  out.interface_mtu = least;
 }
 
 void Network::RefreshForwarding(NetworkOutput& out) {

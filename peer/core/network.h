@@ -22,6 +22,9 @@ namespace weave {
 
 class Network {
  public:
+  // A neighbour that comes back is not a path that has become narrower.
+  static constexpr Duration kMtuPatience = absl::Seconds(10);
+
   // References outlive the network.
   // `fastdp`: none where there is no datapath.
   Network(MeshConfig config, const std::optional<FastdpConfig>& fastdp, EntropySource& entropy, Logger& logger);
@@ -54,6 +57,7 @@ class Network {
   void Settle(Now now, NetworkOutput& out);
   void RefreshForwarding(NetworkOutput& out);
   bool RefreshShortIds();
+  void RefreshInterfaceMtu(Now now, NetworkOutput& out);
 
   std::optional<FastdpOverlay> fastdp_;
   SleeveOverlay sleeve_;
@@ -64,6 +68,9 @@ class Network {
   std::uint64_t ways_generation_ = 0;
   std::shared_ptr<const ShortIdMap> short_ids_;
   std::uint64_t short_ids_generation_ = 0;
+  // What containers' interfaces shall have, and when they shall have less if it stays so.
+  std::size_t interface_mtu_ = kDefaultTunnelMtu;
+  std::optional<MonotonicTime> lower_mtu_at_;
 };
 
 }  // namespace weave

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -40,8 +41,9 @@ struct ConnectionClosed {
   absl::Status reason;
 };
 
-// ---- the data path: SpecialFrameReceived (sleeve/sleeve_command.h), FastdpHeartbeatReceived and FastdpTunnelFailed
-// (fastdp/fastdp_command.h), IpsecNotice (fastdp/ipsec_command.h), and ----
+// ---- the data path: SpecialFrameReceived (sleeve/sleeve_command.h), FastdpHeartbeatReceived, FastdpPathMtu,
+// FastdpTunnelFailed and, of the host, FastdpInterfaces (fastdp/fastdp_command.h), IpsecNotice
+// (fastdp/ipsec_command.h), and ----
 
 // A datagram with DF set was too large for the path.
 struct DatagramTooBig {
@@ -49,9 +51,9 @@ struct DatagramTooBig {
   std::size_t path_mtu_bytes = 0;  // of IPv4 packets, headers included
 };
 
-using NetworkEvent =
-    std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable, ConnectionClosed,
-                 SpecialFrameReceived, DatagramTooBig, FastdpHeartbeatReceived, FastdpTunnelFailed, IpsecNotice>;
+using NetworkEvent = std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable,
+                                  ConnectionClosed, SpecialFrameReceived, DatagramTooBig, FastdpHeartbeatReceived,
+                                  FastdpPathMtu, FastdpTunnelFailed, IpsecNotice, FastdpInterfaces>;
 
 // Effects on sockets. They tell of nothing that is recorded, so they wait for no disk: the driver performs them at
 // once, `mesh` first.
@@ -61,9 +63,12 @@ struct NetworkOutput {
   std::vector<SleeveCommand> sleeve;  // in order, behind `forwarding`
   std::vector<FastdpCommand> fastdp;  // the same
   std::vector<IpsecCommand> ipsec;    // for whoever keeps the kernel's keys, in order
+  // Bytes that containers' interfaces shall have, where nothing stands against it; none: as before.
+  std::optional<std::size_t> interface_mtu;
 
   bool empty() const {
-    return mesh.empty() && forwarding == nullptr && sleeve.empty() && fastdp.empty() && ipsec.empty();
+    return mesh.empty() && forwarding == nullptr && sleeve.empty() && fastdp.empty() && ipsec.empty() &&
+           !interface_mtu.has_value();
   }
 };
 

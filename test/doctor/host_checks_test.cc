@@ -133,13 +133,14 @@ TEST_CASE("Rules of ours that are missing, others' above them, and a host that d
   CHECK(Complaints(facts).empty());
 }
 
-TEST_CASE("A way must take what the data path makes of the bridge's MTU", "[doctor]") {
+TEST_CASE("A way must take what the fast data path needs", "[doctor]") {
   CHECK(WithPath(1500, By("fastdp", 1376), 1376, "bridged_fastdp").empty());
   CHECK(WithPath(1426, By("fastdp", 1376), 1376, "bridged_fastdp").empty());
+  CHECK(WithPath(1500, By("fastdp", 1450), 8950, "bridged_fastdp").empty());
   CHECK(
       WithPath(1425, By("sleeve", 1363), 1376, "bridged_fastdp") ==
       Lines{"warn  mtu: the way to 00:00:00:00:00:02(host2) at 10.0.0.2 through eth0 takes packets of 1425 bytes, the "
-            "fast data path needs 1426 for the bridge's MTU of 1376: the slow one (sleeve) is used; type: ip link set "
+            "fast data path needs 1426 for an MTU of 1376: the slow one (sleeve) is used; type: ip link set "
             "eth0 mtu 1500, or on all hosts: weave stop && weave launch --resume --mtu 1375"});
   CHECK(WithPath(1460, By("fastdp", 1376, true), 1376, "bridged_fastdp").empty());
   CHECK(WithPath(1459, By("sleeve", 1373, true), 1376, "bridged_fastdp").size() == 1);

@@ -18,6 +18,7 @@ MacAddress MacOf(std::uint64_t i) { return MacAddress({2, 0, 0, 0, 0, static_cas
 class Churn {
  public:
   explicit Churn(std::uint64_t seed) : random_(seed) {
+    world_.dpif.checks_sizes = random_.Chance(1, 2);
     DrawIds();
     Reroute(/*tell=*/true);
     world_.Attach();
@@ -33,7 +34,7 @@ class Churn {
     } else if (what < 85) {
       Reroute(/*tell=*/true);
     } else if (what < 88) {
-      world_.Tunnel(DrawPeer(), random_.Chance(1, 5) ? 7001 : 6784);
+      world_.Tunnel(DrawPeer(), random_.Chance(1, 5) ? 7001 : 6784, random_.Chance(1, 5) ? 8950 : 1376);
     } else if (what < 90) {
       world_.CloseTunnel(DrawPeer());
     } else if (what < 91) {

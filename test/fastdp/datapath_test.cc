@@ -96,7 +96,7 @@ TEST_CASE("A flow follows what it was decided by, and no other is touched", "[fa
   }
   SECTION("a neighbour's address") {
     world.datapath.OnCommand(
-        world.now, SetFastdpTunnel{1, PeerName(1), IpAddress::V4(0x0a000002), IpAddress::V4(0x0a000063), 6784});
+        world.now, SetFastdpTunnel{1, PeerName(1), IpAddress::V4(0x0a000002), IpAddress::V4(0x0a000063), 6784, 1376});
     world.Settle();
     const std::string there = "set(tunnel(tun_id=0x1002,src=10.0.0.2,dst=10.0.0.99)),2";
     CHECK(world.TakeLines() == Lines{"changed " + there, "changed 0," + there + "," + kToThree});

@@ -26,7 +26,9 @@ class FakeDpif final : public Dpif {
     std::uint64_t packets = 0;
   };
 
-  absl::Status Execute(ByteView, const FlowActions& actions) override {
+  bool can_check_sizes() const override { return checks_sizes; }
+  absl::Status Execute(ByteView frame, const FlowActions& actions) override {
+    sent.emplace_back(frame.begin(), frame.end());
     lines.push_back("sent " + ToString(actions));
     return refuse;
   }
@@ -50,6 +52,7 @@ class FakeDpif final : public Dpif {
     for (const auto& [key, flow] : flows) dump.push_back({key, flow.actions, flow.packets, 0, flow.packets != 0});
     return dump;
   }
+  std::optional<std::size_t> PathMtu(const IpAddress&, const IpAddress&) override { return path_mtu; }
   absl::StatusOr<std::vector<Vport>> ListVports() override {
     std::vector<Vport> list;
     for (const auto& [number, vport] : vports) list.push_back(vport);
@@ -69,7 +72,10 @@ class FakeDpif final : public Dpif {
   absl::btree_map<FlowKey, Flow> flows;
   absl::btree_map<VportNumber, Vport> vports;
   std::uint16_t taken_port = 0;
+  bool checks_sizes = false;
+  std::optional<std::size_t> path_mtu;
   absl::Status refuse;
+  std::vector<Bytes> sent;
   Lines lines;
 };
 
@@ -102,9 +108,9 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
     datapath.OnForwardingChanged(now);
     if (settle) Settle();
   }
-  void Tunnel(int peer, std::uint16_t udp_port = 6784) {
+  void Tunnel(int peer, std::uint16_t udp_port = 6784, std::size_t mtu = 1376) {
     datapath.OnCommand(now, SetFastdpTunnel{static_cast<ConnectionId>(peer), PeerName(static_cast<std::uint64_t>(peer)),
-                                            AddressOf(self), AddressOf(peer), udp_port});
+                                            AddressOf(self), AddressOf(peer), udp_port, mtu});
     Settle();
   }
   void CloseTunnel(int peer) {
@@ -130,7 +136,12 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
     Bytes frame(60, 0);
     std::copy_n(key.destination.bytes().begin(), 6, frame.begin());
     std::copy_n(key.source.bytes().begin(), 6, frame.begin() + 6);
-    datapath.OnMiss(now, {key, frame});
+    return Miss({key, frame});
+  }
+  Lines Miss(const Upcall& upcall) {
+    dpif.lines.clear();
+    dpif.sent.clear();
+    datapath.OnMiss(now, upcall);
     Settle();
     return std::exchange(dpif.lines, {});
   }
@@ -175,6 +186,7 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
   }
   // ---- DatapathEvents ----
   void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) override { heartbeats.push_back(heartbeat); }
+  void OnPathMtu(const FastdpPathMtu& path_mtu) override { path_mtus.push_back(path_mtu.bytes); }
   void OnTunnelFailed(const FastdpTunnelFailed& failure) override { failures.push_back(failure); }
 
   const int self;
@@ -187,6 +199,7 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
   PacketRouter router;
   Datapath datapath{now, 6784, router, *this, *this, logger};
   std::vector<FastdpHeartbeatReceived> heartbeats;
+  std::vector<std::size_t> path_mtus;
   std::vector<FastdpTunnelFailed> failures;
   bool check_kernel = true;
 };

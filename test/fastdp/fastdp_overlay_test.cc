@@ -54,10 +54,11 @@ struct World {
     Lines lines;
     for (const FastdpCommand& command : fastdp.TakeCommands()) {
       if (const auto* set = std::get_if<SetFastdpTunnel>(&command))
-        lines.push_back(
-            absl::StrCat("tunnel ", set->local.ToString(), " ", set->remote.ToString(), ":", set->udp_port));
+        lines.push_back(absl::StrCat("tunnel ", set->local.ToString(), " ", set->remote.ToString(), ":", set->udp_port,
+                                     set->mtu == 1376 ? "" : absl::StrCat(" mtu ", set->mtu)));
       else if (const auto* beat = std::get_if<SendFastdpHeartbeat>(&command))
-        lines.push_back(absl::StrCat("heartbeat ", beat->frame_size, beat->uid == kUid ? "" : " with a foreign UID"));
+        lines.push_back(absl::StrCat(beat->test ? "test " : "heartbeat ", beat->frame_size,
+                                     beat->uid == kUid ? "" : " with a foreign UID"));
       else
         lines.push_back("close");
     }
@@ -119,7 +120,7 @@ struct World {
 TEST_CASE("Heartbeats go twice a second until one is acknowledged, every ten seconds after", "[fastdp]") {
   World world;
   world.Start();
-  CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:7001", "heartbeat 1390"});
+  CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:7001", "heartbeat 1390", "control 17"});
   CHECK(world.Advance() == absl::Milliseconds(500));
   CHECK(world.Take() == Lines{"heartbeat 1390"});
   world.Acknowledge();
@@ -134,12 +135,11 @@ TEST_CASE("Heartbeats go twice a second until one is acknowledged, every ten sec
 TEST_CASE("Whoever was dialled answers on its own port, and acknowledges the first whole heartbeat", "[fastdp]") {
   World world;
   world.Start(/*outbound=*/false);
-  CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:6784", "heartbeat 1390"});
-  world.Heartbeat({PeerName(2), kHere, kThere, kUid, 1000});
+  CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:6784", "heartbeat 1390", "control 17"});
   world.Heartbeat({PeerName(3), kHere, kThere, kUid, 1390});
   world.Heartbeat({PeerName(2), kHere, kThere, kUid + 1, 1390});
   CHECK(world.Take().empty());
-  CHECK(world.fastdp.counters().foreign_heartbeats == 3);
+  CHECK(world.fastdp.counters().foreign_heartbeats == 2);
   world.Heartbeat();
   CHECK(world.Take() == Lines{"control 0"});
   world.Heartbeat();
@@ -258,7 +258,7 @@ TEST_CASE("With a key, the offer goes out once our side is ready, and heartbeats
   CHECK(world.Take() == Lines{"outbound 10.0.0.1 10.0.0.2 22136"});
   CHECK(world.outbound_key == DeriveEspKey(MakeKey(), DecodeIpsecOffer(Offer(0x5678))->nonce, PeerName(2)));
   world.fastdp.OnIpsec(world.now, OutboundReady{kConnection, absl::OkStatus()});
-  CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:7001", "heartbeat 1390"});
+  CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:7001", "heartbeat 1390", "control 17"});
   world.Acknowledge();
   CHECK(world.Take() == Lines{"established"});
   world.fastdp.Stop(world.now, kConnection);

@@ -17,9 +17,9 @@ namespace weave {
 namespace {
 
 void ReadOffer(ByteView data) {
-  if (const auto uid = ReadFastdpHeartbeat(data); uid) {
-    const Bytes heartbeat = MakeFastdpHeartbeat(*uid, data.size());
-    CHECK(ReadFastdpHeartbeat(heartbeat) == uid);
+  if (const auto read = ReadFastdpHeartbeat(data); read) {
+    const Bytes heartbeat = MakeFastdpHeartbeat(read->uid, data.size(), read->test);
+    CHECK(ReadFastdpHeartbeat(heartbeat)->uid == read->uid);
   }
   const absl::StatusOr<IpsecOffer> offer = DecodeIpsecOffer(data);
   if (!offer.ok()) {

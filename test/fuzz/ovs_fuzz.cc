@@ -30,7 +30,8 @@ void FuzzFlow(const OvsMessage& message) {
   if (flow->form == OvsFlow::Form::kForeign) return;
   const FlowKey& key = flow->flow.key;
   CHECK(DecodeFlowKey(EncodeFlowKey(key), EncodeFlowMask(key)) == key) << ToString(key);
-  CHECK(DecodeFlowActions(EncodeFlowActions(flow->flow.actions)) == flow->flow.actions) << ToString(key);
+  CHECK(DecodeFlowActions(EncodeFlowActions(flow->flow.actions, flow->upcall_pid))->actions == flow->flow.actions)
+      << ToString(key);
 }
 
 void FuzzVport(const OvsMessage& message) {

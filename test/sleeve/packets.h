@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/ip.h"
-#include "sleeve/checksum.h"
+#include "overlay/checksum.h"
 #include "sleeve/frame_offload.h"
 #include "sleeve/sleeve_codec.h"
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "sleeve/fragmentation.h"
+#include "overlay/fragmentation.h"
 #include "sleeve/frame_batch.h"
 #include "sleeve/frame_offload.h"
 #include "test/sleeve/packets.h"

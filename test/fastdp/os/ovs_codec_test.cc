@@ -44,8 +44,13 @@ TEST_CASE("A flow of ours is found again in what the kernel lists", "[fastdp]") 
     CHECK(DecodePacketKey(EncodeFlowKey(key)) == key);
   }
   for (const FlowActions& actions :
-       {FlowActions{}, FlowActions{Output{1}}, FlowActions{Output{0}, SetTunnel{kTunnel}, Output{2}}}) {
-    CHECK((DecodeFlowActions(EncodeFlowActions(actions)) == actions));
+       {FlowActions{}, FlowActions{Output{1}}, FlowActions{Output{0}, SetTunnel{kTunnel}, Output{2}},
+        FlowActions{Output{0}, SizedOutput{kTunnel, 2, 1390}, SizedOutput{kTunnel, 3, 8964}}}) {
+    const bool sized = std::holds_alternative<SizedOutput>(actions.empty() ? FlowAction(Output{}) : actions.back());
+    const auto decoded = DecodeFlowActions(EncodeFlowActions(actions, 4711));
+    REQUIRE(decoded.has_value());
+    CHECK((decoded->actions == actions));
+    CHECK(decoded->upcall_pid == (sized ? 4711 : 0));
   }
 }
 
@@ -70,8 +75,27 @@ TEST_CASE("A flow that matches more, less or something else than ours is another
   CHECK(DecodeFlowKey(key, open_mac) == std::nullopt);
 }
 
+TEST_CASE("What is done by size is ours in one form alone", "[fastdp]") {
+  const FlowActions actions = {SizedOutput{kTunnel, 2, 1390}};
+  const Bytes ours = EncodeFlowActions(actions, 1);
+  NetlinkAttributes check(ours);
+  const ByteView view = check.Next()->value;
+  const Bytes parts(view.begin(), view.end());
+  const auto decode = [](const Bytes& attributes) {
+    return DecodeFlowActions(Nest(OVS_ACTION_ATTR_CHECK_PKT_LEN, attributes));
+  };
+  CHECK((decode(parts)->actions == actions));
+  const Bytes output = Attribute<std::uint32_t>(OVS_ACTION_ATTR_OUTPUT, 2);
+  CHECK_FALSE(decode(parts + Nest(OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER, {})).has_value());  // dropped
+  CHECK_FALSE(decode(parts + Nest(OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER, output)).has_value());
+  CHECK_FALSE(decode(parts + Nest(OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL, output)).has_value());
+  CHECK_FALSE(decode(parts + Attribute<std::uint32_t>(OVS_CHECK_PKT_LEN_ATTR_PKT_LEN, 1390)).has_value());
+  CHECK_FALSE(decode({}).has_value());
+  CHECK_FALSE(DecodeFlowActions(ours + EncodeFlowActions(actions, 2)).has_value());  // two sockets
+}
+
 TEST_CASE("Tunnels that we would not make are another program's", "[fastdp]") {
-  const Bytes ours = EncodeFlowActions({SetTunnel{kTunnel}, Output{2}});
+  const Bytes ours = EncodeFlowActions({SetTunnel{kTunnel}, Output{2}}, 0);
   REQUIRE(DecodeFlowActions(ours).has_value());
   NetlinkAttributes set(ours);
   NetlinkAttributes nest(set.Next()->value);
@@ -80,7 +104,7 @@ TEST_CASE("Tunnels that we would not make are another program's", "[fastdp]") {
   const auto decode = [](const Bytes& attributes) {
     return DecodeFlowActions(Nest(OVS_ACTION_ATTR_SET, Nest(OVS_KEY_ATTR_TUNNEL, attributes)));
   };
-  CHECK((decode(tunnel) == FlowActions{SetTunnel{kTunnel}}));
+  CHECK((decode(tunnel)->actions == FlowActions{SetTunnel{kTunnel}}));
   CHECK_FALSE(decode(tunnel + Nest(OVS_TUNNEL_KEY_ATTR_CSUM, {})).has_value());
   CHECK_FALSE(decode(tunnel + Attribute<std::uint16_t>(OVS_TUNNEL_KEY_ATTR_TP_DST, 6784)).has_value());
   CHECK_FALSE(decode(tunnel + Attribute<std::uint8_t>(OVS_TUNNEL_KEY_ATTR_TTL, 63)).has_value());

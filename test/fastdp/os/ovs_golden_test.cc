@@ -183,8 +183,9 @@ std::optional<Bytes> AskAgain(const Vector& vector) {
   if (vector.family == "ovs_packet") {
     const auto actions = DecodeFlowActions(Find(attributes, OVS_PACKET_ATTR_ACTIONS));
     REQUIRE(actions.has_value());
-    CHECK(Describe(*actions) == DescribeActions(NestOf(vector.attributes, "ACTIONS")));
-    return bytes(kRequests.Execute(datapath, Find(attributes, OVS_PACKET_ATTR_PACKET), EncodeFlowActions(*actions)));
+    CHECK(Describe(actions->actions) == DescribeActions(NestOf(vector.attributes, "ACTIONS")));
+    return bytes(
+        kRequests.Execute(datapath, Find(attributes, OVS_PACKET_ATTR_PACKET), EncodeFlowActions(actions->actions, 0)));
   }
   if (vector.family == "ovs_vport") return bytes(kRequests.ListVports(datapath));
   if (vector.command == "GET") return bytes(kRequests.ListFlows(datapath));
@@ -193,7 +194,7 @@ std::optional<Bytes> AskAgain(const Vector& vector) {
   REQUIRE(flow.form == OvsFlow::Form::kOurs);
   CHECK(Describe(flow.flow.key) == DescribeKey(NestOf(vector.attributes, "KEY")));
   CHECK(Describe(flow.flow.actions) == DescribeActions(NestOf(vector.attributes, "ACTIONS")));
-  return bytes(kRequests.PutFlow(datapath, flow.flow.key, EncodeFlowActions(flow.flow.actions)));
+  return bytes(kRequests.PutFlow(datapath, flow.flow.key, EncodeFlowActions(flow.flow.actions, 0)));
 }
 
 TEST_CASE("What 2.8 asked of Open vSwitch is asked in the same bytes", "[fastdp][golden]") {

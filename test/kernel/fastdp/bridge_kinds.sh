@@ -40,8 +40,8 @@ lacks "no Open vSwitch" on host1 weave status || skip "this kernel has no Open v
 type_is bridged_fastdp
 link weave "mtu 1376 " " bridge " 00:00:00:00:00:01 ",UP"
 link datapath "mtu 1376 " openvswitch ",UP"
-link vethwe-bridge "mtu 1376 " "@vethwe-datapath:" "master weave " ",UP"
-link vethwe-datapath "mtu 1376 " "@vethwe-bridge:" "master datapath " ",UP"
+link vethwe-bridge "mtu 65535 " "@vethwe-datapath:" "master weave " ",UP"
+link vethwe-datapath "mtu 65535 " "@vethwe-bridge:" "master datapath " ",UP"
 lacks "Service: host" on host1 weave status || fail "status: $(on host1 weave status)"
 [ "$(on host1 weave report -f '{{.Router.Interface}}')" = "datapath (via ODP)" ] || fail "$(on host1 weave report)"
 has 'weave_bridge_type{type="bridged_fastdp"} 1' on host1 curl -sf http://127.0.0.1:6782/metrics || fail "no metric"

@@ -5,6 +5,8 @@
 . "$(dirname "$0")/../../system/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../../system/mesh_lib.sh
 . "$(dirname "$0")/../../system/mesh_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=tcp_lib.sh
+. "$(dirname "$0")/tcp_lib.sh"
 
 make_network
 for host in host1 host2 host3; do make_mesh_host "$host"; done
@@ -66,12 +68,15 @@ for word in "" wonderland; do
     launch_peer host2 --no-dns "${password[@]}" 10.99.0.1
     lacks "no Open vSwitch" on host1 weave status || skip "this kernel has no Open vSwitch"
     for host in host1 host2; do expect_by $host fastdp 1; done
-    has "mtu=1376" connections host1 || fail "no MTU: $(connections host1)"
+    mtu=$([ -n "$word" ] && echo 1416 || echo 1450)
+    for host in host1 host2; do
+        eventually 20 has "mtu=$mtu" connections $host || fail "no MTU of $mtu: $(connections $host)"
+    done
     container host1 c1 10.32.1.1/16
     container host2 c2 10.32.2.1/16
     expect_ping c1 10.32.2.1
     expect_ping c2 10.32.1.1
-    inside c1 ping -c 1 -W 5 -M 'do' -s 1348 10.32.2.1 >/dev/null || fail "1376 bytes do not pass"
+    inside c1 ping -c 1 -W 5 -M 'do' -s $((mtu - 28)) 10.32.2.1 >/dev/null || fail "$mtu bytes do not pass"
     on host2 weave expose 10.32.2.254/16 >/dev/null
     expect_ping c1 10.32.2.254
     expect 0 "ok    firewall: " on host1 weave doctor
@@ -102,6 +107,14 @@ for word in "" wonderland; do
     for host in host1 host2; do expect_by $host fastdp 1; done
     pings_through crash host1
     for host in host1 host2; do expect_by $host fastdp 1; done
+
+    step "   the peer of each host is killed while TCP runs: it arrives whole"
+    tcp_begin c1 c2 10.32.2.1
+    for host in host1 host2; do
+        crash $host
+        for other in host1 host2; do expect_by $other fastdp 1; done
+    done
+    tcp_end
 
     if [ -z "$word" ]; then
         step "   a peer without a datapath is reached by sleeve, also through one that has one"

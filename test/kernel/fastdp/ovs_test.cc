@@ -204,25 +204,37 @@ TEST_CASE("A frame that no flow matches comes up, crosses the tunnel when told t
 // Of TCP, from the IPv4 addresses on: what the pseudo header adds besides them.
 std::uint16_t PseudoSum(std::size_t tcp_size) { return static_cast<std::uint16_t>(IPPROTO_TCP + tcp_size); }
 
-TEST_CASE("Frames come up whole: checksums made, large TCP pieces cut, VLAN tags inside") {
-  OvsHost host(1);
-  FrameSocket a = host.AddContainer(1);
-  host.Pump();
-  constexpr std::size_t kTcpHeader = 20, kHeaders = 14 + 20 + kTcpHeader, kPayload = 2500, kSegment = 1000;
-  Bytes piece = FromHex(
-                    "020000000102"  // Ethernet
-                    "0200000001010800"
-                    "4500000000010000400600000a2000010a200002"  // IPv4
-                    "1000005000000001000000015010ffff00000000")
-                    .value();
-  piece.resize(kHeaders + kPayload, 'x');
+constexpr std::size_t kTcpHeader = 20, kHeaders = 14 + 20 + kTcpHeader;
+
+// From kA to `destination`, with its checksum left open.
+Bytes MakeTcpPiece(const MacAddress& destination, std::size_t payload) {
+  Bytes piece(destination.bytes().begin(), destination.bytes().end());
+  const Bytes rest = FromHex(
+                         "0200000001010800"
+                         "4500000000010000400600000a2000010a200002"  // IPv4
+                         "1000005000000001000000015010ffff00000000")
+                         .value();
+  piece.insert(piece.end(), rest.begin(), rest.end());
+  piece.resize(kHeaders + payload, 'x');
   const auto put = [&](std::size_t at, std::size_t value) {
     piece[at] = static_cast<std::uint8_t>(value >> 8);
     piece[at + 1] = static_cast<std::uint8_t>(value);
   };
   put(16, piece.size() - 14);
-  put(50, OnesComplementSum(ByteView(piece).subspan(26, 8), PseudoSum(kTcpHeader + kPayload)));  // for who completes it
-  a.SendOffloaded(piece, /*segment_size=*/kSegment, /*checksum_start=*/34, /*checksum_offset=*/16);
+  put(50, OnesComplementSum(ByteView(piece).subspan(26, 8), PseudoSum(kTcpHeader + payload)));  // for who completes it
+  return piece;
+}
+
+void SendPiece(FrameSocket& container, const Bytes& piece, std::uint16_t segment_size) {
+  container.SendOffloaded(piece, segment_size, /*checksum_start=*/34, /*checksum_offset=*/16);
+}
+
+TEST_CASE("Frames come up whole: checksums made, large TCP pieces cut, VLAN tags inside") {
+  OvsHost host(1);
+  FrameSocket a = host.AddContainer(1);
+  host.Pump();
+  constexpr std::size_t kPayload = 2500, kSegment = 1000;
+  SendPiece(a, MakeTcpPiece(kB, kPayload), kSegment);
   for (const std::size_t payload : {kSegment, kSegment, kPayload - 2 * kSegment}) {
     const Bytes frame = host.NextMiss().frame;
     REQUIRE(frame.size() == kHeaders + payload);
@@ -239,6 +251,54 @@ TEST_CASE("Frames come up whole: checksums made, large TCP pieces cut, VLAN tags
   const Recorder::Miss miss = host.NextMiss();
   CHECK(miss.key == FlowKey{1, std::nullopt, kA, kB});
   CHECK(miss.frame == tagged);
+}
+
+TEST_CASE("What is too large for a tunnel comes up, and what will be cut to fit passes") {
+  TwoHosts hosts;
+  FrameSocket a = hosts.first.AddContainer(1);
+  FrameSocket* wire = nullptr;
+  hosts.second.In([&] { wire = new FrameSocket("wire"); });
+  const std::unique_ptr<FrameSocket> wire_owner(wire);
+  REQUIRE(hosts.first.dpif().can_check_sizes());
+  const auto vxlan = hosts.first.dpif().EnsureVxlanVport(6784);
+  REQUIRE(vxlan.status() == absl::OkStatus());
+  hosts.first.Pump();
+  const FlowKey key = {hosts.first.PortOf("c1"), std::nullopt, kA, kC};
+  const FlowActions actions = {SizedOutput{kThere, vxlan->number, 1100}};
+  REQUIRE(hosts.first.dpif().PutFlow(key, actions) == absl::OkStatus());
+  CHECK((Flows(hosts.first)[0].actions == actions));
+  // Outer Ethernet, IPv4, UDP and VXLAN; ARP for the other end comes first.
+  constexpr std::size_t kOuter = 14 + 20 + 8 + 8;
+  const auto sizes = [&](std::size_t count) {
+    std::vector<std::size_t> seen;
+    while (seen.size() < count) {
+      const Bytes frame = wire->Receive();
+      if (frame.empty()) break;
+      if (frame.size() > kOuter + kHeaders && frame[23] == IPPROTO_UDP) seen.push_back(frame.size() - kOuter);
+    }
+    return seen;
+  };
+
+  SendPiece(a, MakeTcpPiece(kC, 1046), 1046);
+  CHECK(sizes(1) == std::vector<std::size_t>{1100});
+  // The wire takes large pieces whole, headers once.
+  SendPiece(a, MakeTcpPiece(kC, 2500), 1000);
+  CHECK(sizes(1) == std::vector<std::size_t>{kHeaders + 2500});
+  CHECK_FALSE(hosts.first.HasMiss());
+
+  SendPiece(a, MakeTcpPiece(kC, 2094), 1047);  // one byte too many in each segment
+  for (int segment = 0; segment < 2; ++segment) {
+    const Recorder::Miss miss = hosts.first.NextMiss();
+    CHECK(miss.key == key);
+    CHECK(miss.too_large_for == kThere.vni);
+    CHECK(miss.frame.size() == 1101);
+  }
+  // The next process gets them, once it has looked at the flows that it found.
+  hosts.first.Close();
+  hosts.first.Open();
+  CHECK((Flows(hosts.first)[0].actions == actions));
+  SendPiece(a, MakeTcpPiece(kC, 1047), 1047);
+  CHECK(hosts.first.NextMiss().too_large_for == kThere.vni);
 }
 
 TEST_CASE("Flows of another form are deleted when they are listed, and ours stay") {

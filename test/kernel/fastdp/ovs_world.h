@@ -112,10 +112,11 @@ class Recorder final : public OvsDpif::Events {
   struct Miss {
     FlowKey key;
     Bytes frame;
+    std::optional<std::uint32_t> too_large_for;
   };
 
   void OnUpcall(const Upcall& upcall) override {
-    misses.push_back({upcall.key, Bytes(upcall.frame.begin(), upcall.frame.end())});
+    misses.push_back({upcall.key, Bytes(upcall.frame.begin(), upcall.frame.end()), upcall.too_large_for});
   }
   void OnVportAdded(const Vport& vport) override { changes.push_back(absl::StrCat("+", vport.name)); }
   void OnVportGone(VportNumber number) override { changes.push_back(absl::StrCat("-", number)); }

@@ -1,8 +1,8 @@
-#include "sleeve/mtu_search.h"
+#include "overlay/mtu_search.h"
 
 #include <algorithm>
 
-#include "sleeve/checksum.h"
+#include "overlay/checksum.h"
 
 namespace weave {
 namespace {
@@ -20,7 +20,7 @@ std::optional<std::size_t> MtuSearch::OnMessageTooBig(Now now, std::size_t path_
   const std::size_t mtu = std::clamp(path_mtu, overhead_ + kLeast, kMaxIpv4PacketSize) - overhead_;
   if (candidate_.has_value() && mtu >= *candidate_) return std::nullopt;
   mtu_ = mtu;
-  highest_good_ = std::min(kAssumedGood, mtu);
+  highest_good_ = std::min(assumed_good_, mtu);
   lowest_bad_ = mtu + 1;
   candidate_ = mtu;
   tests_sent_ = 0;

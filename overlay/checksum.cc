@@ -1,9 +1,9 @@
-#include "sleeve/checksum.h"
+#include "overlay/checksum.h"
 
 #include <bit>
 #include <cstring>
 
-#include "sleeve/sleeve_codec.h"
+#include "overlay/frame.h"
 
 namespace weave {
 namespace {

@@ -14,18 +14,22 @@ namespace weave {
 class MtuSearch {
  public:
   static constexpr std::size_t kUnknownMtu = 65535;  // until the kernel refuses a datagram, everything may pass
-  static constexpr std::size_t kAssumedGood = 552;   // tests go no lower
+  static constexpr std::size_t kAssumedGood = 552;   // sleeve's tests go no lower
   static constexpr std::size_t kLeast = 68;          // RFC 791: what every link carries; never a heartbeat's size
   static constexpr int kAttemptCount = 8;
 
-  // `overhead`: the difference between the path's MTU and the overlay's.
-  explicit MtuSearch(std::size_t overhead) : overhead_(overhead) {}
+  // `overhead`: the difference between the path's MTU and the overlay's. `assumed_good`: what needs no test.
+  explicit MtuSearch(std::size_t overhead, std::size_t assumed_good = kAssumedGood)
+      : overhead_(overhead), assumed_good_(assumed_good) {}
 
   // What data may use now.
   std::size_t mtu() const { return mtu_; }
   // The largest UDP payload that fits the same path.
   std::size_t max_payload_size() const;
   bool searching() const { return candidate_.has_value(); }
+  // Of what has been tested since the last word of the kernel: what passes, and what does not.
+  std::size_t highest_good() const { return highest_good_; }
+  std::size_t lowest_bad() const { return lowest_bad_; }
 
   // Each returns the MTU to test now, if one is to be tested: a frame of that many zero bytes and an Ethernet header
   // more, with DF.
@@ -42,7 +46,8 @@ class MtuSearch {
   std::size_t Test(Now now);
   std::optional<std::size_t> Narrow(Now now);
 
-  const std::size_t overhead_;
+  std::size_t overhead_;
+  std::size_t assumed_good_;
   std::size_t mtu_ = kUnknownMtu;
   std::size_t highest_good_ = 0;
   std::size_t lowest_bad_ = 0;

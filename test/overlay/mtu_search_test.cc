@@ -1,4 +1,4 @@
-#include "sleeve/mtu_search.h"
+#include "overlay/mtu_search.h"
 
 #include <cstdint>
 #include <vector>

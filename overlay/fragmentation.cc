@@ -1,10 +1,9 @@
-#include "sleeve/fragmentation.h"
+#include "overlay/fragmentation.h"
 
 #include <algorithm>
 
 #include "base/check.h"
-#include "sleeve/mtu_search.h"
-#include "sleeve/sleeve_codec.h"
+#include "overlay/frame.h"
 
 namespace weave {
 namespace {
@@ -132,6 +131,11 @@ std::optional<Bytes> PacketTooBig(ByteView frame, std::size_t mtu) {
       OnesComplementSum(ByteView(out + 8, 32), static_cast<std::uint32_t>(message_size) + kIcmpv6);
   Write16(static_cast<std::uint16_t>(~OnesComplementSum(ByteView(icmp, message_size), pseudo_header)), icmp + 2);
   return answer;
+}
+
+std::optional<Bytes> AnswerTooLarge(ByteView frame, std::size_t mtu) {
+  const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame);
+  return ip.has_value() ? FragmentationNeeded(frame, *ip, mtu) : PacketTooBig(frame, mtu);
 }
 
 Ipv4Fragmenter::Ipv4Fragmenter(ByteView frame, const InnerIpv4& ip, std::size_t mtu)

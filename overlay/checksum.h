@@ -1,4 +1,4 @@
-// The Internet checksum (RFC 1071), and the IP packets inside frames as the sleeve path looks at them.
+// The Internet checksum (RFC 1071), and the IP packets inside frames as data paths look at them.
 #pragma once
 
 #include <cstddef>

@@ -1,12 +1,12 @@
-// What sleeve does with an IP packet that is too large for the path (spec/overlay.md section 2.7): tells its sender, or
-// cuts it.
+// What a data path does with an IP packet that is too large for the way it has to take (spec/overlay.md section 2.7):
+// tells its sender, or cuts it.
 #pragma once
 
 #include <cstddef>
 #include <optional>
 
 #include "base/bytes.h"
-#include "sleeve/checksum.h"
+#include "overlay/checksum.h"
 
 namespace weave {
 
@@ -21,6 +21,9 @@ std::optional<Bytes> FragmentationNeeded(ByteView frame, const InnerIpv4& ip, st
 // much as kMinIpv6Mtu holds. None: the frame holds no IPv6 packet or an ICMPv6 error, its sender or receiver is not one
 // host, or `mtu` is below kMinIpv6Mtu, which every IPv6 host may send.
 std::optional<Bytes> PacketTooBig(ByteView frame, std::size_t mtu);
+
+// The one or the other of these, by what the frame holds; none also for what is no IP packet.
+std::optional<Bytes> AnswerTooLarge(ByteView frame, std::size_t mtu);
 
 // The fragments of an IPv4 packet whose checksums are complete, for an MTU of at least 68 bytes.
 class Ipv4Fragmenter {
