@@ -381,6 +381,7 @@ class Daemon {
       options.parts = {bridge_plan_.datapath, std::string(kRouterBridgePort), std::string(kRouterDatapathPort)};
     LinkMonitorCallbacks callbacks;
     callbacks.on_host_end_gone = [this](const std::string& name) { driver_->HostChanged(EndpointGone{name}); };
+    callbacks.on_ports_changed = [this] { driver_->HostChanged(PortsChanged{}); };
     callbacks.on_bridge_gone = [this] {
       if (core_->resetting()) return;
       logger_.Error("the bridge is gone, making it again", {{"bridge", options_.weave_bridge}});
@@ -484,6 +485,8 @@ class Daemon {
     view.connections = std::move(mesh.connections);
     view.connection_termination_count = mesh.termination_count;
     view.ipam = snapshot.ipam;
+    view.claimed_address_count = core_->address_watch().claimed_count();
+    view.released_address_count = core_->address_watch().released_count();
     if (dns_ != nullptr) view.dns = DnsMetrics{core_->names()->own_count(), dns_->stats()};
     view.data_path = network_->data_path_stats();
     view.loop_slow_turn_count = watchdog_->long_turn_count();
