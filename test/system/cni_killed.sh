@@ -63,8 +63,8 @@ for ((try = 0; try < 400; try++)); do
 done
 half_way || fail "no ADD was held up between address and interface"
 on host1 curl -sf -X DELETE http://127.0.0.1:6784/ip/webwebweb || fail "DELETE /ip"
-kill -CONT $ADD_PID
-! wait $ADD_PID || fail "ADD succeeded with an address that is not its own: $(cat "$WORK/result")"
+kill -CONT "$ADD_PID"
+! wait "$ADD_PID" || fail "ADD succeeded with an address that is not its own: $(cat "$WORK/result")"
 [ "$(jq -r .code "$WORK/result")" = 11 ] || fail "$(cat "$WORK/result")"
 has eth0 inside web ip link && fail "an interface stays: $(inside web ip addr)"
 [ "$(holders host1)" = "$empty" ] || fail "left: $(holders host1)"

@@ -81,6 +81,7 @@ for link in $(on host1 ip -o link show type veth | awk -F'[ :@]+' '$2 ~ /^vethwe
 rm -rf "$(run_dir host1)"
 echo 01234567-89ab-cdef-0123-456789abcdef >"$WORK/boot_id"
 booted() { # booted COMMAND...: on the host after its start
+    # shellcheck disable=SC2016  # for that shell
     ip netns exec "$TAG-host1" env "WEAVE_API_SOCKET=$(run_dir host1)/peer.sock" WEAVE_NO_PLUGIN=1 \
         unshare --mount --propagation slave sh -c 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"' "$WORK/boot_id" "$@"
 }
