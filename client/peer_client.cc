@@ -253,6 +253,10 @@ absl::StatusOr<v1::AddressList> PeerClient::Release(const v1::ReleaseRequest& re
   return CallAndWait(&v1::Peer::Stub::AsyncRelease, request, deadlines_.change, "the peer's disk");
 }
 
+absl::Status PeerClient::Disown(const v1::DisownRequest& request) {
+  return Call(&v1::Peer::Stub::Disown, request, deadlines_.change).status();
+}
+
 absl::StatusOr<v1::AllocationList> PeerClient::ListAllocations() {
   return Call(&v1::Peer::Stub::ListAllocations, v1::ListAllocationsRequest(), deadlines_.query);
 }

@@ -83,6 +83,7 @@ class PeerClient {
   absl::StatusOr<v1::AddressList> Lookup(const v1::LookupRequest& request);
   absl::StatusOr<v1::AddressList> Release(const v1::ReleaseRequest& request);
   absl::StatusOr<v1::AllocationList> ListAllocations();
+  absl::Status Disown(const v1::DisownRequest& request);
   absl::Status AwaitRing();
   // How many addresses were taken over.
   absl::StatusOr<std::uint64_t> TakeOver(absl::string_view peer, bool force);

@@ -50,12 +50,37 @@ absl::Status NotUnderstood(absl::string_view what, const absl::Status& why) {
   return absl::UnavailableError(absl::StrCat("the Docker daemon's ", what, ": ", why.message()));
 }
 
-absl::Status WalkContainers(const DockerDaemon& daemon,
+absl::Status WalkContainers(const DockerDaemon& daemon, absl::string_view path,
                             const std::function<void(const JsonPath&, const JsonScalar&)>& visit) {
-  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, "/containers/json"));
+  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, path));
   if (response.status != 200) return DockerRefuses(response, "list containers");
   const absl::Status walked = WalkJson(response.body, visit);
   return walked.ok() ? walked : NotUnderstood("list of containers", walked);
+}
+
+// Empty: there is no such member, or it is no string.
+std::string MemberText(const nlohmann::json& object, const char* name) {
+  const auto member = object.is_object() ? object.find(name) : object.end();
+  return object.is_object() && member != object.end() && member->is_string() ? member->get<std::string>() : "";
+}
+
+nlohmann::json Member(const nlohmann::json& object, const char* name) {
+  const auto member = object.is_object() ? object.find(name) : object.end();
+  return object.is_object() && member != object.end() ? *member : nlohmann::json();
+}
+
+DockerPool ReadPool(const nlohmann::json& network) {
+  const nlohmann::json ipam = Member(network, "IPAM");
+  DockerPool pool{MemberText(ipam, "Driver"), MemberText(network, "Scope") == "local", {}, {}};
+  for (const nlohmann::json& config : Member(ipam, "Config")) {
+    const absl::StatusOr<Cidr> subnet = Cidr::Parse(MemberText(config, "Subnet"));
+    if (!subnet.ok() || !subnet->address().IsV4()) continue;
+    pool.subnets.push_back(*subnet);
+    if (const std::string gateway = MemberText(config, "Gateway"); !gateway.empty()) pool.reserved.insert(gateway);
+    for (const nlohmann::json& auxiliary : Member(config, "AuxiliaryAddresses"))
+      if (auxiliary.is_string()) pool.reserved.insert(auxiliary.get<std::string>());
+  }
+  return pool;
 }
 
 // 41 of "1.41".
@@ -190,21 +215,59 @@ absl::StatusOr<DockerContainerNetworks> InspectContainerNetworks(const DockerDae
 
 absl::StatusOr<std::vector<std::string>> ListRunningContainers(const DockerDaemon& daemon) {
   std::vector<std::string> ids;
-  RETURN_IF_ERROR(WalkContainers(daemon, [&](const JsonPath& path, const JsonScalar& value) {
+  RETURN_IF_ERROR(WalkContainers(daemon, "/containers/json", [&](const JsonPath& path, const JsonScalar& value) {
     const std::string* text = TextOf(value);
     if (text != nullptr && PathIs(path, {"", "Id"}) && IsContainerName(*text)) ids.push_back(*text);
   }));
   return ids;
 }
 
+absl::StatusOr<std::vector<DockerPool>> ParseDockerPools(absl::string_view json) {
+  const nlohmann::json networks = nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
+  if (!networks.is_array()) return absl::InvalidArgumentError("list of networks: want an array");
+  std::vector<DockerPool> pools;
+  for (const nlohmann::json& network : networks) pools.push_back(ReadPool(network));
+  return pools;
+}
+
+absl::StatusOr<std::vector<DockerPool>> ListDockerPools(const DockerDaemon& daemon) {
+  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, "/networks"));
+  if (response.status != 200) return DockerRefuses(response, "list networks");
+  absl::StatusOr<std::vector<DockerPool>> pools = ParseDockerPools(response.body);
+  if (!pools.ok()) return NotUnderstood("list of networks", pools.status());
+  return pools;
+}
+
 absl::StatusOr<std::set<std::string>> ListContainerAddresses(const DockerDaemon& daemon) {
   std::set<std::string> addresses;
-  RETURN_IF_ERROR(WalkContainers(daemon, [&](const JsonPath& path, const JsonScalar& value) {
+  RETURN_IF_ERROR(WalkContainers(daemon, "/containers/json?all=1", [&](const JsonPath& path, const JsonScalar& value) {
     const std::string* text = TextOf(value);
     if (text != nullptr && PathIs(path, {"", "NetworkSettings", "Networks", "*", "IPAddress"}) && !text->empty())
       addresses.insert(*text);
   }));
   return addresses;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ParseDockerEndpoints(absl::string_view json) {
+  const nlohmann::json containers =
+      nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
+  if (!containers.is_array()) return absl::InvalidArgumentError("list of containers: want an array");
+  std::map<std::string, std::string> endpoints;
+  for (const nlohmann::json& container : containers) {
+    const std::string id = MemberText(container, "Id");
+    for (const nlohmann::json& network : Member(Member(container, "NetworkSettings"), "Networks"))
+      if (const std::string endpoint = MemberText(network, "EndpointID"); !endpoint.empty() && IsContainerId(id))
+        endpoints.emplace(endpoint, id);
+  }
+  return endpoints;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ListDockerEndpoints(const DockerDaemon& daemon) {
+  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, "/containers/json"));
+  if (response.status != 200) return DockerRefuses(response, "list containers");
+  absl::StatusOr<std::map<std::string, std::string>> endpoints = ParseDockerEndpoints(response.body);
+  if (!endpoints.ok()) return NotUnderstood("list of containers", endpoints.status());
+  return endpoints;
 }
 
 absl::StatusOr<std::vector<std::string>> ParseSwarmManagers(absl::string_view json) {

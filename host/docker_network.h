@@ -1,6 +1,5 @@
-// What the plugin asks a Docker daemon: its API's version, networks by name, a started container's networks, the
-// swarm's managers. Bodies are read by WalkJson; each call is a connection of its own and blocks for at most the
-// options' time.
+// What the plugin asks a Docker daemon: its API's version, networks, a started container's networks, the swarm's
+// managers. Each call is a connection of its own and blocks for at most the options' time.
 #pragma once
 
 #include <sys/types.h>
@@ -14,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/ip.h"
 #include "host/docker_api.h"
 
 namespace weave {
@@ -81,8 +81,26 @@ absl::StatusOr<DockerContainerNetworks> InspectContainerNetworks(const DockerDae
                                                                  absl::string_view container_id);
 absl::StatusOr<DockerContainerNetworks> ParseContainerNetworks(absl::string_view json);
 
-// IPv4 addresses of containers that run, in whatever network.
+// Where a network's addresses come from.
+struct DockerPool {
+  std::string ipam_driver;
+  bool local = false;              // of this daemon alone, not of a swarm
+  std::vector<Cidr> subnets;       // IPv4
+  std::set<std::string> reserved;  // by the network itself: gateways and the like
+
+  friend bool operator==(const DockerPool&, const DockerPool&) = default;
+};
+
+// Of all networks.
+absl::StatusOr<std::vector<DockerPool>> ListDockerPools(const DockerDaemon& daemon);
+absl::StatusOr<std::vector<DockerPool>> ParseDockerPools(absl::string_view json);
+
+// IPv4 addresses of containers, in whatever network and state; one that does not run has none.
 absl::StatusOr<std::set<std::string>> ListContainerAddresses(const DockerDaemon& daemon);
+
+// Of containers that run: the container's id by that of each of its endpoints.
+absl::StatusOr<std::map<std::string, std::string>> ListDockerEndpoints(const DockerDaemon& daemon);
+absl::StatusOr<std::map<std::string, std::string>> ParseDockerEndpoints(absl::string_view json);
 
 // Ids of the containers that run.
 absl::StatusOr<std::vector<std::string>> ListRunningContainers(const DockerDaemon& daemon);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -129,6 +130,11 @@ struct ContainerEnd {
   MacAddress mac;
   std::vector<Cidr> addresses;
 };
+
+// Calls `visit` once for each network namespace that an interface of `netlink`'s leads, or led, to, with a path there.
+// Ends when it returns true. Reads all of /proc: not for the loop's thread.
+void VisitJoinedNetNs(Netlink& netlink,
+                      absl::FunctionRef<bool(const NetNs& ns, const std::string& path, int nsid)> visit);
 
 // The other ends of interfaces that nobody remembers, in the order of `ends`. NotFound: no process and no mount leads
 // there. Other errors: could not look into the container. `netlink` is a socket in the host's namespace. Reads all of

@@ -115,13 +115,8 @@ absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::strin
   return ends;
 }
 
-std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends) {
-  std::vector<absl::StatusOr<ContainerEnd>> found;
-  for (const HostEnd& end : ends)
-    found.push_back(
-        absl::NotFoundError(absl::StrCat("no process and no mount leads to the container of ", end.host_ifname)));
-  if (ends.empty()) return found;
-  std::size_t seen_count = 0;
+void VisitJoinedNetNs(Netlink& netlink,
+                      absl::FunctionRef<bool(const NetNs& ns, const std::string& path, int nsid)> visit) {
   std::set<std::uint64_t> visited;
   VisitNetNs([&](const std::string& path, std::uint64_t inode) {
     if (visited.contains(inode)) return false;
@@ -129,10 +124,21 @@ std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, co
     if (!ns.ok() || ns->inode() != inode) return false;  // it ended; another path may lead there
     visited.insert(inode);
     const absl::StatusOr<std::optional<int>> nsid = netlink.NsIdOf(*ns);
-    if (!nsid.ok() || !nsid->has_value()) return false;
+    return nsid.ok() && nsid->has_value() && visit(*ns, path, **nsid);
+  });
+}
+
+std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends) {
+  std::vector<absl::StatusOr<ContainerEnd>> found;
+  for (const HostEnd& end : ends)
+    found.push_back(
+        absl::NotFoundError(absl::StrCat("no process and no mount leads to the container of ", end.host_ifname)));
+  if (ends.empty()) return found;
+  std::size_t seen_count = 0;
+  VisitJoinedNetNs(netlink, [&](const NetNs& ns, const std::string& path, int nsid) {
     for (std::size_t i = 0; i < ends.size(); ++i) {
-      if (ends[i].container_nsid != *nsid) continue;
-      found[i] = LookInto(*ns, path, ends[i]);
+      if (ends[i].container_nsid != nsid) continue;
+      found[i] = LookInto(ns, path, ends[i]);
       ++seen_count;
     }
     return seen_count == ends.size();

@@ -52,6 +52,7 @@ class NetlinkMonitor final : public LinkMonitor {
     bool up = false;
     bool hairpin = false;
     int master_index = 0;
+    std::optional<int> peer_nsid;
   };
 
   void OnReadable() {
@@ -76,7 +77,11 @@ class NetlinkMonitor final : public LinkMonitor {
   }
 
   void OnLink(const LinkInfo& link) {
-    Known& known = links_[link.index];
+    const auto [entry, is_new] = links_.try_emplace(link.index);
+    Known& known = entry->second;
+    if (IsHostIfname(link.name) &&
+        (is_new || known.master_index != link.master_index || known.peer_nsid != link.peer_nsid))
+      ports_changed_ = true;
     const bool was_bridge = link.index == bridge_index_;
     const bool is_bridge = link.name == options_.bridge;
     if (was_bridge && !is_bridge) OnBridgeGone();  // renamed
@@ -86,6 +91,7 @@ class NetlinkMonitor final : public LinkMonitor {
     known.name = link.name;
     known.up = link.up;
     known.master_index = link.master_index;
+    known.peer_nsid = link.peer_nsid;
     OnHairpin(known, link.hairpin);
   }
 
@@ -99,7 +105,10 @@ class NetlinkMonitor final : public LinkMonitor {
     if (known == links_.end()) return;
     if (index == bridge_index_) OnBridgeGone();
     OnPartLost(known->second.name);
-    if (IsHostIfname(known->second.name)) Later(callbacks_.on_host_end_gone, known->second.name);
+    if (IsHostIfname(known->second.name)) {
+      Later(callbacks_.on_host_end_gone, known->second.name);
+      ports_changed_ = true;
+    }
     links_.erase(known);
   }
 
@@ -158,6 +167,7 @@ class NetlinkMonitor final : public LinkMonitor {
   }
 
   void RunCallbacks() {
+    if (std::exchange(ports_changed_, false)) Later(callbacks_.on_ports_changed);
     for (const std::function<void()>& callback : std::exchange(pending_, {})) callback();
   }
 
@@ -169,6 +179,7 @@ class NetlinkMonitor final : public LinkMonitor {
   absl::btree_map<int, Known> links_;  // by index
   int bridge_index_ = 0;               // 0: there is none
   bool started_ = false;
+  bool ports_changed_ = false;  // many at once are told as one
   std::vector<std::function<void()>> pending_;
   std::unique_ptr<Timer> resync_timer_;
   std::unique_ptr<Timer> down_timer_;

@@ -23,6 +23,8 @@ struct LinkMonitorOptions {
 // Called on the loop's thread, once per change; never from inside Start().
 struct LinkMonitorCallbacks {
   std::function<void(const std::string& host_ifname)> on_host_end_gone;  // the container ended, or somebody deleted it
+  // A container's interface came, went, leads elsewhere, or is a port of something else.
+  std::function<void()> on_ports_changed;
   std::function<void()> on_bridge_gone;
   std::function<void()> on_bridge_down;                     // contract A7-11
   std::function<void(const std::string& port)> on_hairpin;  // contract A7-10: the router's port went into hairpin mode

@@ -98,6 +98,14 @@ void Allocator::Begin(OperationId id, const ReleaseOperation& operation) {
   Reply(id, absl::OkStatus(), std::move(released));
 }
 
+void Allocator::Begin(OperationId id, const DisownOperation& operation) {
+  for (const IpAddress& address : operation.addresses) {
+    const std::optional<std::string> holder = holdings_.HolderOf(address);
+    if (holder.has_value() && holdings_.Find(*holder)->upkeep == Upkeep::kDocker) LeaveToInterface(now_, *holder);
+  }
+  Reply(id, absl::OkStatus());
+}
+
 void Allocator::Begin(OperationId id, const ShutdownOperation&) {
   shut_down_ = true;
   for (const auto& [ticket, operation] : absl::btree_map(queue_.operations()))

@@ -77,6 +77,8 @@ class Allocator final : public Gossiper {
   void OnContainerStarted(Now now, absl::string_view ident);
   // Gone for good: freed now.
   void OnContainerDestroyed(Now now, absl::string_view ident);
+  // What the holder has is left to its interface from now on. Who has nothing is passed over.
+  void LeaveToInterface(Now now, absl::string_view ident);
 
   // What was handed out in an earlier output is on disk. Returns the telling's effects on the mesh by PeerCore's hands:
   // from here on FullState() and a broadcast say `telling.state`.
@@ -116,6 +118,9 @@ class Allocator final : public Gossiper {
   const absl::btree_map<std::string, AllocationRecord>& allocations() const { return holdings_.all(); }
   // None: nobody holds it.
   std::optional<std::string> HolderOf(const IpAddress& address) const { return holdings_.HolderOf(address); }
+  // A claim of the address waits for the ring or for its owner.
+  bool IsClaiming(const IpAddress& address) const { return !queue_.ClaimsIn({address, 1}).empty(); }
+  bool shut_down() const { return shut_down_; }
   IpamStatus Status() const;
   // What must be on disk when all that was handed out is durable; for checkers.
   absl::btree_map<std::string, IpamRecord> Records() const;
@@ -149,6 +154,7 @@ class Allocator final : public Gossiper {
   void Begin(OperationId id, ClaimOperation operation);
   void Begin(OperationId id, const AwaitRingOperation& operation);
   void Begin(OperationId id, const ReleaseOperation& operation);
+  void Begin(OperationId id, const DisownOperation& operation);
   void Begin(OperationId id, const TakeOverOperation& operation);
   void Begin(OperationId id, const ShutdownOperation& operation);
   std::optional<Ticket> Wait(WaitingOperation operation);
@@ -172,8 +178,8 @@ class Allocator final : public Gossiper {
   // None: has to wait.
   std::optional<Cidr> TryAllocate(const AllocateOperation& operation);
   std::optional<Outcome> TryClaim(const ClaimOperation& operation, bool answered);
-  void Give(absl::string_view ident, const Cidr& address, bool is_container, bool answered);
-  void Confirm(absl::string_view ident, const IpAddress& address, bool is_container);
+  void Give(absl::string_view ident, const Cidr& address, bool is_container, Upkeep upkeep, bool answered);
+  void Confirm(absl::string_view ident, const IpAddress& address, bool is_container, Upkeep upkeep);
   void Remove(absl::string_view ident, const IpAddress& address);
   void Release(absl::string_view ident, const IpAddress& address);
   bool Reclaim(const IpAddress& address);

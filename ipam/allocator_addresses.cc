@@ -13,7 +13,7 @@ std::optional<Cidr> Allocator::TryAllocate(const AllocateOperation& operation) {
   if (!operation.ident.empty()) {
     const std::vector<Cidr> held = Lookup(operation.ident, subnet);
     if (!held.empty()) {
-      Confirm(operation.ident, held[0].address(), operation.is_container);
+      Confirm(operation.ident, held[0].address(), operation.is_container, operation.upkeep);
       return held[0];
     }
   }
@@ -24,7 +24,7 @@ std::optional<Cidr> Allocator::TryAllocate(const AllocateOperation& operation) {
   const std::optional<IpAddress> address = space_.Allocate(range);
   if (!address.has_value()) return std::nullopt;
   const Cidr cidr(*address, subnet.prefix_length());
-  Give(operation.ident.empty() ? address->ToString() : operation.ident, cidr, operation.is_container,
+  Give(operation.ident.empty() ? address->ToString() : operation.ident, cidr, operation.is_container, operation.upkeep,
        /*answered=*/true);
   return cidr;
 }
@@ -38,7 +38,9 @@ std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& oper
   const std::string text = address.ToString();
   const std::optional<std::string> holder = holdings_.HolderOf(address);
   if (holder.has_value() && (ident == *holder || ident == text)) {
-    Confirm(*holder, address, operation.is_container && ident == *holder);
+    const bool same = ident == *holder;
+    Confirm(*holder, address, operation.is_container && same,
+            same ? operation.upkeep : holdings_.Find(*holder)->upkeep);
     return Outcome{absl::OkStatus(), {*holdings_.CidrOf(address)}};
   }
   if (holder.has_value()) {
@@ -60,12 +62,12 @@ std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& oper
     const bool free = space_.Claim(address);
     CHECK(free || reclaimed) << address << " is allocated to nobody";
   }
-  Give(ident, operation.address, operation.is_container, answered);
+  Give(ident, operation.address, operation.is_container, operation.upkeep, answered);
   return Outcome{absl::OkStatus(), {operation.address}};
 }
 
-void Allocator::Give(absl::string_view ident, const Cidr& address, bool is_container, bool answered) {
-  holdings_.Add(ident, address, is_container);
+void Allocator::Give(absl::string_view ident, const Cidr& address, bool is_container, Upkeep upkeep, bool answered) {
+  holdings_.Add(ident, address, is_container, upkeep);
   ChangeRow(ident);
   Revive(ident);
   if (answered) fresh_.push_back({address.address(), std::string(ident)});
@@ -75,8 +77,9 @@ void Allocator::Give(absl::string_view ident, const Cidr& address, bool is_conta
 }
 
 // The answer that is about to be given says that `ident` has `address`: its row must be on disk before.
-void Allocator::Confirm(absl::string_view ident, const IpAddress& address, bool is_container) {
+void Allocator::Confirm(absl::string_view ident, const IpAddress& address, bool is_container, Upkeep upkeep) {
   Revive(ident);
+  if (holdings_.SetUpkeep(ident, upkeep)) ChangeRow(ident);
   if (is_container && holdings_.MarkContainer(ident)) ChangeRow(ident);
   if (!writes_.IsDurable(AllocationKey(ident))) {
     ChangeRow(ident);
@@ -160,6 +163,12 @@ void Allocator::OnContainerDestroyed(Now now, absl::string_view ident) {
   CancelOfIdent(ident);
   const AllocationRecord* record = holdings_.Find(ident);
   if (record != nullptr && record->is_container) ReleaseAll(ident);
+  Settle();
+}
+
+void Allocator::LeaveToInterface(Now now, absl::string_view ident) {
+  now_ = now;
+  if (holdings_.Find(ident) != nullptr && holdings_.SetUpkeep(ident, Upkeep::kInterface)) ChangeRow(ident);
   Settle();
 }
 

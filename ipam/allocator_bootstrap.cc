@@ -108,7 +108,7 @@ void Allocator::RestoreAllocation(const AllocationRecord& record) {
       const bool free = space_.Claim(address);
       CHECK(free) << address;
     }
-    holdings_.Add(record.ident, cidr, record.is_container);
+    holdings_.Add(record.ident, cidr, record.is_container, record.upkeep);
   }
   if (!whole) ChangeRow(record.ident);
 }

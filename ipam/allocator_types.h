@@ -66,6 +66,7 @@ struct AllocateOperation {
   std::string ident;
   Cidr subnet;  // a network of at least 4 addresses
   bool is_container = false;
+  Upkeep upkeep = Upkeep::kHolder;  // of all that `ident` has, from now on
 };
 
 // Exactly this address, inside the range or outside of it. `ident` "_": the holder is unknown.
@@ -74,6 +75,7 @@ struct ClaimOperation {
   Cidr address;
   bool is_container = false;
   bool no_error_on_unknown = false;  // answer OK at once where the ring or the owner would have to be waited for
+  Upkeep upkeep = Upkeep::kHolder;   // as AllocateOperation's
 };
 
 // Waits until there is a ring (`weave prime`).
@@ -86,6 +88,11 @@ struct ReleaseOperation {
   std::string ident;
   std::optional<IpAddress> address;
 };
+// Of addresses under the upkeep of Docker: it knows nothing of them any more, so they are left to their interfaces.
+// Others are passed over.
+struct DisownOperation {
+  std::vector<IpAddress> addresses;
+};
 // Takes over all ranges of a dead peer, by nickname or by name (`weave rmpeer`). Of nobody, or ourselves: 0 addresses.
 // Answered when the council has agreed, or after 10 s. `force`: decided here alone (docs/ipam.md).
 struct TakeOverOperation {
@@ -96,7 +103,7 @@ struct TakeOverOperation {
 struct ShutdownOperation {};
 
 using IpamOperation = std::variant<AllocateOperation, ClaimOperation, AwaitRingOperation, ReleaseOperation,
-                                   TakeOverOperation, ShutdownOperation>;
+                                   DisownOperation, TakeOverOperation, ShutdownOperation>;
 
 // InvalidArgument: the request cannot mean anything here (a subnet outside the range). AlreadyExists: somebody else has
 // the address. FailedPrecondition: its owner does not give it. Cancelled: by OnCancel, the holder's end, or shutdown.

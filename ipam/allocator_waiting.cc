@@ -47,7 +47,7 @@ void Allocator::ServeOthersOf(absl::string_view ident) {
     if (allocate == nullptr) continue;
     const std::vector<Cidr> held = Lookup(ident, allocate->subnet);
     if (held.empty()) continue;
-    Confirm(ident, held[0].address(), allocate->is_container);
+    Confirm(ident, held[0].address(), allocate->is_container, allocate->upkeep);
     Answer(ticket, absl::OkStatus(), {held[0]});
   }
 }

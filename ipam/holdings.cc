@@ -1,6 +1,7 @@
 #include "ipam/holdings.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -36,13 +37,14 @@ std::vector<Cidr> Holdings::Lookup(absl::string_view ident, const std::optional<
   return found;
 }
 
-void Holdings::Add(absl::string_view ident, const Cidr& address, bool is_container) {
+void Holdings::Add(absl::string_view ident, const Cidr& address, bool is_container, Upkeep upkeep) {
   const bool added = holders_.emplace(address.address(), ident).second;
   CHECK(added) << address << " has a holder, so it is not for " << ident;
   AllocationRecord& record = records_[std::string(ident)];
   record.ident = std::string(ident);
   record.addresses.push_back(address);
   record.is_container = record.is_container || is_container;
+  record.upkeep = upkeep;
 }
 
 bool Holdings::MarkContainer(absl::string_view ident) {
@@ -51,6 +53,12 @@ bool Holdings::MarkContainer(absl::string_view ident) {
   const bool news = !record->second.is_container;
   record->second.is_container = true;
   return news;
+}
+
+bool Holdings::SetUpkeep(absl::string_view ident, Upkeep upkeep) {
+  const auto record = records_.find(ident);
+  CHECK(record != records_.end()) << ident;
+  return std::exchange(record->second.upkeep, upkeep) != upkeep;
 }
 
 void Holdings::Remove(absl::string_view ident, const IpAddress& address) {

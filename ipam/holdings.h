@@ -29,9 +29,11 @@ class Holdings {
   std::vector<Cidr> Lookup(absl::string_view ident, const std::optional<Cidr>& subnet) const;
 
   // `address` has no holder.
-  void Add(absl::string_view ident, const Cidr& address, bool is_container);
+  void Add(absl::string_view ident, const Cidr& address, bool is_container, Upkeep upkeep);
   // True when that was not known.
   bool MarkContainer(absl::string_view ident);
+  // True when it was another.
+  bool SetUpkeep(absl::string_view ident, Upkeep upkeep);
   // `ident` holds `address`.
   void Remove(absl::string_view ident, const IpAddress& address);
 

@@ -38,11 +38,19 @@ struct PaxosRecord {
   friend bool operator==(const PaxosRecord&, const PaxosRecord&) = default;
 };
 
+// Who says that addresses are free again.
+enum class Upkeep : std::uint8_t {
+  kHolder,     // who asked for them, or the end of the container
+  kDocker,     // the Docker plugin; or it says that Docker knows nothing of them any more
+  kInterface,  // nobody: they are free when no interface of this host has them
+};
+
 // The addresses of one holder: a container id, `weave:expose`, or the text of the address where the holder is unknown.
 struct AllocationRecord {
   std::string ident;
   std::vector<Cidr> addresses;  // in the order they were given; at least one
   bool is_container = false;    // its life is watched
+  Upkeep upkeep = Upkeep::kHolder;
 
   friend bool operator==(const AllocationRecord&, const AllocationRecord&) = default;
 };

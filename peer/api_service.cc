@@ -1,8 +1,10 @@
 #include "peer/api_service.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
@@ -17,6 +19,8 @@ namespace {
 // Docker answers within 3 s or not at all; two of its answers may be slow at once.
 constexpr int kResolverCount = 2;
 constexpr int kMaxAddressCount = 256;
+
+constexpr std::size_t kShortIdSize = 12;  // of a container's id, as people are shown it
 
 using Texts = google::protobuf::RepeatedPtrField<std::string>;
 
@@ -248,34 +252,59 @@ grpc::ServerUnaryReactor* ApiService::ListEndpoints(grpc::CallbackServerContext*
                                                     const v1::ListEndpointsRequest* request, v1::EndpointList* list) {
   auto [reactor, call] = Open();
   std::vector<std::string> containers(request->containers().begin(), request->containers().end());
-  const bool all = containers.empty();
   // The host's own row is no container to look for (contract A2-25).
   const auto host = std::remove(containers.begin(), containers.end(), kExposeName);
-  const bool with_host = all || host != containers.end();
+  EndpointQuery query{containers.empty(), containers.empty() || host != containers.end(), {}, {}};
   containers.erase(host, containers.end());
-  Resolve(std::move(call), containers, {}, [this, list, all, with_host](const CallPtr& c, Resolved wanted) {
-    FillEndpoints(hooks_.snapshot(), with_host, all ? nullptr : &wanted.sandboxes, list);
-    c->Finish(absl::OkStatus());
+  resolvers_.Submit([this, call = std::move(call), containers = std::move(containers), query = std::move(query),
+                     list]() mutable {
+    absl::StatusOr<std::vector<BridgeEndpoint>> found = ListBridgeEndpoints(options_.bridge, options_.sandbox.docker);
+    if (found.ok()) query.found = *std::move(found);  // else those that the core knows, at least
+    for (const std::string& container : containers) {
+      const auto has_id = [&](const BridgeEndpoint& endpoint) {
+        return container.size() >= kShortIdSize && absl::StartsWith(endpoint.id, container);
+      };
+      const auto known = std::find_if(query.found.begin(), query.found.end(), has_id);
+      if (known != query.found.end()) {
+        query.netns_inodes.push_back(known->netns_inode);
+        continue;
+      }
+      absl::StatusOr<Sandbox> sandbox = ResolveSandbox(options_.sandbox, container);
+      if (!sandbox.ok()) return call->Finish(sandbox.status());
+      query.netns_inodes.push_back(sandbox->netns_inode);
+    }
+    OnLoop(std::move(call), [this, list, query = std::move(query)](const CallPtr& c) {
+      FillEndpoints(hooks_.snapshot(), query, list);
+      c->Finish(absl::OkStatus());
+    });
   });
   return reactor;
 }
 
-void ApiService::FillEndpoints(const PeerSnapshot& snapshot, bool with_host, const std::vector<SandboxRef>* wanted,
-                               v1::EndpointList* list) const {
-  if (with_host && !snapshot.exposures.empty()) {
+void ApiService::FillEndpoints(const PeerSnapshot& snapshot, const EndpointQuery& query, v1::EndpointList* list) const {
+  if (query.with_host && !snapshot.exposures.empty()) {
     v1::EndpointList::Endpoint* host = list->add_endpoints();
     host->set_id(kExposeName);
     host->set_mac(hooks_.bridge_mac());
     for (const ExposureRecord& exposure : snapshot.exposures) host->add_addresses(exposure.cidr.ToString());
   }
-  for (const EndpointTable::View& view : snapshot.endpoints) {
-    const auto same = [&](const SandboxRef& s) { return s.netns_inode == view.record.sandbox.netns_inode; };
-    if (wanted != nullptr && std::none_of(wanted->begin(), wanted->end(), same)) continue;
+  const auto add = [&](std::uint64_t netns_inode, const std::string& id, const MacAddress& mac,
+                       const std::vector<Cidr>& addresses) {
+    const std::vector<std::uint64_t>& wanted = query.netns_inodes;
+    if (!query.all && std::find(wanted.begin(), wanted.end(), netns_inode) == wanted.end()) return;
     v1::EndpointList::Endpoint* endpoint = list->add_endpoints();
-    endpoint->set_id(view.record.sandbox.ident);
-    endpoint->set_mac(view.link->mac.ToString());
-    for (const Cidr& address : view.record.addresses) endpoint->add_addresses(address.ToString());
+    endpoint->set_id(id);
+    endpoint->set_mac(mac.ToString());
+    for (const Cidr& address : addresses) endpoint->add_addresses(address.ToString());
+  };
+  std::set<std::string> attached;
+  for (const EndpointTable::View& view : snapshot.endpoints) {
+    attached.insert(view.link->host_ifname);
+    add(view.record.sandbox.netns_inode, view.record.sandbox.ident, view.link->mac, view.record.addresses);
   }
+  for (const BridgeEndpoint& endpoint : query.found)
+    if (!attached.contains(endpoint.host_ifname) && !endpoint.addresses.empty())
+      add(endpoint.netns_inode, endpoint.id, endpoint.mac, endpoint.addresses);
 }
 
 grpc::ServerUnaryReactor* ApiService::Expose(grpc::CallbackServerContext*, const v1::ExposeRequest* request,

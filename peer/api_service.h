@@ -13,6 +13,7 @@
 #include "io/mutex.h"
 #include "io/worker_pool.h"
 #include "peer/api_call.h"
+#include "peer/bridge_endpoints.h"
 #include "peer/core_driver.h"
 #include "peer/report.h"
 #include "weave/v1/peer.grpc.pb.h"
@@ -80,6 +81,7 @@ class ApiService final : public v1::Peer::CallbackService {
   grpc::ServerUnaryReactor* Release(grpc::CallbackServerContext*, const v1::ReleaseRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* ListAllocations(grpc::CallbackServerContext*, const v1::ListAllocationsRequest*,
                                             v1::AllocationList*) override;
+  grpc::ServerUnaryReactor* Disown(grpc::CallbackServerContext*, const v1::DisownRequest*, v1::DisownReply*) override;
   grpc::ServerUnaryReactor* AwaitRing(grpc::CallbackServerContext*, const v1::AwaitRingRequest*,
                                       v1::AwaitRingReply*) override;
   grpc::ServerUnaryReactor* TakeOver(grpc::CallbackServerContext*, const v1::TakeOverRequest*,
@@ -108,6 +110,13 @@ class ApiService final : public v1::Peer::CallbackService {
     std::vector<std::string> warnings;
   };
 
+  struct EndpointQuery {
+    bool all = false;
+    bool with_host = false;
+    std::vector<std::uint64_t> netns_inodes;  // wanted ones, unless all are
+    std::vector<BridgeEndpoint> found;
+  };
+
   // A call that Close() will know.
   std::pair<grpc::ServerUnaryReactor*, CallPtr> Open();
   // Runs `step` on the loop unless the call was finished meanwhile.
@@ -119,9 +128,8 @@ class ApiService final : public v1::Peer::CallbackService {
   void Submit(const CallPtr& call, ApiRequest request, v1::AddressList* list);
   // The same for any reply; `fill` is called before the call is finished, unless it was.
   void Ask(const CallPtr& call, ApiRequest request, absl::AnyInvocable<void(const Reply&)> fill);
-  // The host's own addresses, if asked for, and all endpoints or with `wanted` only those of these sandboxes.
-  void FillEndpoints(const PeerSnapshot& snapshot, bool with_host, const std::vector<SandboxRef>* wanted,
-                     v1::EndpointList* list) const;
+  // The host's own addresses, if asked for, and endpoints: those that the core knows, and others in the bridge.
+  void FillEndpoints(const PeerSnapshot& snapshot, const EndpointQuery& query, v1::EndpointList* list) const;
 
   EventLoop& loop_;
   CoreDriver& driver_;

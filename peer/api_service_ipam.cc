@@ -25,6 +25,29 @@ absl::StatusOr<ReleaseOperation> ToOperation(const v1::ReleaseRequest& request) 
   return operation;
 }
 
+Upkeep ToUpkeep(v1::Upkeep upkeep) {
+  switch (upkeep) {
+    case v1::UPKEEP_DOCKER:
+      return Upkeep::kDocker;
+    case v1::UPKEEP_INTERFACE:
+      return Upkeep::kInterface;
+    default:
+      return Upkeep::kHolder;
+  }
+}
+
+v1::Upkeep FromUpkeep(Upkeep upkeep) {
+  switch (upkeep) {
+    case Upkeep::kDocker:
+      return v1::UPKEEP_DOCKER;
+    case Upkeep::kInterface:
+      return v1::UPKEEP_INTERFACE;
+    case Upkeep::kHolder:
+      break;
+  }
+  return v1::UPKEEP_HOLDER;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* ApiService::Allocate(grpc::CallbackServerContext*, const v1::AllocateRequest* request,
@@ -35,7 +58,7 @@ grpc::ServerUnaryReactor* ApiService::Allocate(grpc::CallbackServerContext*, con
     if (allocator == nullptr) return c->Finish(NoAllocator());
     const absl::StatusOr<Cidr> subnet = SubnetOf(*allocator, request->subnet());
     if (!subnet.ok()) return c->Finish(subnet.status());
-    Submit(c, IpamRequest{AllocateOperation{request->holder(), *subnet}}, list);
+    Submit(c, IpamRequest{AllocateOperation{request->holder(), *subnet, false, ToUpkeep(request->upkeep())}}, list);
   });
   return reactor;
 }
@@ -46,7 +69,10 @@ grpc::ServerUnaryReactor* ApiService::Claim(grpc::CallbackServerContext*, const 
   OnLoop(std::move(call), [this, request, list](const CallPtr& c) {
     const absl::StatusOr<Cidr> address = Cidr::Parse(request->address());
     if (!address.ok()) return c->Finish(address.status());
-    Submit(c, IpamRequest{ClaimOperation{request->holder(), *address, false, request->no_error_on_unknown()}}, list);
+    Submit(c,
+           IpamRequest{ClaimOperation{request->holder(), *address, false, request->no_error_on_unknown(),
+                                      ToUpkeep(request->upkeep())}},
+           list);
   });
   return reactor;
 }
@@ -86,8 +112,24 @@ grpc::ServerUnaryReactor* ApiService::ListAllocations(grpc::CallbackServerContex
       v1::AllocationList::Allocation& entry = *list->add_allocations();
       entry.set_holder(allocation.ident);
       for (const Cidr& address : allocation.addresses) entry.add_addresses(address.ToString());
+      entry.set_upkeep(FromUpkeep(allocation.upkeep));
     }
     c->Finish(absl::OkStatus());
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ApiService::Disown(grpc::CallbackServerContext*, const v1::DisownRequest* request,
+                                             v1::DisownReply*) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this, request](const CallPtr& c) {
+    DisownOperation disown;
+    for (const std::string& text : request->addresses()) {
+      const absl::StatusOr<IpAddress> address = IpAddress::Parse(text);
+      if (!address.ok()) return c->Finish(address.status());
+      disown.addresses.push_back(*address);
+    }
+    Ask(c, IpamRequest{std::move(disown)}, [](const Reply&) {});
   });
   return reactor;
 }

@@ -386,6 +386,7 @@ class Daemon {
       driver_->HostChanged(EndpointGone{name});
       host_->FitInterfaceMtu();
     };
+    callbacks.on_ports_changed = [this] { driver_->HostChanged(PortsChanged{}); };
     callbacks.on_bridge_gone = [this] {
       if (core_->resetting()) return;
       logger_.Error("the bridge is gone, making it again", {{"bridge", options_.weave_bridge}});
@@ -489,6 +490,8 @@ class Daemon {
     view.connections = std::move(mesh.connections);
     view.connection_termination_count = mesh.termination_count;
     view.ipam = snapshot.ipam;
+    view.claimed_address_count = core_->address_watch().claimed_count();
+    view.released_address_count = core_->address_watch().released_count();
     if (dns_ != nullptr) view.dns = DnsMetrics{core_->names()->own_count(), dns_->stats()};
     view.data_path = network_->data_path_stats();
     view.loop_slow_turn_count = watchdog_->long_turn_count();
@@ -579,20 +582,6 @@ class Daemon {
 absl::Status RunDaemon(const WeaverOptions& options, Logger& logger, ServiceNotifier& notifier) {
   // Never destroyed: a worker may be waiting for Docker or a packet filter program, and the process ends now.
   return (new Daemon(options, logger, notifier))->Run();
-}
-
-absl::Status CleanUpHost(const WeaverOptions& options) {
-  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  RETURN_IF_ERROR(RemoveDataPath(netlink, options.weave_bridge, DatapathName(options)));
-  return PacketFilter::RemoveFromAll(
-      {options.weave_bridge, options.docker_bridge, static_cast<std::uint16_t>(options.port)});
-}
-
-absl::StatusOr<PeerName> PeerNameWithoutStore(const WeaverOptions& options) {
-  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  NullLogger logger;
-  ASSIGN_OR_RETURN(const PeerIdentity identity, FindPeerIdentity(options, netlink, {}, logger));
-  return identity.name;
 }
 
 }  // namespace weave

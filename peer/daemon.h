@@ -15,10 +15,4 @@ namespace weave {
 // the process must end without running their destructors (see main.cc).
 absl::Status RunDaemon(const WeaverOptions& options, Logger& logger, ServiceNotifier& notifier);
 
-// `--cleanup`: takes away what a peer that no longer runs left on the host. Nothing there is success.
-absl::Status CleanUpHost(const WeaverOptions& options);
-
-// The name a peer with these options would take if it had no store.
-absl::StatusOr<PeerName> PeerNameWithoutStore(const WeaverOptions& options);
-
 }  // namespace weave

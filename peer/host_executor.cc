@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "fastdp/os/ovs_datapath.h"
 #include "host/endpoint.h"
+#include "host/host_survey.h"
 #include "host/netns.h"
 #include "host/router_port.h"
 #include "host/sandbox.h"
@@ -44,6 +45,11 @@ Sandbox ToSandbox(const SandboxRef& ref) {
           .netns_inode = ref.netns_inode,
           .display = ref.ident.substr(0, 12),
           .link_id = LinkId(ref)};
+}
+
+// Of the addresses of an interface that is not of `weave attach`.
+std::string HolderOn(const HostEnd& end) {
+  return NetworkAttachment::Parse(end.alias).has_value() ? end.alias : kUnknownHolder;
 }
 
 std::vector<Cidr> Subnets(const std::vector<Cidr>& addresses) {
@@ -88,6 +94,7 @@ void HostExecutor::Execute(HostAction action, Done done) {
         if (const auto* attach = std::get_if<AttachEndpoint>(&action)) return Attach(*attach);
         if (const auto* detach = std::get_if<DetachEndpoint>(&action)) return Detach(*detach);
         if (const auto* inspect = std::get_if<InspectEndpoint>(&action)) return Inspect(*inspect);
+        if (const auto* survey = std::get_if<SurveyAddresses>(&action)) return Survey(*survey);
         return TearDown(std::get<TearDownHost>(action));
       },
       std::move(done));
@@ -271,6 +278,23 @@ HostResult HostExecutor::Inspect(const InspectEndpoint& action) {
   return result;
 }
 
+HostResult HostExecutor::Survey(const SurveyAddresses& action) {
+  absl::StatusOr<std::optional<HostSurvey>> found =
+      SurveyHost(netlink_, options_.bridge.name, action.ports, action.thorough);
+  if (!found.ok() || !found->has_value()) return Failure(found.status());
+  HostSurvey& host = **found;
+  HostResult result;
+  AddressSurvey& survey = result.survey.emplace();
+  survey.ports = std::move(host.ports_digest);
+  survey.complete = host.complete;
+  survey.present.insert(host.present.begin(), host.present.end());
+  survey.attachments.insert(host.aliases.begin(), host.aliases.end());
+  for (const HostSurvey::Port& port : host.ports)
+    if (port.container.has_value())
+      for (const Cidr& address : port.container->addresses) survey.in_use.push_back({HolderOn(port.host), address});
+  return result;
+}
+
 HostResult HostExecutor::TearDown(const TearDownHost& action) {
   for (const EndpointRecord& endpoint : action.endpoints) {
     HostResult detached = Detach({endpoint, endpoint.addresses, true});
@@ -305,8 +329,7 @@ void LookAtStrays(Netlink& netlink, const std::vector<HostEnd>& ends, HostInvent
                                   {container.netns_inode, {container.mac, host.host_ifname}, container.addresses}});
       continue;
     }
-    const std::string holder = NetworkAttachment::Parse(host.alias) ? host.alias : kUnknownHolder;
-    for (const Cidr& address : container.addresses) inventory.in_use.push_back({holder, address});
+    for (const Cidr& address : container.addresses) inventory.in_use.push_back({HolderOn(host), address});
   }
 }
 

@@ -94,6 +94,7 @@ class HostExecutor {
   HostResult Attach(const AttachEndpoint& action);
   HostResult Detach(const DetachEndpoint& action);
   HostResult Inspect(const InspectEndpoint& action);
+  HostResult Survey(const SurveyAddresses& action);
   HostResult TearDown(const TearDownHost& action);
   FirewallOwner Owner() const;
 

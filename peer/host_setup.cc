@@ -9,7 +9,9 @@
 #include "base/status.h"
 #include "host/bridge.h"
 #include "host/identity.h"
+#include "host/packet_filter.h"
 #include "host/routes.h"
+#include "peer/bridge_plan.h"
 
 namespace weave {
 namespace {
@@ -90,6 +92,20 @@ absl::Status CheckRangeOverlap(const WeaverOptions& options) {
   ASSIGN_OR_RETURN(const std::optional<std::string> overlap, FindRangeOverlap(options));
   if (!overlap.has_value()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(*overlap, ": pick another range and set it on all hosts"));
+}
+
+absl::Status CleanUpHost(const WeaverOptions& options) {
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+  RETURN_IF_ERROR(RemoveDataPath(netlink, options.weave_bridge, DatapathName(options)));
+  return PacketFilter::RemoveFromAll(
+      {options.weave_bridge, options.docker_bridge, static_cast<std::uint16_t>(options.port)});
+}
+
+absl::StatusOr<PeerName> PeerNameWithoutStore(const WeaverOptions& options) {
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+  NullLogger logger;
+  ASSIGN_OR_RETURN(const PeerIdentity identity, FindPeerIdentity(options, netlink, {}, logger));
+  return identity.name;
 }
 
 }  // namespace weave

@@ -76,6 +76,11 @@ absl::StatusOr<NodeClaims> Load(const v1::StoredPaxos::Claims& stored) {
   return claims;
 }
 
+// Of a kind that only a later version knows: better kept for ever than given to somebody else.
+Upkeep LoadUpkeep(std::uint32_t stored) {
+  return stored <= static_cast<std::uint32_t>(Upkeep::kInterface) ? static_cast<Upkeep>(stored) : Upkeep::kHolder;
+}
+
 }  // namespace
 
 void StoreRing(const RingRecord& record, v1::StoredRing& stored) {
@@ -154,6 +159,7 @@ void StoreAllocation(const AllocationRecord& record, v1::StoredAllocation& store
   stored.set_ident(record.ident);
   for (const Cidr& address : record.addresses) StoreAddress(address, *stored.add_addresses());
   stored.set_is_container(record.is_container);
+  stored.set_upkeep(static_cast<std::uint32_t>(record.upkeep));
 }
 
 absl::StatusOr<AllocationRecord> LoadAllocation(const v1::StoredAllocation& stored) {
@@ -161,6 +167,7 @@ absl::StatusOr<AllocationRecord> LoadAllocation(const v1::StoredAllocation& stor
   AllocationRecord record;
   record.ident = stored.ident();
   record.is_container = stored.is_container();
+  record.upkeep = LoadUpkeep(stored.upkeep());
   for (const v1::StoredAddress& address : stored.addresses()) {
     ASSIGN_OR_RETURN(const Cidr cidr, LoadAddress(address));
     record.addresses.push_back(cidr);

@@ -185,7 +185,13 @@ void AddPeer(const MetricsView& view, Page& page) {
   AddConnections(view.connections, page);
   page.Counter("weave_connection_terminations_total", "Number of peer-to-peer connections terminated.",
                static_cast<double>(view.connection_termination_count));
-  if (view.ipam.has_value()) AddIpam(*view.ipam, page);
+  if (view.ipam.has_value()) {
+    AddIpam(*view.ipam, page);
+    page.Counter("weave_ipam_found_in_use_total", "Addresses that were in use on this host and on no record.",
+                 static_cast<double>(view.claimed_address_count));
+    page.Counter("weave_ipam_found_unused_total", "Addresses released because no interface of this host had them.",
+                 static_cast<double>(view.released_address_count));
+  }
   if (view.dns.has_value()) AddDns(*view.dns, page);
   if (!view.bridge_type.empty())
     page.Gauge("weave_bridge_type", "1, labelled with the type of this host's bridge.", 1,

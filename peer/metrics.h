@@ -41,8 +41,10 @@ struct MetricsView {
   std::uint64_t exposure_count = 0;
   std::vector<MeshStatus::Connection> connections;
   std::uint64_t connection_termination_count = 0;
-  std::optional<IpamStatus> ipam;  // absent: no allocator, its series are left out (contract A6-23)
-  std::optional<DnsMetrics> dns;   // absent: --no-dns
+  std::optional<IpamStatus> ipam;            // absent: no allocator, its series are left out (contract A6-23)
+  std::uint64_t claimed_address_count = 0;   // found in use
+  std::uint64_t released_address_count = 0;  // on no interface any more
+  std::optional<DnsMetrics> dns;             // absent: --no-dns
   std::uint64_t loop_slow_turn_count = 0;
   std::uint64_t firewall_reapplied_count = 0;
   std::uint64_t store_commit_count = 0;

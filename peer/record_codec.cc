@@ -21,6 +21,7 @@ namespace {
 
 absl::Status Check(absl::string_view key, const IdentityRecord& record) {
   if (!record.name.known()) return Damaged("the peer name is zero");
+  RETURN_IF_ERROR(CheckText("the boot id", record.boot_id));
   return CheckKey(key, IdentityKey());
 }
 
@@ -63,6 +64,7 @@ absl::Status Check(absl::string_view key, const NameRecord& record) {
 
 void Store(const IdentityRecord& record, v1::StoredRecord& stored) {
   stored.mutable_identity()->set_name(record.name.value());
+  stored.mutable_identity()->set_boot_id(record.boot_id);
 }
 
 void Store(const EndpointRecord& record, v1::StoredRecord& stored) {
@@ -96,7 +98,7 @@ void Store(const NameRecord& record, v1::StoredRecord& stored) {
 
 absl::StatusOr<Record> Load(const v1::StoredIdentity& stored) {
   ASSIGN_OR_RETURN(const PeerName name, LoadPeerName(stored.name()));
-  return IdentityRecord{name};
+  return IdentityRecord{name, stored.boot_id()};
 }
 
 absl::StatusOr<Record> Load(const v1::StoredEndpoint& stored) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/attachment.h"
 #include "base/check.h"
 
 namespace weave::sim {
@@ -21,7 +22,13 @@ absl::Status Injected() { return absl::InternalError("injected failure"); }
 
 HostModel::HostModel(HostId host, HostModelOptions options, EventQueue& queue, Random random, Trace& trace,
                      HostObserver& observer)
-    : host_(host), options_(options), queue_(queue), random_(random), trace_(trace), observer_(observer) {}
+    : host_(host),
+      options_(options),
+      queue_(queue),
+      random_(random),
+      survey_random_(random.Split("survey")),
+      trace_(trace),
+      observer_(observer) {}
 
 std::string HostModel::boot_id() const { return absl::StrCat("boot-", boot_); }
 
@@ -53,9 +60,10 @@ void HostModel::Execute(HostCommand command, Done done) {
   const CommandId id = command.id;
   trace_.Note(host_, "command", id, command.action.index());
   const bool lies = options_.detach_lies && std::holds_alternative<DetachEndpoint>(command.action);
+  Random& random = std::holds_alternative<SurveyAddresses>(command.action) ? survey_random_ : random_;
   running_[id] = {std::move(command.action), false, {}};
-  Duration until_done = Draw(random_, options_.min_latency, options_.max_latency);
-  const Duration until_told = until_done + Draw(random_, options_.min_latency, options_.max_latency);
+  Duration until_done = Draw(random, options_.min_latency, options_.max_latency);
+  const Duration until_told = until_done + Draw(random, options_.min_latency, options_.max_latency);
   if (lies) until_done = until_told + absl::Milliseconds(100);
   queue_.After(until_done, [this, id, incarnation = incarnation_] {
     if (incarnation != incarnation_) return;
@@ -74,6 +82,10 @@ void HostModel::Execute(HostCommand command, Done done) {
 }
 
 HostResult HostModel::Perform(const HostAction& action) {
+  if (const auto* survey = std::get_if<SurveyAddresses>(&action)) {
+    const bool fails = survey_random_.Chance(options_.failure_permille, 1000) || options_.survey_fails;
+    return fails ? HostResult{Injected(), {}, false} : Survey(*survey);
+  }
   if (!random_.Chance(options_.failure_permille, 1000)) return Apply(action, Extent::kAll);
   // An attach undoes what it made; the others may stop anywhere.
   if (std::holds_alternative<AttachEndpoint>(action)) {
@@ -89,6 +101,7 @@ HostResult HostModel::Apply(const HostAction& action, Extent extent) {
   if (const auto* detach = std::get_if<DetachEndpoint>(&action)) return Detach(*detach, extent);
   if (const auto* inspect = std::get_if<InspectEndpoint>(&action)) return Inspect(*inspect);
   if (const auto* sync = std::get_if<SyncHost>(&action)) return Sync(*sync, extent);
+  if (std::holds_alternative<SurveyAddresses>(action)) return {};  // changes nothing
   return TearDown(std::get<TearDownHost>(action), extent);
 }
 
@@ -157,14 +170,36 @@ HostResult HostModel::Sync(const SyncHost& sync, Extent extent) {
   return {absl::OkStatus(), {}, false};
 }
 
+HostResult HostModel::Survey(const SurveyAddresses& survey) const {
+  AddressSurvey found;
+  found.complete = true;
+  if (bridge_.has_value())
+    for (const Cidr& address : bridge_->addresses) found.present.insert(address.address());
+  for (const auto& [inode, sandbox] : sandboxes_) {
+    if (!sandbox.interface.has_value() || options_.survey_blind) continue;
+    const Interface& interface = *sandbox.interface;
+    absl::StrAppend(&found.ports, interface.link.host_ifname, " ", sandbox.life, " ", interface.in_bridge, "\n");
+    if (!interface.holder.empty()) found.attachments.insert(interface.holder);
+    for (const Cidr& address : interface.addresses) {
+      found.present.insert(address.address());
+      if (interface.in_bridge)
+        found.in_use.push_back({interface.holder.empty() ? kUnknownHolder : interface.holder, address});
+    }
+  }
+  HostResult result;
+  if (survey.thorough || found.ports != survey.ports) result.survey = std::move(found);
+  return result;
+}
+
 HostResult HostModel::TearDown(const TearDownHost& tear_down, Extent extent) {
   for (const EndpointRecord& endpoint : tear_down.endpoints) {
     if (extent == Extent::kPart && random_.Chance(1, 2)) return {Injected(), {}, false};
     if (Sandbox* sandbox = Find(endpoint.sandbox); sandbox != nullptr) RemoveInterface(*sandbox, false);
   }
-  // The bridge takes with it whatever of ours hangs on it.
+  // With the bridge goes whatever of ours or of guests hangs on it, or did.
   for (auto& [inode, sandbox] : sandboxes_)
-    if (sandbox.interface.has_value() && sandbox.interface->in_bridge) RemoveInterface(sandbox, false);
+    if (sandbox.interface.has_value() && (sandbox.interface->in_bridge || !sandbox.interface->holder.empty()))
+      RemoveInterface(sandbox, false);
   RemoveBridge(false);
   filter_ready_ = false;
   return {absl::OkStatus(), {}, false};
@@ -182,6 +217,7 @@ void HostModel::RemoveInterface(Sandbox& sandbox, bool by_force) {
   for (const Cidr& address : removed.addresses) observer_.OnAddressRemoved(sandbox.life, address, by_force);
   trace_.Note(host_, "interface gone", sandbox.life, removed.link.host_ifname);
   Tell(EndpointGone{removed.link.host_ifname});
+  if (!removed.holder.empty()) Tell(PortsChanged{});
 }
 
 void HostModel::RemoveBridge(bool by_force) {
@@ -205,6 +241,10 @@ HostInventory HostModel::Inventory(const std::vector<EndpointRecord>& records) c
   HostInventory inventory;
   if (bridge_.has_value()) inventory.bridge_addresses = bridge_->addresses;
   if (options_.inventory_blind) return inventory;
+  for (const auto& [inode, sandbox] : sandboxes_)
+    if (sandbox.interface.has_value() && sandbox.interface->in_bridge && !sandbox.interface->holder.empty())
+      for (const Cidr& address : sandbox.interface->addresses)
+        inventory.in_use.push_back({sandbox.interface->holder, address});
   for (const EndpointRecord& record : records) {
     if (record.boot_id != boot_id()) continue;
     const Sandbox* sandbox = Find(record.sandbox);
@@ -251,6 +291,16 @@ void HostModel::Kill(std::uint64_t netns_inode) {
   RemoveInterface(entry->second, true);
   observer_.OnLifeEnded(entry->second.life);
   sandboxes_.erase(entry);
+}
+
+bool HostModel::AddGuest(std::uint64_t netns_inode, const Cidr& address) {
+  const auto entry = sandboxes_.find(netns_inode);
+  if (!bridge_.has_value() || entry == sandboxes_.end()) return false;
+  Sandbox& sandbox = entry->second;
+  sandbox.interface = Interface{{MacAddress(), absl::StrCat("vethguest", sandbox.life)}, {}, true, sandbox.ident};
+  AddAddress(sandbox, address);
+  Tell(PortsChanged{});
+  return true;
 }
 
 void HostModel::DeleteBridge() {

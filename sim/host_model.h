@@ -32,6 +32,8 @@ struct HostModelOptions {
   bool detach_lies = false;      // mutant: detach reports before it acts
   bool lose_notices = false;     // mutant: nobody hears of a container's end
   bool inventory_blind = false;  // mutant: a start finds no interface
+  bool survey_blind = false;     // mutant: a look between starts finds none either
+  bool survey_fails = false;     // mutant: nobody looks between starts
 };
 
 // Hears of every change at the instant it happens.
@@ -50,6 +52,7 @@ class HostModel {
     EndpointLink link;
     std::vector<Cidr> addresses;
     bool in_bridge = false;
+    std::string holder = {};  // whose it is, as noted on it; empty: of `weave attach`
   };
 
   struct Sandbox {
@@ -82,6 +85,9 @@ class HostModel {
   SandboxRef Start(const std::string& ident);
   // Its network namespace and interface vanish. An unknown inode: nothing.
   void Kill(std::uint64_t netns_inode);
+  // Somebody else puts an interface with this address into the bridge, and notes on it whose it is: the container's
+  // ident. False: there is no bridge, or no such namespace.
+  bool AddGuest(std::uint64_t netns_inode, const Cidr& address);
   void DeleteBridge();
   // Everything is gone and the boot id is another.
   void Reboot();
@@ -121,6 +127,7 @@ class HostModel {
   HostResult Inspect(const InspectEndpoint& inspect) const;
   HostResult Sync(const SyncHost& sync, Extent extent);
   HostResult TearDown(const TearDownHost& tear_down, Extent extent);
+  HostResult Survey(const SurveyAddresses& survey) const;
   HostResult Apply(const HostAction& action, Extent extent);
 
   void AddAddress(Sandbox& sandbox, const Cidr& address);
@@ -132,6 +139,7 @@ class HostModel {
   HostModelOptions options_;
   EventQueue& queue_;
   Random random_;
+  Random survey_random_;  // its own: seeds keep their stories
   Trace& trace_;
   HostObserver& observer_;
   Notify notify_;

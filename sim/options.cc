@@ -119,6 +119,20 @@ void DrawRing(Random& random, Options& options) {
   options.ring = ring;
 }
 
+// Drawn apart from the rest, whose seeds keep their stories.
+void DrawGuests(Random random, Options& options) {
+  if (random.Chance(1, 3)) return;
+  GuestOptions& guests = options.guests;
+  guests.guests = static_cast<std::uint32_t>(random.Between(1, 4));
+  guests.max_think_time = Draw(random, absl::Seconds(1), absl::Seconds(30));
+  guests.max_making_time = Draw(random, absl::Milliseconds(100), absl::Seconds(45));
+  guests.killed_permille = static_cast<std::uint32_t>(random.Below(600));
+  guests.silent_permille = static_cast<std::uint32_t>(random.Below(1000));
+  // Long enough that what was left behind is found, and given to the next.
+  if (options.ring.has_value() && random.Chance(1, 2))
+    options.duration += Draw(random, absl::Minutes(1), absl::Minutes(3));
+}
+
 // Odd but legal sizes and speeds.
 void DrawSizes(Random& random, Options& options) {
   options.workload.callers = static_cast<std::uint32_t>(random.Between(1, 8));
@@ -164,6 +178,7 @@ absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t see
   if (profile == "names") DrawNames(random, options);
   if (profile == "ring") DrawRing(random, options);
   if ((profile == "mesh" && random.Chance(3, 4)) || (swarm && random.Chance(1, 2))) DrawIpam(random, options);
+  if (options.ipam.has_value()) DrawGuests(Random(seed).Split("guests"), options);
   return options;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "base/time.h"
 #include "sim/address_callers.h"
+#include "sim/guests.h"
 #include "sim/name_workload.h"
 #include "sim/network_fault.h"
 #include "sim/operator_options.h"
@@ -74,6 +75,7 @@ struct Options {
   DatagramOptions datagrams;
   SimHostOptions host;
   WorkloadOptions workload;
+  GuestOptions guests;
   FaultOptions faults;
   NetworkFaultOptions network_faults;
 

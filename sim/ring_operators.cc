@@ -37,13 +37,13 @@ void RingOperators::Start() {
   Repeat(options_.come_back, &RingOperators::ComeBack);
   Repeat(options_.remove, &RingOperators::RemoveOne);
   for (Seat& seat : seats_)
-    if (seat.state == State::kHere) seat.callers->Start();
+    if (seat.state == State::kHere) seat.StartCallers();
 }
 
 void RingOperators::Stop() { ++round_; }
 
 void RingOperators::StopCallers() {
-  for (Seat& seat : seats_) seat.callers->Stop();
+  for (Seat& seat : seats_) seat.StopCallers();
 }
 
 void RingOperators::Repeat(Duration mean, void (RingOperators::*act)()) {
@@ -76,9 +76,9 @@ void RingOperators::Burn() {
 
 void RingOperators::Lose(Seat& seat) {
   seat.faults->Lose();
-  seat.callers->Stop();
+  seat.StopCallers();
   seat.host->Reboot();
-  seat.callers->ForgetAll();
+  seat.ForgetCallers();
   seat.state = State::kLost;
   seat.lost_at = queue_.time();
 }
@@ -89,7 +89,7 @@ void RingOperators::Return(Seat& seat, State state) {
   seat.faults->Return();
   seat.host->Start();
   seat.workload->StartContainers();
-  if (state == State::kHere) seat.callers->Start();
+  if (state == State::kHere) seat.StartCallers();
 }
 
 // While its neighbours borrow from it, and it from them. It has told somebody of its ring: an elector that forgets a
@@ -99,8 +99,8 @@ void RingOperators::ResetOne() {
       MayGo() ? Pick(State::kHere, [&](const Seat& s) { return s.host->up() && RingOf(s) != nullptr; }) : nullptr;
   if (seat == nullptr) return;
   seat->faults->Lose();  // a crash would end the reset, and perhaps bring back a peer whose disk is empty
-  seat->callers->Stop();
-  seat->callers->ForgetAll();
+  seat->StopCallers();
+  seat->ForgetCallers();
   seat->state = State::kLeaving;
   AskForReset(*seat);
 }
@@ -231,7 +231,7 @@ absl::Status RingOperators::CheckHeard() {
         if (const auto at = lacks.find(entry.token); at != lacks.end() && at->second <= entry.version) lacks.erase(at);
     if (lacks.empty()) {
       seat.state = State::kHere;
-      seat.callers->Start();
+      seat.StartCallers();
     } else {
       status = absl::InternalError(absl::StrCat("host ", seat.host->id(), " is back and does not hear who owns ",
                                                 lacks.begin()->first.ToString()));

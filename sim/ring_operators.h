@@ -22,6 +22,7 @@
 #include "sim/address_callers.h"
 #include "sim/event_queue.h"
 #include "sim/fault.h"
+#include "sim/guests.h"
 #include "sim/operator_options.h"
 #include "sim/sim_host.h"
 #include "sim/trace.h"
@@ -37,6 +38,7 @@ class RingOperators {
     Faults* faults = nullptr;
     Workload* workload = nullptr;
     AddressCallers* callers = nullptr;
+    Guests* guests = nullptr;
   };
 
   // `hosts` by their ids. Pointers and references outlive the operators.
@@ -79,6 +81,19 @@ class RingOperators {
 
   struct Seat : Host {
     explicit Seat(const Host& there) : Host(there) {}
+
+    void StartCallers() const {
+      callers->Start();
+      guests->Start();
+    }
+    void StopCallers() const {
+      callers->Stop();
+      guests->Stop();
+    }
+    void ForgetCallers() const {
+      callers->ForgetAll();
+      guests->ForgetAll();
+    }
 
     State state = State::kHere;
     MonotonicTime lost_at;

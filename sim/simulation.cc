@@ -68,7 +68,9 @@ Simulation::Member::Member(HostId id, const Options& options, const World& world
       names(options.names.value_or(NameOptions{0, 0}), host, world.queue, world.trace, random.Split("names")),
       faults(options, host, workload, world.queue, random.Split("faults")),
       callers(CallersOf(options), options.ipam.has_value() ? options.ipam->range : Cidr(), host, world.queue, network,
-              random.Split("callers")) {
+              random.Split("callers")),
+      guests(options.guests, options.ipam.has_value() ? options.ipam->range : Cidr(), host, world.queue, network,
+             random.Split("guests")) {
   oracle.Watch(host.model());
 }
 
@@ -93,7 +95,7 @@ Simulation::Simulation(const Options& options)
   if (options.ring.has_value()) {
     std::vector<RingOperators::Host> hosts;
     for (const auto& member : members_)
-      hosts.push_back({&member->host, &member->faults, &member->workload, &member->callers});
+      hosts.push_back({&member->host, &member->faults, &member->workload, &member->callers, &member->guests});
     operators_.emplace(options.ring->operators, hosts, queue_, trace_, random_.Split("operators"));
     paxos_checker_.emplace(QuorumOf(options), trace_);
   }
@@ -137,6 +139,7 @@ Outcome Simulation::Run() {
   for (const auto& member : members_) {
     member->workload.Start();
     if (options_.names.has_value()) member->names.Start();
+    member->guests.Start();
     member->faults.Start();
   }
   network_faults_.Start();
@@ -145,11 +148,13 @@ Outcome Simulation::Run() {
   for (const auto& member : members_) {
     member->workload.Stop();
     member->names.Stop();
+    member->guests.Stop();
     member->faults.Heal();
   }
   if (options_.ipam.has_value()) RunUntilAnswered(options_.agree_within);
   CheckAtRest(RunUntilQuiet(options_.rest_within));
   if (options_.link_permille.has_value()) RunUntilAgreed(options_.agree_within);
+  RunUntilFree();
   if (options_.names.has_value()) {
     RunUntilNamed(options_.name_within);
     LoseOne();
@@ -234,6 +239,15 @@ void Simulation::RunUntilOk(Duration within, absl::FunctionRef<absl::Status()> c
     status = check();
   }
   if (!status.ok()) trace_.Violation(0, status.message());
+}
+
+// Only where somebody comes and goes: looking goes on for ever, and takes time.
+void Simulation::RunUntilFree() {
+  if (options_.guests.guests == 0) return;
+  RunUntilOk(options_.guests.free_within, [this] {
+    for (const auto& member : members_) RETURN_IF_ERROR(member->guests.CheckRecords());
+    return absl::OkStatus();
+  });
 }
 
 absl::Status Simulation::CheckNamesNow() const {

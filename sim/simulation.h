@@ -14,6 +14,7 @@
 #include "sim/checker.h"
 #include "sim/event_queue.h"
 #include "sim/fault.h"
+#include "sim/guests.h"
 #include "sim/name_checker.h"
 #include "sim/name_workload.h"
 #include "sim/network_fault.h"
@@ -76,12 +77,15 @@ class Simulation {
     NameWorkload names;
     Faults faults;
     AddressCallers callers;
+    Guests guests;
     std::uint64_t disk_changes_seen = 0;
   };
 
   void RunTo(MonotonicTime end);
   // Asks every second of virtual time. Violation when `within` was not enough.
   void RunUntilOk(Duration within, absl::FunctionRef<absl::Status()> check);
+  // Until nothing is on record any more for guests that are not there. Violation when it takes too long.
+  void RunUntilFree();
   void ConnectAtRandom(Random random);
   absl::Status CheckNamesNow() const;
   void ConnectAround(Random random);

@@ -64,6 +64,7 @@ void Simulation::CheckRingAtRest() {
   CheckAtRest(RunUntilQuiet(options_.rest_within));
   if (trace_.violation().has_value()) return;
   RunUntilOk(options_.ring->settle_within, [this] { return CheckRings(LiveAllocators(), operators_->forgetful()); });
+  RunUntilFree();
   for (const auto& member : members_)
     if (const absl::Status given = CheckGiven(network_oracle_, member->host.id(), *member->host.core().allocator());
         !given.ok())

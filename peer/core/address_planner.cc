@@ -38,13 +38,10 @@ void AddressPlanner::Restore(Now now, const std::vector<AddressInUse>& others) {
   if (allocator_ == nullptr) return;
   DropUnused(now, others);
   for (const EndpointRecord& endpoint : endpoints_.Records())
-    for (const Cidr& address : endpoint.addresses) ClaimAtStart(now, endpoint.sandbox.ident, address, true);
-  for (const ExposureRecord& exposure : host_.List()) ClaimAtStart(now, kExposeName, exposure.cidr, false);
-  for (const AddressInUse& other : others) {
-    if (!allocator_->config().range.Contains(other.address.address())) continue;
-    // Not as a container's: of those who made the interface we do not hear when it ends, but when they free it.
-    ClaimAtStart(now, other.holder, other.address, false);
-  }
+    for (const Cidr& address : endpoint.addresses) Claim(now, endpoint.sandbox.ident, address, true, Upkeep::kHolder);
+  for (const ExposureRecord& exposure : host_.List()) Claim(now, kExposeName, exposure.cidr, false, Upkeep::kHolder);
+  for (const AddressInUse& other : others)
+    if (allocator_->config().range.Contains(other.address.address())) ClaimFound(now, other);
 }
 
 void AddressPlanner::DropUnused(Now now, const std::vector<AddressInUse>& others) {
@@ -52,7 +49,7 @@ void AddressPlanner::DropUnused(Now now, const std::vector<AddressInUse>& others
   for (const AddressInUse& other : others) in_use.insert(other.address.address());
   const absl::btree_map<std::string, AllocationRecord> allocations = allocator_->allocations();
   for (const auto& [key, allocation] : allocations) {
-    // Of others we do not know whether they are at an end: what made their interfaces tells us.
+    // Of others we do not know yet whether they are at an end: what made their interfaces tells us, or AddressWatch.
     if (!allocation.is_container && allocation.ident != kExposeName) continue;
     for (const Cidr& address : allocation.addresses) {
       if (addresses_.HolderOf(address.address()) != nullptr || in_use.contains(address.address())) continue;
@@ -63,7 +60,7 @@ void AddressPlanner::DropUnused(Now now, const std::vector<AddressInUse>& others
   }
 }
 
-void AddressPlanner::ClaimAtStart(Now now, const std::string& ident, const Cidr& address, bool is_container) {
+void AddressPlanner::Claim(Now now, const std::string& ident, const Cidr& address, bool is_container, Upkeep upkeep) {
   if (const std::optional<std::string> holder = allocator_->HolderOf(address.address()); holder.has_value()) {
     // By another name of the same container, perhaps; an attachment has no other than its container's.
     if (NetworkAttachment::Parse(ident).has_value() && ContainerOf(*holder) != ContainerOf(ident))
@@ -72,8 +69,8 @@ void AddressPlanner::ClaimAtStart(Now now, const std::string& ident, const Cidr&
     return;
   }
   const OperationId operation = NextOperation();
-  first_claims_.emplace(operation, address);
-  allocator_->OnOperation(now, operation, ClaimOperation{ident, address, is_container, true});
+  claims_.emplace(operation, address);
+  allocator_->OnOperation(now, operation, ClaimOperation{ident, address, is_container, true, upkeep});
 }
 
 void AddressPlanner::OnRequest(Now now, RequestId id, ApiRequest request, PeerOutput& out) {
@@ -176,11 +173,11 @@ void AddressPlanner::OnReply(Now now, const AllocatorReply& reply, PeerOutput& o
     direct_operations_.erase(direct);
     return;
   }
-  if (const auto first = first_claims_.find(reply.operation); first != first_claims_.end()) {
+  if (const auto first = claims_.find(reply.operation); first != claims_.end()) {
     if (!reply.status.ok())
       logger_.Error("an address in use on this host belongs to somebody else",
                     {{"address", first->second.ToString()}, {"reason", reply.status.message()}});
-    first_claims_.erase(first);
+    claims_.erase(first);
   }
 }
 

@@ -38,6 +38,16 @@ class AddressPlanner {
   // claims what is in use, by them or by `others`, before anybody can ask for it (A5-09).
   void Restore(Now now, const std::vector<AddressInUse>& others);
 
+  // An address that is in use and that nobody has on record: claimed, and left to its interface. What belongs to
+  // somebody else is told in the log.
+  void ClaimFound(Now now, const AddressInUse& found) {
+    Claim(now, found.holder, found.address, /*is_container=*/false, Upkeep::kInterface);
+  }
+  // Its holder is on no interface of this host any more.
+  void ReleaseUnused(Now now, absl::string_view ident, const IpAddress& address) {
+    ReleaseUnlessWanted(now, ident, address);
+  }
+
   // The request has passed CheckRequest.
   void OnRequest(Now now, RequestId id, ApiRequest request, PeerOutput& out);
   bool OnCancel(Now now, RequestId id, PeerOutput& out);
@@ -106,7 +116,7 @@ class AddressPlanner {
   std::vector<Cidr> Resolve(absl::string_view ident, const std::vector<Cidr>& attached,
                             const std::vector<AddressWish>& wishes) const;
   void DropUnused(Now now, const std::vector<AddressInUse>& others);
-  void ClaimAtStart(Now now, const std::string& ident, const Cidr& address, bool is_container);
+  void Claim(Now now, const std::string& ident, const Cidr& address, bool is_container, Upkeep upkeep);
   // An address of the holder is on an interface, or about to be.
   bool InUse(absl::string_view ident) const;
   absl::Status CheckRelease(const ReleaseOperation& release) const;
@@ -125,9 +135,9 @@ class AddressPlanner {
   absl::btree_map<RequestId, Removal> removals_;
   absl::btree_map<OperationId, RequestId> plan_operations_;
   absl::btree_map<OperationId, Direct> direct_operations_;
-  absl::btree_map<OperationId, Cidr> first_claims_;  // of the start
-  absl::btree_set<std::string> gone_;                // holders that ended while a plan was about them
-  std::vector<AddressIndex::Released> released_;     // within Settle
+  absl::btree_map<OperationId, Cidr> claims_;     // of what was found in use
+  absl::btree_set<std::string> gone_;             // holders that ended while a plan was about them
+  std::vector<AddressIndex::Released> released_;  // within Settle
   LetGo let_go_;
   absl::Status closed_;
   OperationId last_operation_ = 0;

@@ -44,6 +44,7 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
       directory_(network_.mesh()),
       allocator_(MakeAllocator(config_, directory_, entropy, logger)),
       planner_(allocator_.get(), addresses_, endpoints_, host_, logger),
+      watch_(allocator_.get(), addresses_, planner_, command_ids_, logger),
       names_(config_.dns_domain.has_value()
                  ? std::make_unique<NameKeeper>(config_.name, *config_.dns_domain, directory_, addresses_, endpoints_,
                                                 logger, config_.tombstone_life)
@@ -58,7 +59,7 @@ PeerCore::PeerCore(PeerConfig config, EntropySource& entropy, Logger& logger)
 void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostInventory& inventory, PeerOutput& out) {
   std::vector<EndpointRecord> endpoints;
   std::vector<ExposureRecord> exposures;
-  std::optional<PeerName> former_name;
+  IdentityRecord former;
   std::vector<std::string> former_peers;
   std::vector<IpamRecord> ipam;
   std::vector<NameRecord> names;
@@ -66,11 +67,12 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
     if (std::optional<IpamRecord> own = ToIpamRecord(record)) ipam.push_back(*std::move(own));
     if (const auto* endpoint = std::get_if<EndpointRecord>(&record)) endpoints.push_back(*endpoint);
     if (const auto* exposure = std::get_if<ExposureRecord>(&record)) exposures.push_back(*exposure);
-    if (const auto* identity = std::get_if<IdentityRecord>(&record)) former_name = identity->name;
+    if (const auto* identity = std::get_if<IdentityRecord>(&record)) former = *identity;
     if (const auto* peers = std::get_if<DirectPeersRecord>(&record)) former_peers = peers->peers;
     if (const auto* name = std::get_if<NameRecord>(&record)) names.push_back(*name);
   }
-  if (former_name != config_.name) out.persist.push_back({IdentityKey(), IdentityRecord{config_.name}});
+  const IdentityRecord identity{config_.name, config_.boot_id};
+  if (former != identity) out.persist.push_back({IdentityKey(), identity});
   endpoints_.Hold(endpoints, inventory, out);
   host_.Hold(inventory.bridge_addresses);
   endpoints_.Adopt(inventory.strays, out);
@@ -81,6 +83,7 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
   network_.Start(now, config_.direct_peers, out.network);
   if (allocator_ != nullptr) allocator_->OnStart(now, ipam);
   planner_.Restore(now, inventory.in_use);
+  watch_.Start(now, !former.boot_id.empty() && former.boot_id != config_.boot_id);
   if (names_ != nullptr) names_->Restore(names, out);
   host_.Refresh(out);
   if (network_.mesh().DirectPeers() != former_peers) RecordDirectPeers(out);
@@ -95,7 +98,10 @@ void PeerCore::Finish(Now now, PeerOutput& out) {
   if (std::exchange(routes_seen_, network_.mesh().route_generation()) != network_.mesh().route_generation())
     allocator_->OnTopologyChange(now);
   out.ipam = allocator_->TakeOutput();
-  for (const AllocatorReply& reply : out.ipam.replies) planner_.OnAnswered(reply);
+  for (const AllocatorReply& reply : out.ipam.replies) {
+    planner_.OnAnswered(reply);
+    watch_.OnGiven(now, reply.addresses);
+  }
 }
 
 void PeerCore::SettleNames(Now now, PeerOutput& out) {
@@ -161,6 +167,9 @@ void PeerCore::Dispatch(Now now, RequestId id, ApiRequest request, PeerOutput& o
       names_->Expect(id, attach->sandbox.ident, attach->hostname);
     if (const auto* expose = std::get_if<ExposeRequest>(&request)) names_->Expect(id, kExposeName, expose->hostname);
   }
+  if (const auto* ipam = std::get_if<IpamRequest>(&request);
+      ipam != nullptr && std::holds_alternative<DisownOperation>(ipam->operation))
+    watch_.LookSoon(now);
   planner_.OnRequest(now, id, std::move(request), out);
 }
 
@@ -222,7 +231,8 @@ void PeerCore::OnCommandDone(Now now, CommandId id, const HostResult& result, Pe
 
 void PeerCore::HandleCommandDone(Now now, CommandId id, const HostResult& result, PeerOutput& out) {
   if (reset_ == ResetState::kTearingDown && id == tear_down_) return FinishTearDown(now, result, out);
-  const bool known = endpoints_.OnCommandDone(now, id, result, out) || host_.OnCommandDone(now, id, result, out);
+  const bool known = endpoints_.OnCommandDone(now, id, result, out) || host_.OnCommandDone(now, id, result, out) ||
+                     watch_.OnCommandDone(now, id, result);
   CHECK(known) << "command " << id;
   if (endpoints_.TakeStrayPort()) host_.Refresh(out);
   ContinueReset(out);
@@ -232,6 +242,8 @@ void PeerCore::OnHostChange(Now now, const HostChange& change, PeerOutput& out) 
   if (resetting()) return;
   if (const auto* gone = std::get_if<EndpointGone>(&change)) {
     endpoints_.OnEndpointGone(*gone, out);
+  } else if (std::holds_alternative<PortsChanged>(change)) {
+    watch_.LookSoon(now);
   } else {
     endpoints_.OnBridgeLost();
     host_.Refresh(out);
@@ -273,6 +285,7 @@ void PeerCore::OnPersistFailed(Now now, const absl::Status& status, const PeerOu
 void PeerCore::OnTimer(Now now, PeerOutput& out) {
   endpoints_.OnTimer(now, out);
   host_.OnTimer(now, out);
+  watch_.OnTimer(now, out);
   network_.OnTimer(now, out.network);
   if (allocator_ != nullptr && reset_ != ResetState::kDone) allocator_->OnTimer(now);
   if (names_ != nullptr) names_->registry().OnTimer(now);
@@ -296,7 +309,7 @@ std::optional<MonotonicTime> PeerCore::NextDeadline() const {
   if (allocator_ != nullptr && reset_ != ResetState::kDone) allocator = allocator_->NextDeadline();
   std::optional<MonotonicTime> names;
   if (names_ != nullptr) names = names_->registry().NextDeadline();
-  return Earliest({NextHostDeadline(), network_.NextDeadline(), allocator, names});
+  return Earliest({NextHostDeadline(), watch_.NextDeadline(), network_.NextDeadline(), allocator, names});
 }
 
 std::optional<MonotonicTime> PeerCore::NextHostDeadline() const {
@@ -315,6 +328,7 @@ void PeerCore::OnReset(Now now, RequestId id, PeerOutput& out) {
     logger_.Info("resetting");
     reset_ = ResetState::kDraining;
     planner_.Close(now, ResettingError());
+    watch_.Close();
     endpoints_.Close(ResettingError(), out);
     host_.Close(ResettingError(), out);
   } else if (reset_ == ResetState::kGivingAway && give_away_ == 0) {
@@ -387,7 +401,7 @@ PeerSnapshot PeerCore::Snapshot() const {
 absl::btree_map<std::string, Record> PeerCore::Records() const {
   absl::btree_map<std::string, Record> records;
   if (reset_ == ResetState::kDone) return records;
-  records.emplace(IdentityKey(), IdentityRecord{config_.name});
+  records.emplace(IdentityKey(), IdentityRecord{config_.name, config_.boot_id});
   if (std::vector<std::string> peers = network_.mesh().DirectPeers(); !peers.empty())
     records.emplace(DirectPeersKey(), DirectPeersRecord{std::move(peers)});
   for (const EndpointRecord& endpoint : endpoints_.Records())

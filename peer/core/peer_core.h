@@ -20,6 +20,7 @@
 #include "ipam/allocator.h"
 #include "peer/core/address_index.h"
 #include "peer/core/address_planner.h"
+#include "peer/core/address_watch.h"
 #include "peer/core/endpoint_table.h"
 #include "peer/core/host_sync.h"
 #include "peer/core/mesh_directory.h"
@@ -91,7 +92,7 @@ class PeerCore {
   void OnTimer(Now now, PeerOutput& out);
   // When OnTimer wants to be called next; none: never.
   std::optional<MonotonicTime> NextDeadline() const;
-  // The same without the network's own, which never rests.
+  // The same without what never rests: the network's own, and looking whose addresses are in use.
   std::optional<MonotonicTime> NextHostDeadline() const;
 
   const PeerName& name() const { return config_.name; }
@@ -105,6 +106,8 @@ class PeerCore {
   const MeshRouter& mesh() const { return network_.mesh(); }
   // Null: there is none.
   const Allocator* allocator() const { return allocator_.get(); }
+
+  const AddressWatch& address_watch() const { return watch_; }
 
   // Null: there are no names.
   const NameRegistry* names() const { return names_ == nullptr ? nullptr : &names_->registry(); }
@@ -156,6 +159,7 @@ class PeerCore {
   MeshDirectory directory_;
   const std::unique_ptr<Allocator> allocator_;  // null: none
   AddressPlanner planner_;
+  AddressWatch watch_;
   const std::unique_ptr<NameKeeper> names_;  // null: none
   std::uint64_t topology_seen_ = 0;          // its generation, as the names know it
   std::uint64_t routes_seen_ = 0;            // their generation, as the allocator knows it

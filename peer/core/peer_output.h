@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "base/ip.h"
 #include "base/mac.h"
@@ -143,7 +144,14 @@ struct TearDownHost {
   std::vector<EndpointRecord> endpoints;
 };
 
-using HostAction = std::variant<AttachEndpoint, DetachEndpoint, InspectEndpoint, SyncHost, TearDownHost>;
+// Which addresses are in use on this host, whoever made the interfaces? Answered by HostResult::survey.
+struct SurveyAddresses {
+  std::string ports;      // AddressSurvey::ports of the last one
+  bool thorough = false;  // look into containers also when the ports are the same
+};
+
+using HostAction =
+    std::variant<AttachEndpoint, DetachEndpoint, InspectEndpoint, SyncHost, TearDownHost, SurveyAddresses>;
 
 struct HostCommand {
   CommandId id = 0;
@@ -158,10 +166,26 @@ struct EndpointLink {
   friend bool operator==(const EndpointLink&, const EndpointLink&) = default;
 };
 
+// An address on another container interface in the bridge: CNI's, Docker's, an earlier peer's.
+struct AddressInUse {
+  std::string holder;  // by whose name it will be freed, or kUnknownHolder (base/attachment.h)
+  Cidr address;
+};
+
+struct AddressSurvey {
+  std::string ports;                         // of the bridge and where they lead: differs when any of that does
+  std::vector<AddressInUse> in_use;          // also of endpoints that the core knows
+  absl::btree_set<std::string> attachments;  // whose interfaces are there, with or without an address
+  // On any interface of this host, or of a container that an interface of this host leads to.
+  absl::btree_set<IpAddress> present;
+  bool complete = false;  // no container was out of sight
+};
+
 struct HostResult {
   absl::Status status;
-  EndpointLink link;     // AttachEndpoint
-  bool present = false;  // InspectEndpoint
+  EndpointLink link;                         // AttachEndpoint
+  bool present = false;                      // InspectEndpoint
+  std::optional<AddressSurvey> survey = {};  // SurveyAddresses; none: the ports are the same
 };
 
 // ---- what the host does by itself ----
@@ -172,7 +196,9 @@ struct EndpointGone {
 
 struct BridgeLost {};  // deleted or emptied by somebody else
 
-using HostChange = std::variant<EndpointGone, BridgeLost>;
+struct PortsChanged {};  // a container's interface came into the bridge or left it, by whomever
+
+using HostChange = std::variant<EndpointGone, BridgeLost, PortsChanged>;
 
 // A sandbox on record whose namespace and interface a start found alive.
 struct LiveEndpoint {
@@ -185,12 +211,6 @@ struct LiveEndpoint {
 struct StrayEndpoint {
   SandboxRef sandbox;
   LiveEndpoint live;
-};
-
-// An address on another container interface in the bridge: CNI's, Docker's, an earlier peer's.
-struct AddressInUse {
-  std::string holder;  // by whose name it will be freed, or kUnknownHolder (base/attachment.h)
-  Cidr address;
 };
 
 // What a start finds on the host.

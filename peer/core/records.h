@@ -24,9 +24,10 @@ struct SandboxRef {
   friend bool operator==(const SandboxRef&, const SandboxRef&) = default;
 };
 
-// The name this peer had, so that it keeps it (contract A7-15).
+// The name this peer had, so that it keeps it (contract A7-15), and during which boot of the machine.
 struct IdentityRecord {
   PeerName name;
+  std::string boot_id = {};  // empty: not known
 
   friend bool operator==(const IdentityRecord&, const IdentityRecord&) = default;
 };

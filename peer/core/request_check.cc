@@ -74,6 +74,7 @@ struct OperationChecker {
     return CheckUsable(o.address);
   }
   absl::Status operator()(const ReleaseOperation& o) const { return CheckIdent(o.ident); }
+  absl::Status operator()(const DisownOperation&) const { return absl::OkStatus(); }
   absl::Status operator()(const TakeOverOperation&) const { return absl::OkStatus(); }
   absl::Status operator()(const AwaitRingOperation&) const { return absl::OkStatus(); }
   absl::Status operator()(const ShutdownOperation&) const { return absl::OkStatus(); }

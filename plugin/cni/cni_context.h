@@ -20,6 +20,8 @@ struct CniContext {
   absl::string_view input;  // the configuration as it came, for delegated plugins
   const CniEnvironment& environment;
   std::ostream& err;  // for lines that no result or error has room for
+  // Of addresses that are asked for: the peer watches interfaces of ours, not those that other plugins make.
+  v1::Upkeep upkeep = v1::UPKEEP_HOLDER;
   std::optional<PeerClient> peer = std::nullopt;
 
   NetworkAttachment attachment() const { return {call.container_id, config.name, call.interface}; }

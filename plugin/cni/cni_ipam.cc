@@ -27,10 +27,11 @@ absl::StatusOr<std::vector<std::string>> LookUp(PeerClient& peer, const std::str
   return std::vector<std::string>(list.addresses().begin(), list.addresses().end());
 }
 
-absl::StatusOr<std::string> Allocate(PeerClient& peer, const std::string& holder, const std::string& subnet) {
+absl::StatusOr<std::string> Allocate(PeerClient& peer, const CniContext& context, const std::string& subnet) {
   v1::AllocateRequest request;
-  request.set_holder(holder);
+  request.set_holder(context.holder());
   request.set_subnet(subnet);
+  request.set_upkeep(context.upkeep);
   ASSIGN_OR_RETURN(const v1::AddressList list, peer.Allocate(request));
   if (list.addresses_size() != 1) return absl::InternalError("the peer gave no address");
   return list.addresses(0);
@@ -52,7 +53,7 @@ absl::StatusOr<std::string> AddressFromPeer(CniContext& context, const PeerIpamC
     ASSIGN_OR_RETURN(const std::vector<std::string> former, LookUp(*peer, context.call.container_id, SubnetText(ipam)));
     if (!former.empty()) return former.front();
   }
-  return Allocate(*peer, context.holder(), SubnetText(ipam));
+  return Allocate(*peer, context, SubnetText(ipam));
 }
 
 absl::StatusOr<v1::CniResult> AcquireFromPeer(CniContext& context, bool adopted) {
@@ -137,6 +138,19 @@ absl::Status CheckAddresses(CniContext& context, const std::vector<Cidr>& addres
     if (!held)
       return CniFailure(CniCode::kNotAsMade, absl::StrCat("address ", address.ToString(), " is not that of ",
                                                           context.holder(), " at the peer"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ConfirmAddresses(CniContext& context, const std::vector<Cidr>& addresses) {
+  if (Delegates(context)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(PeerClient* const peer, PeerOf(context));
+  for (const Cidr& address : addresses) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> known,
+                     LookUp(*peer, context.holder(), address.Network().ToString()));
+    if (std::find(known.begin(), known.end(), address.ToString()) == known.end())
+      return CniFailure(CniCode::kTryAgainLater,
+                        absl::StrCat("address ", address.ToString(), " was given up before its interface was made"));
   }
   return absl::OkStatus();
 }

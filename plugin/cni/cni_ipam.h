@@ -24,6 +24,9 @@ absl::Status ReleaseAddresses(CniContext& context);
 // Code 101: they are not the attachment's any more.
 absl::Status CheckAddresses(CniContext& context, const std::vector<Cidr>& addresses);
 
+// Code 11: since AcquireAddresses somebody has freed them.
+absl::Status ConfirmAddresses(CniContext& context, const std::vector<Cidr>& addresses);
+
 // Frees what attachments of this network have that are not valid any more. Holders that are no attachment of this
 // network are never touched: `weave attach`, Docker's, other networks', 2.8's.
 absl::Status CollectAddresses(CniContext& context);

@@ -114,7 +114,8 @@ absl::StatusOr<v1::CniResult> Describe(const CniContext& context, const v1::CniR
   return result;
 }
 
-absl::StatusOr<v1::CniResult> AttachWith(CniContext& context, Netlink& netlink, const NetNs& ns, v1::CniResult given) {
+absl::StatusOr<v1::CniResult> AttachWith(CniContext& context, Netlink& netlink, const NetNs& ns, v1::CniResult given,
+                                         bool confirm) {
   EndpointSpec spec;
   spec.sandbox = SandboxOf(context, ns);
   spec.bridge = context.config.bridge;
@@ -134,6 +135,13 @@ absl::StatusOr<v1::CniResult> AttachWith(CniContext& context, Netlink& netlink, 
   spec.tx_checksum_offload = true;  // the peer completes checksums
   spec.alias = context.holder();
   ASSIGN_OR_RETURN(const Endpoint endpoint, AttachSandbox(netlink, spec));
+  // The peer takes back what it sees on no interface for long: whoever was held up must not use it.
+  const absl::Status confirmed = confirm ? ConfirmAddresses(context, spec.addresses) : absl::OkStatus();
+  if (!confirmed.ok()) {
+    if (const absl::Status undone = netlink.DeleteLink(endpoint.host_index); !undone.ok())
+      context.err << "weave-cni: " << undone.message() << "\n";
+    return confirmed;
+  }
   return Describe(context, given, endpoint);
 }
 
@@ -194,7 +202,7 @@ absl::StatusOr<v1::CniResult> AddAttachment(CniContext& context) {
       existing.reset();
     }
   }
-  absl::StatusOr<v1::CniResult> result = AttachWith(context, netlink, ns, std::move(given));
+  absl::StatusOr<v1::CniResult> result = AttachWith(context, netlink, ns, std::move(given), /*confirm=*/!existing);
   if (result.ok() || existing) return result;
   if (const absl::Status undone = ReleaseAddresses(context); !undone.ok())
     context.err << "weave-cni: " << undone.message() << "\n";

@@ -109,7 +109,12 @@ absl::StatusOr<std::string> Serve(CniPlugin plugin, const CniEnvironment& enviro
   ASSIGN_OR_RETURN(CniConfig config, ParseCniConfig(input));
   if (plugin == CniPlugin::kIpam) config.ipam_type.clear();  // that is us, by whatever name
   version = std::string(ToString(config.version));
-  CniContext context = {.call = call, .config = config, .input = input, .environment = environment, .err = err};
+  CniContext context = {.call = call,
+                        .config = config,
+                        .input = input,
+                        .environment = environment,
+                        .err = err,
+                        .upkeep = plugin == CniPlugin::kNetwork ? v1::UPKEEP_INTERFACE : v1::UPKEEP_HOLDER};
   return Perform(plugin, context);
 }
 

@@ -130,12 +130,25 @@ absl::Status IpamDriver::ReleaseAddress(const v1::libnetwork::AddressRequest& re
   ASSIGN_OR_RETURN(const AddressPool pool, PoolOf(request.pool_id()));
   ASSIGN_OR_RETURN(const IpAddress address, ParseAddress(request.address()));
   if (address == pool.subnet.address()) return absl::OkStatus();  // the gateway that is none
-  absl::Status status = peer_.Release(address);
-  if (status.ok() || absl::IsNotFound(status)) {
+  const absl::Status status = peer_.Release(address);
+  {
+    // Docker forgets it whatever we answer.
     const MutexLock lock(&mutex_);
     given_.erase(address);
   }
   return status;
+}
+
+bool IpamDriver::HasGiven(const IpAddress& address) {
+  const MutexLock lock(&mutex_);
+  return given_.contains(address);
+}
+
+absl::Status IpamDriver::Disown(std::vector<IpAddress> addresses) {
+  // Held until the peer has answered: who claims one of these now claims it after that.
+  const MutexLock lock(&mutex_);
+  std::erase_if(addresses, [this](const IpAddress& address) { return given_.contains(address); });
+  return addresses.empty() ? absl::OkStatus() : peer_.Disown(addresses);
 }
 
 }  // namespace weave

@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -41,6 +43,11 @@ class IpamDriver {
   // refused, but for one that Docker's containers do not have: what a plugin that was down could not be told.
   absl::StatusOr<v1::libnetwork::RequestAddressReply> RequestAddress(const v1::libnetwork::AddressRequest& request);
   absl::Status ReleaseAddress(const v1::libnetwork::AddressRequest& request);
+
+  // Since we run, and Docker has not given it back.
+  bool HasGiven(const IpAddress& address);
+  // Tells the peer that Docker does not use these any more, but for those that it has asked for meanwhile.
+  absl::Status Disown(std::vector<IpAddress> addresses);
 
  private:
   absl::StatusOr<AddressPool> PoolOf(absl::string_view id) const;

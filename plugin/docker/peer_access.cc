@@ -47,6 +47,7 @@ absl::StatusOr<Cidr> PeerAccess::Allocate(const Cidr& range) const {
   v1::AllocateRequest request;
   request.set_holder(kUnknownHolder);
   request.set_subnet(range.ToString());
+  request.set_upkeep(upkeep_);
   const absl::StatusOr<v1::AddressList> list = client->Allocate(request);
   if (!list.ok()) return AsHttp(list.status());
   if (list->addresses_size() != 1)
@@ -59,6 +60,7 @@ absl::Status PeerAccess::Claim(const Cidr& address) const {
   v1::ClaimRequest request;
   request.set_holder(kUnknownHolder);
   request.set_address(address.ToString());
+  request.set_upkeep(upkeep_);
   return AsHttp(client->Claim(request).status(), "Unable to claim: ");
 }
 
@@ -80,6 +82,27 @@ absl::StatusOr<bool> PeerAccess::IsHeld(const IpAddress& address) const {
     for (const std::string& held : allocation.addresses())
       if (absl::StartsWith(held, prefix)) return true;
   return false;
+}
+
+absl::StatusOr<std::vector<IpAddress>> PeerAccess::HeldForDocker() const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
+  ASSIGN_OR_RETURN(const v1::AllocationList list, client->ListAllocations());
+  std::vector<IpAddress> addresses;
+  for (const v1::AllocationList::Allocation& allocation : list.allocations()) {
+    if (allocation.upkeep() != v1::UPKEEP_DOCKER) continue;
+    for (const std::string& text : allocation.addresses()) {
+      ASSIGN_OR_RETURN(const Cidr address, Cidr::Parse(text));
+      addresses.push_back(address.address());
+    }
+  }
+  return addresses;
+}
+
+absl::Status PeerAccess::Disown(const std::vector<IpAddress>& addresses) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
+  v1::DisownRequest request;
+  for (const IpAddress& address : addresses) request.add_addresses(address.ToString());
+  return client->Disown(request);
 }
 
 absl::StatusOr<Cidr> PeerAccess::DefaultSubnet() const {

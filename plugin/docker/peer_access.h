@@ -22,7 +22,8 @@ namespace weave {
 // from its HTTP interface, with the peer's code.
 class PeerAccess {
  public:
-  explicit PeerAccess(std::string api_socket) : api_socket_(std::move(api_socket)) {}
+  // `upkeep`: of addresses that are asked for.
+  PeerAccess(std::string api_socket, v1::Upkeep upkeep) : api_socket_(std::move(api_socket)), upkeep_(upkeep) {}
 
   // Waits for other peers for up to half a minute.
   absl::StatusOr<Cidr> Allocate(const Cidr& range) const;
@@ -33,6 +34,11 @@ class PeerAccess {
 
   // Whether somebody on this host has it.
   absl::StatusOr<bool> IsHeld(const IpAddress& address) const;
+
+  // Addresses that we, or plugins before us, asked for with UPKEEP_DOCKER; the peer's own words, as the next.
+  absl::StatusOr<std::vector<IpAddress>> HeldForDocker() const;
+  // Docker knows nothing of these any more.
+  absl::Status Disown(const std::vector<IpAddress>& addresses) const;
 
   // FailedPrecondition: the peer allocates no addresses.
   absl::StatusOr<Cidr> DefaultSubnet() const;
@@ -54,6 +60,7 @@ class PeerAccess {
   absl::StatusOr<std::shared_ptr<PeerClient>> Reach() const;
 
   const std::string api_socket_;
+  const v1::Upkeep upkeep_;
   mutable Mutex mutex_;
   mutable std::shared_ptr<PeerClient> client_ ABSL_GUARDED_BY(mutex_);  // of the last call, perhaps ended since
 };

@@ -17,6 +17,7 @@
 #include "io/lock_file.h"
 #include "io/signals.h"
 #include "io/worker_pool.h"
+#include "plugin/docker/address_keeper.h"
 #include "plugin/docker/container_watch.h"
 #include "plugin/docker/driver_api.h"
 #include "plugin/docker/network_keeper.h"
@@ -96,7 +97,8 @@ class PluginDaemon {
       : options_(options),
         logger_(logger),
         notifier_(notifier),
-        peer_(options.api_socket),
+        // In a swarm one daemon asks for the addresses of containers on all hosts: only it knows when they end.
+        peer_(options.api_socket, options.plugin_v2 ? v1::UPKEEP_HOLDER : v1::UPKEEP_DOCKER),
         networks_(options.state_file),
         network_driver_({.bridge = options.weave_bridge,
                          .proc_path = options.proc_path,
@@ -144,6 +146,7 @@ class PluginDaemon {
     containers_.emplace(drivers_, options_.proc_path, peer_, logger_);
     watch_ = std::make_unique<DockerEventWatch>(docker, containers_->Listener(), logger_);
     if (options_.plugin_mesh_socket.empty()) return notifier_.Ready();
+    addresses_ = std::make_unique<AddressKeeper>(docker, drivers_, peer_, ipam_driver_, logger_);
     keeper_ = std::make_unique<NetworkKeeper>(docker, DriverName(options_.plugin_mesh_socket), peer_, logger_,
                                               [this] { notifier_.Ready(); });
   }
@@ -151,6 +154,7 @@ class PluginDaemon {
   // Docker asks us when a network goes, so sockets close last; once they are gone it no longer waits for us.
   void CloseDown() {
     watch_.reset();
+    addresses_.reset();
     if (keeper_ != nullptr) {
       keeper_->Stop();
       const absl::Status removed = remove_network_ ? keeper_->Remove() : absl::OkStatus();
@@ -173,6 +177,7 @@ class PluginDaemon {
   std::vector<std::unique_ptr<DriverSocket>> sockets_;
   std::optional<ContainerWatch> containers_;
   std::unique_ptr<DockerEventWatch> watch_;
+  std::unique_ptr<AddressKeeper> addresses_;
   std::unique_ptr<NetworkKeeper> keeper_;
   bool remove_network_ = false;
 };

@@ -24,6 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)weave::ParseDockerNetwork(text);
   (void)weave::ParseContainerNetworks(text);
   (void)weave::ParseSwarmManagers(text);
+  (void)weave::ParseDockerPools(text);
+  (void)weave::ParseDockerEndpoints(text);
   weave::DockerEventParser events;
   const std::size_t half = size / 2;
   if (events.Feed(text.substr(0, half), [](const weave::DockerEvent&) {}).ok())

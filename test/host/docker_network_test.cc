@@ -70,6 +70,40 @@ TEST_CASE("A started container's networks and a swarm's managers are read", "[ho
   CHECK(ParseSwarmManagers("{\"Swarm\":{\"RemoteManagers\":null}}").value().empty());
 }
 
+TEST_CASE("Where networks' addresses come from, and which of them are the networks' own", "[host][docker]") {
+  const std::vector<DockerPool> pools =
+      ParseDockerPools(
+          "[{\"Name\":\"weave\",\"Scope\":\"local\",\"Driver\":\"weavemesh\",\"IPAM\":{\"Driver\":\"weavemesh\","
+          "\"Config\":["
+          "{\"Subnet\":\"10.32.0.0/12\",\"Gateway\":\"10.32.0.1\",\"AuxiliaryAddresses\":{\"printer\":\"10.32.0.2\"}},"
+          "{\"Subnet\":\"fd00::/64\"}]}},"
+          "{\"Name\":\"swarm\",\"Scope\":\"swarm\",\"IPAM\":{\"Driver\":\"weave:latest\",\"Config\":[{\"Subnet\":"
+          "\"10.48.0.0/16\"}]}},"
+          "{\"Name\":\"none\",\"Scope\":\"local\",\"IPAM\":{\"Driver\":\"default\",\"Config\":null}},{},3]")
+          .value();
+  const Cidr weave = Cidr::Parse("10.32.0.0/12").value();
+  CHECK(pools == std::vector<DockerPool>{{"weavemesh", true, {weave}, {"10.32.0.1", "10.32.0.2"}},
+                                         {"weave:latest", false, {Cidr::Parse("10.48.0.0/16").value()}, {}},
+                                         {"default", true, {}, {}},
+                                         {"", false, {}, {}},
+                                         {"", false, {}, {}}});
+  for (const char* bad : {"", "{}", "[", "null"}) CHECK(absl::IsInvalidArgument(ParseDockerPools(bad).status()));
+}
+
+TEST_CASE("Endpoints lead to the containers that have them", "[host][docker]") {
+  const std::string id(64, 'a');
+  const std::map<std::string, std::string> endpoints =
+      ParseDockerEndpoints(absl::StrCat("[{\"Id\":\"", id,
+                                        "\",\"NetworkSettings\":{\"Networks\":{\"weave\":{\"EndpointID\":\"e1\"},"
+                                        "\"second\":{\"EndpointID\":\"e2\"},\"none\":{\"EndpointID\":\"\"}}}},"
+                                        "{\"Id\":\"../x\",\"NetworkSettings\":{\"Networks\":{\"weave\":{"
+                                        "\"EndpointID\":\"e3\"}}}},{\"Id\":\"",
+                                        id, "\",\"NetworkSettings\":null}]"))
+          .value();
+  CHECK(endpoints == std::map<std::string, std::string>{{"e1", id}, {"e2", id}});
+  CHECK(absl::IsInvalidArgument(ParseDockerEndpoints("{}").status()));
+}
+
 TEST_CASE("Docker's events are read however they are cut, and others skipped", "[host][docker]") {
   const std::string text =
       "{\"status\":\"start\",\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"c1\",\"Attributes\":{"

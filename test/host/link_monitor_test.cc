@@ -15,6 +15,7 @@ class Watched {
   explicit Watched(LinkMonitorOptions options = {}) {
     LinkMonitorCallbacks callbacks;
     callbacks.on_host_end_gone = [this](const std::string& name) { Heard("gone " + name); };
+    callbacks.on_ports_changed = [this] { ++ports_change_count_; };
     callbacks.on_bridge_gone = [this] { Heard("bridge gone"); };
     callbacks.on_bridge_down = [this] { Heard("bridge down"); };
     callbacks.on_hairpin = [this](const std::string& port) { Heard("hairpin " + port); };
@@ -35,12 +36,23 @@ class Watched {
     return report;
   }
 
+  // Turns the loop until the monitor has seen everything so far, without a change of ports.
+  void Turn() {
+    IpCommand("link set weave down");
+    while (Next() != "bridge down") {
+    }
+    IpCommand("link set weave up");
+  }
+
   // Turns the loop until the monitor has seen everything so far: a link made and removed now is the mark.
   std::string NextAfterMark() {
     IpCommand("link add vethweplmark type veth peer name markpeer");
     IpCommand("link del vethweplmark");
     return Next();
   }
+
+  // How often ports have changed so far.
+  int ports_change_count() const { return ports_change_count_; }
 
  private:
   void Heard(std::string report) {
@@ -50,6 +62,7 @@ class Watched {
 
   EventLoop loop_;
   std::deque<std::string> heard_;
+  int ports_change_count_ = 0;
   std::unique_ptr<LinkMonitor> monitor_;
 };
 
@@ -77,6 +90,30 @@ TEST_CASE("A container that ends, a bridge that goes down and one that goes are 
   CHECK(watched.NextAfterMark() == "gone vethweplmark");
   IpCommand("link set weave down");
   CHECK(watched.Next() == "bridge down");
+}
+
+TEST_CASE("A container's interface that comes, leaves the bridge or goes is a change of ports, and nothing else is",
+          "[host][monitor]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  host.MakeBridge();
+  Watched watched;
+  TestSandbox a("1");
+  host.Attach(a.Spec({"10.2.1.1/24"}));
+  watched.Turn();
+  const int attached = watched.ports_change_count();
+  IpCommand("addr add 10.2.1.9/24 dev weave");
+  IpCommand("link add other type veth peer name another");
+  IpCommand("link set vethwepl1 mtu 1400");
+  watched.Turn();
+  CHECK(watched.ports_change_count() == attached);
+  IpCommand("link set vethwepl1 nomaster");
+  watched.Turn();
+  CHECK(watched.ports_change_count() > attached);
+  const int left = watched.ports_change_count();
+  IpCommand("link del vethwepl1");
+  watched.Turn();
+  CHECK(watched.ports_change_count() > left);
 }
 
 TEST_CASE("Hairpin mode is reported on the router's port only, whichever way it is set", "[host][monitor]") {

@@ -5,7 +5,7 @@
 namespace weave {
 namespace {
 
-const Record kIdentity = IdentityRecord{PeerName(1)};
+const Record kIdentity = IdentityRecord{PeerName(1), "boot"};
 constexpr char kSync[] = "sync [] without [] ports vethwepl7\n";
 
 TEST_CASE("An endpoint as it was left is taken over without a word", "[core]") {

@@ -46,6 +46,9 @@ struct DescribeAction {
     for (const ExposureRecord& exposure : s.exposures) exposed.push_back(exposure.cidr);
     return absl::StrCat("sync ", List(exposed), " without ", List(s.retired), " ports ", absl::StrJoin(s.ports, ","));
   }
+  std::string operator()(const SurveyAddresses& s) const {
+    return absl::StrCat("survey after [", s.ports, "]", s.thorough ? " thoroughly" : "");
+  }
   std::string operator()(const TearDownHost& t) const {
     return absl::StrCat("tear down ", absl::StrJoin(t.endpoints, " ", [](std::string* out, const EndpointRecord& e) {
                           absl::StrAppend(out, e.sandbox.netns_inode);
@@ -203,6 +206,22 @@ void Transcript::Pass(Duration duration) {
   now_ = end;
 }
 
+std::optional<HostCommand> Transcript::PassUntilCommand(Duration duration) {
+  const MonotonicTime end = now_ + duration;
+  for (std::optional<MonotonicTime> next = core_.NextDeadline(); next.has_value() && *next <= end;
+       next = core_.NextDeadline()) {
+    now_ = std::max(now_, *next);
+    PeerOutput out;
+    core_.OnTimer(now(), out);
+    std::vector<HostCommand> commands = std::exchange(out.commands, {});
+    Finish(std::move(out));
+    AllWritten();
+    if (!commands.empty()) return std::move(commands.front());
+  }
+  now_ = end;
+  return std::nullopt;
+}
+
 std::string Transcript::Done(CommandId id, std::uint64_t inode) {
   PeerOutput out;
   core_.OnCommandDone(now(), id, {absl::OkStatus(), {MacAddress(), LinkName(inode)}, true}, out);
@@ -218,6 +237,18 @@ std::string Transcript::Fail(CommandId id, absl::Status status) {
 std::string Transcript::Looked(CommandId id, bool present) {
   PeerOutput out;
   core_.OnCommandDone(now(), id, {absl::OkStatus(), {}, present}, out);
+  return Finish(std::move(out));
+}
+
+std::string Transcript::Surveyed(CommandId id, AddressSurvey survey) {
+  PeerOutput out;
+  core_.OnCommandDone(now(), id, {absl::OkStatus(), {}, false, std::move(survey)}, out);
+  return Finish(std::move(out));
+}
+
+std::string Transcript::PortsChanged() {
+  PeerOutput out;
+  core_.OnHostChange(now(), weave::PortsChanged{}, out);
   return Finish(std::move(out));
 }
 

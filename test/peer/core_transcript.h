@@ -2,6 +2,7 @@
 // performs them. Notation: `tidy`/`record KEY = VALUE` (`-`: erased), `#ID COMMAND`, `reply ID CODE ADDRESSES`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,12 +65,16 @@ class Transcript {
   std::string Written(const PeerOutput& output);
   // Time passes, with everything that is due.
   void Pass(Duration duration);
+  // Time passes until a timer asks something of the host; nothing within `duration`: none.
+  std::optional<HostCommand> PassUntilCommand(Duration duration);
 
   // `ok` of an attach links the sandbox as LinkName(inode).
   std::string Done(CommandId id, std::uint64_t inode = 0);
   std::string Fail(CommandId id, absl::Status status = absl::InternalError("broken"));
   std::string Looked(CommandId id, bool present);
+  std::string Surveyed(CommandId id, AddressSurvey survey);
   std::string Gone(absl::string_view host_ifname);
+  std::string PortsChanged();
   std::string BridgeLost();
   // What the last event asked for was not performed: its records could not be written.
   std::string LastNotWritten();

@@ -107,12 +107,14 @@ TEST_CASE("Metrics count addresses, waiting callers and what unreachable peers o
   view.ipam->reachable_voter_count = 2;
   view.ipam->unreachable_voter_count = 1;
   view.ipam->quorum = true;
+  view.claimed_address_count = 3;
+  view.released_address_count = 5;
   const std::string page = MetricsPage(view);
   for (const char* line :
        {"weave_ips{state=\"local-used\"} 2\n", "weave_max_ips 256\n", "weave_ipam_unreachable_count 1\n",
         "weave_ipam_unreachable_percentage 25\n", "weave_ipam_pending_allocates 1\n", "weave_ipam_pending_claims 0\n",
         "weave_ipam_voters{state=\"reachable\"} 2\n", "weave_ipam_voters{state=\"unreachable\"} 1\n",
-        "weave_ipam_quorum 1\n"}) {
+        "weave_ipam_quorum 1\n", "weave_ipam_found_in_use_total 3\n", "weave_ipam_found_unused_total 5\n"}) {
     INFO(page);
     CHECK(absl::StrContains(page, absl::StrCat("\n", line)));
   }

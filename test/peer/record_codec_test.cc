@@ -115,7 +115,8 @@ PaxosRecord AnyPaxos(Random& random) {
 }
 
 AllocationRecord AnyAllocation(Random& random) {
-  AllocationRecord allocation{"\xfe" + AnyText(random, 64), {AnyCidr(random)}, random.Chance(1, 2)};
+  AllocationRecord allocation{
+      "\xfe" + AnyText(random, 64), {AnyCidr(random)}, random.Chance(1, 2), static_cast<Upkeep>(random.Below(3))};
   for (std::uint64_t n = random.Below(5); n > 0; --n) allocation.addresses.push_back(AnyCidr(random));
   return allocation;
 }
@@ -132,7 +133,7 @@ Record AnyRecord(Random& random) {
     case 6:
       return AnyAllocation(random);
     case 0:
-      return IdentityRecord{PeerName(1 + random.Below(0xffff'ffff'ffff))};
+      return IdentityRecord{PeerName(1 + random.Below(0xffff'ffff'ffff)), AnyText(random, 40)};
     case 1:
       return AnyEndpoint(random);
     case 2:

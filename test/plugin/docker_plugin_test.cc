@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "absl/strings/match.h"
+#include "plugin/docker/address_keeper.h"
 #include "plugin/docker/ipam_driver.h"
 #include "plugin/docker/network_driver.h"
 #include "plugin/docker/network_options.h"
@@ -32,6 +33,27 @@ TEST_CASE("A pool's id says all of the pool, and nothing else is one", "[plugin]
                           "weave-fd00::/64-fd00::/64", "weave-10.32.0.0/24-10.32.0.0/16",
                           "weave-10.32.0.0/16-10.33.0.0/24", "GlobalDefault/10.0.0.0/8", "weave-10.32.0.0-10.32.0.0"})
     CHECK(absl::IsInvalidArgument(ParsePoolId(bad).status()));
+}
+
+TEST_CASE("Docker has forgotten what neither a container nor a network of this host has", "[plugin]") {
+  const auto subnet = [](const char* text) { return std::vector<Cidr>{Cidr::Parse(text).value()}; };
+  const auto address = [](const char* text) { return IpAddress::Parse(text).value(); };
+  const std::vector<DockerPool> pools = {{"weavemesh", true, subnet("10.32.0.0/24"), {"10.32.0.1"}},
+                                         {"weavemesh", true, subnet("10.32.1.0/24"), {}},
+                                         {"weave:latest", false, subnet("10.32.1.128/25"), {}},
+                                         {"default", true, subnet("172.17.0.0/16"), {}}};
+  const std::vector<IpAddress> held = {
+      address("10.32.0.1"),    // a gateway
+      address("10.32.0.2"),    // a container's
+      address("10.32.0.3"),    // nobody's
+      address("10.32.1.3"),    // nobody's
+      address("10.32.1.130"),  // perhaps a container's of the swarm, on another host
+      address("10.32.9.1"),    // of no network that there is
+      address("172.17.0.9"),   // of another driver's network
+  };
+  CHECK(FindForgotten(held, pools, {"10.32.0.2", "172.17.0.2"}, {"weave", "weavemesh"}) ==
+        std::set<IpAddress>{address("10.32.0.3"), address("10.32.1.3")});
+  CHECK(FindForgotten(held, {}, {}, {"weavemesh"}).empty());
 }
 
 TEST_CASE("The multicast option is what Go takes for a boolean", "[plugin]") {

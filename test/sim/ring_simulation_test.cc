@@ -124,6 +124,32 @@ TEST_CASE("Who forgets a promise of the council in a restart is caught", "[sim][
   CHECK(absl::StrContains(caught, "a member of the council goes back on its promise"));
 }
 
+// Containers whose interfaces others make, on hosts whose peers live.
+void WithGuests(Options& options) {
+  options.guests.guests = 4;
+  options.guests.max_think_time = absl::Seconds(20);
+  options.duration = absl::Minutes(4);
+}
+
+TEST_CASE("A look that does not see what is in use is caught with two holders", "[sim][ipam][mutant]") {
+  const std::string caught = CaughtInRing(20, [](Options& o) {
+    WithGuests(o);
+    o.host.model.survey_blind = true;
+  });
+  INFO(caught);
+  CHECK(IsGivenTwice(caught));
+}
+
+TEST_CASE("A peer that never looks whose addresses are in use is caught with addresses of nobody",
+          "[sim][ipam][mutant]") {
+  const std::string caught = CaughtInRing(5, [](Options& o) {
+    WithGuests(o);
+    o.host.model.survey_fails = true;
+  });
+  INFO(caught);
+  CHECK(absl::StrContains(caught, "which is not there"));
+}
+
 TEST_CASE("Operators who never ask the council are caught", "[sim][ipam][mutant]") {
   const std::string caught = CaughtInRing(100, [](Options& o) { o.ring->operators.always_force = true; });
   INFO(caught);

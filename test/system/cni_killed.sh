@@ -51,6 +51,24 @@ for ((delay = 0; delay < 40; delay += 2)); do
 done
 expect_state_as_before "ADD killed, ADD and DEL"
 
+step "held up until its address was freed: ADD fails, and leaves no interface that has it"
+half_way() { holders host1 | grep -q '^webwebweb ' && lacks vethweplwebwebw on host1 ip link; }
+for ((try = 0; try < 400; try++)); do
+    start_add webwebweb
+    sleep "$(printf '0.%04d' $((try % 100 * 3)))"
+    ! kill -STOP $ADD_PID 2>/dev/null || ! half_way || break
+    kill -CONT $ADD_PID 2>/dev/null || true
+    wait $ADD_PID 2>/dev/null || true
+    quietly cni host1 DEL webwebweb web eth0 "$(config 1.0.0)"
+done
+half_way || fail "no ADD was held up between address and interface"
+on host1 curl -sf -X DELETE http://127.0.0.1:6784/ip/webwebweb || fail "DELETE /ip"
+kill -CONT "$ADD_PID"
+! wait "$ADD_PID" || fail "ADD succeeded with an address that is not its own: $(cat "$WORK/result")"
+[ "$(jq -r .code "$WORK/result")" = 11 ] || fail "$(cat "$WORK/result")"
+has eth0 inside web ip link && fail "an interface stays: $(inside web ip addr)"
+[ "$(holders host1)" = "$empty" ] || fail "left: $(holders host1)"
+
 step "20 at once: 20 addresses, and they all work"
 for ((i = 1; i <= 20; i++)); do make_container "many$i"; done
 pids=()
