@@ -59,6 +59,39 @@ TEST_CASE("A Linux bridge of somebody else is adopted: its MAC stays whatever jo
   CHECK(link.up);
 }
 
+TEST_CASE("Where the MTU follows containers, it is theirs as long as there are any", "[host][bridge]") {
+  if (!HostWorld::Possible()) return;
+  HostWorld host;
+  BridgeSpec spec{.kind = BridgeKind::kBridgedFastdp, .mac = Mac("8e:01:02:03:04:05"), .mtu_follows_containers = true};
+  const auto ensure = [&](std::uint32_t mtu_bytes) {
+    spec.mtu_bytes = mtu_bytes;
+    return EnsureBridge(host.netlink(), spec).value();
+  };
+  CHECK(ensure(0).mtu_bytes == 1376);
+  CHECK(ensure(8950).mtu_bytes == 8950);
+  CHECK(ensure(1450).mtu_bytes == 1450);
+  CHECK_FALSE(ensure(8950).has_containers);
+
+  IpCommand("link add vethwepl1 mtu 8950 type veth peer name c1 mtu 8950");
+  IpCommand("link set vethwepl1 master weave");
+  const BridgeState kept = ensure(1376);
+  CHECK(kept.mtu_bytes == 8950);
+  CHECK(kept.has_containers);
+  IpCommand("link add vethwl2 mtu 1450 type veth peer name c2 mtu 1450");
+  IpCommand("link set vethwl2 master weave");
+  CHECK(ensure(8950).mtu_bytes == 1450);
+  IpCommand("link set vethwl2 mtu 600");  // somebody's own wish is not everybody's
+  CHECK(ensure(8950).mtu_bytes == 1376);
+  IpCommand("link del vethwl2");
+
+  // A bridge that has to be made again finds its containers beside it.
+  IpCommand("link del weave");
+  CHECK(ensure(0).mtu_bytes == 8950);
+  CHECK(host.Link("vethwepl1")->master_index == host.Link("weave")->index);
+  IpCommand("link del vethwepl1");
+  CHECK(ensure(1376).mtu_bytes == 1376);
+}
+
 TEST_CASE("A bridge name taken by another kind of device is refused by name and kind and left alone",
           "[host][bridge]") {
   if (!HostWorld::Possible()) return;

@@ -23,7 +23,7 @@ sub tests_of_build {
     my $text = slurp($list);
     $text =~ s/#.*//g;
     # test/kernel: a script from anywhere, by the name of its file.
-    while ($text =~ /\bset\s*\(\s*kernel_(?:waiting_)?scripts\s+([^)]*)\)/g) {
+    while ($text =~ /\bset\s*\(\s*kernel_(?:\w+_)?scripts\s+([^)]*)\)/g) {
       for my $path (split ' ', $1) { $tests{"kernel_$1"} = [$path] if $path =~ m{([^/]+)\.sh$} }
     }
     while ($text =~ /\b(weave_test|weave_script_test|weave_fuzz|add_test)\s*\(\s*([^)]*)\)/g) {
