@@ -15,7 +15,8 @@ mkdir "$WORK/cgroup" "$WORK/disks"
 mount -t cgroup2 cgroup2 "$WORK/cgroup" || skip "no cgroup2 here"
 mount -t tmpfs disks "$WORK/disks"
 cgroup_of() { echo "$WORK/cgroup/$TAG-$1"; }
-remove_cgroup() { find "$(cgroup_of "$1")" -depth -type d -exec rmdir {} + 2>/dev/null; }
+cgroup_is_gone() { find "$(cgroup_of "$1")" -depth -type d -exec rmdir {} + 2>/dev/null; }
+remove_cgroup() { eventually 20 cgroup_is_gone "$1" || true; } # its last processes may still be ending
 more_clean_up() {
     local host
     for host in "${!INIT[@]}"; do kill -KILL "${INIT[$host]}" 2>/dev/null; done
@@ -70,8 +71,8 @@ boot() { # boot HOST: with its disk, and nothing else of its former life
         "$(cgroup_of "$1")" "$WORK/firmware" "$(root_of "$1")" "$1" </dev/null >"$WORK/console.$1" 2>&1
     parent=$!
     disown
-    eventually 20 pgrep -P "$parent" >/dev/null || fail "$1 does not boot: $(cat "$WORK/console.$1")"
-    INIT[$1]=$(pgrep -P "$parent")
+    eventually 20 pgrep -P "$parent" -x systemd >/dev/null || fail "$1 does not boot: $(cat "$WORK/console.$1")"
+    INIT[$1]=$(pgrep -P "$parent" -x systemd)
 }
 at() { # at HOST COMMAND...: in a shell of that host
     local host=$1
@@ -100,8 +101,8 @@ all_meet() {
     for host in host1 host2 host3; do [ "$(peers_at "$host")" = 3 ] || return 1; done
 }
 container() { # container HOST NAME: attached; prints its address
-    at "$1" ip netns add "$2"
-    at "$1" weave attach "/run/netns/$2"
+    at "$1" ip netns add "$2" || fail "no namespace on $1"
+    at "$1" weave attach "/run/netns/$2" || fail "nothing is attached on $1"
 }
 reaches() { at "$1" ip netns exec "$2" ping -c 1 -W 2 "${3%/*}" >/dev/null 2>&1; }
 expect_reach() { eventually 20 reaches "$@" || fail "$2 on $1 does not reach $3"; }
