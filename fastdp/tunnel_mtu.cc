@@ -12,6 +12,7 @@ std::optional<std::size_t> TunnelMtuFinder::Begin(Now now) {
 std::optional<std::size_t> TunnelMtuFinder::OnCeiling(Now now, std::size_t ceiling) {
   const bool first = !ceiling_.has_value();
   ceiling_ = std::max(ceiling, floor_);
+  again_in_ = kSearchAgainFirst;
   mtu_ = std::min(mtu_, *ceiling_);
   if (!begun_) return std::nullopt;
   return first ? FirstSearch(now) : Search(now, *ceiling_);
@@ -40,7 +41,14 @@ std::optional<std::size_t> TunnelMtuFinder::Verify(Now now) {
 }
 
 std::optional<std::size_t> TunnelMtuFinder::Retry(Now now) {
-  if (!begun_ || search_.searching() || !ceiling_.has_value() || mtu_ >= *ceiling_) return std::nullopt;
+  again_in_ = kSearchAgainFirst;
+  if (!search_.searching()) return SearchForMore(now);
+  again_at_ = now.monotonic;  // once this search is over
+  return std::nullopt;
+}
+
+std::optional<std::size_t> TunnelMtuFinder::SearchForMore(Now now) {
+  if (!begun_ || !ceiling_.has_value() || mtu_ >= *ceiling_) return std::nullopt;
   return Search(now, *ceiling_);
 }
 
@@ -51,12 +59,17 @@ std::optional<std::size_t> TunnelMtuFinder::OnVerified(Now now, std::size_t mtu)
 
 std::optional<std::size_t> TunnelMtuFinder::OnTimer(Now now) {
   if (search_.searching()) return Adopt(now, search_.OnTimer(now));
-  return again_at_.has_value() && now.monotonic >= *again_at_ ? Retry(now) : std::nullopt;
+  if (!again_at_.has_value() || now.monotonic < *again_at_) return std::nullopt;
+  again_at_.reset();
+  return SearchForMore(now);
 }
 
 std::optional<std::size_t> TunnelMtuFinder::Adopt(Now now, std::optional<std::size_t> test) {
   if (search_.highest_good() > mtu_ || search_.lowest_bad() <= mtu_) mtu_ = std::max(search_.highest_good(), floor_);
-  if (!search_.searching() && mtu_ < *ceiling_ && !again_at_.has_value()) again_at_ = now.monotonic + kSearchAgain;
+  if (!search_.searching() && mtu_ < *ceiling_ && !again_at_.has_value()) {
+    again_at_ = now.monotonic + again_in_;
+    again_in_ = std::min(2 * again_in_, kSearchAgainLast);
+  }
   return test;
 }
 

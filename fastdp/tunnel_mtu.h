@@ -36,8 +36,10 @@ static_assert(TunnelMtu(1460, /*sealed=*/true) == kDefaultTunnelMtu);
 // any more, and what is larger only once it has passed.
 class TunnelMtuFinder {
  public:
-  // After a search that did not reach the kernel's word; that path may have become better.
-  static constexpr Duration kSearchAgain = absl::Minutes(5);
+  // After a search that did not reach the kernel's word, again and again, each time twice as late: the path may have
+  // become better, or answers only came too late.
+  static constexpr Duration kSearchAgainFirst = absl::Seconds(30);
+  static constexpr Duration kSearchAgainLast = absl::Minutes(5);
 
   explicit TunnelMtuFinder(std::size_t floor) : floor_(floor), mtu_(floor), search_(0, floor) {}
 
@@ -62,6 +64,7 @@ class TunnelMtuFinder {
 
  private:
   std::optional<std::size_t> FirstSearch(Now now);
+  std::optional<std::size_t> SearchForMore(Now now);
   std::optional<std::size_t> Search(Now now, std::size_t from);
   std::optional<std::size_t> Adopt(Now now, std::optional<std::size_t> test);
 
@@ -71,6 +74,7 @@ class TunnelMtuFinder {
   std::optional<std::size_t> ceiling_;  // none: the kernel has not said
   MtuSearch search_;
   std::optional<MonotonicTime> again_at_;
+  Duration again_in_ = kSearchAgainFirst;
 };
 
 }  // namespace weave
