@@ -147,7 +147,8 @@ bool IpamDriver::HasGiven(const IpAddress& address) {
 absl::Status IpamDriver::Disown(std::vector<IpAddress> addresses) {
   // Held until the peer has answered: who claims one of these now claims it after that.
   const MutexLock lock(&mutex_);
-  std::erase_if(addresses, [this](const IpAddress& address) { return given_.contains(address); });
+  const std::set<IpAddress>& given = given_;  // the analysis of locks does not see into functions without a name
+  std::erase_if(addresses, [&given](const IpAddress& address) { return given.contains(address); });
   return addresses.empty() ? absl::OkStatus() : peer_.Disown(addresses);
 }
 
