@@ -144,12 +144,13 @@ bool IpamDriver::HasGiven(const IpAddress& address) {
   return given_.contains(address);
 }
 
-absl::Status IpamDriver::Disown(std::vector<IpAddress> addresses) {
+absl::Status IpamDriver::Disown(const std::vector<IpAddress>& addresses) {
   // Held until the peer has answered: who claims one of these now claims it after that.
   const MutexLock lock(&mutex_);
-  const std::set<IpAddress>& given = given_;  // the analysis of locks does not see into functions without a name
-  std::erase_if(addresses, [&given](const IpAddress& address) { return given.contains(address); });
-  return addresses.empty() ? absl::OkStatus() : peer_.Disown(addresses);
+  std::vector<IpAddress> disowned;
+  for (const IpAddress& address : addresses)
+    if (!given_.contains(address)) disowned.push_back(address);
+  return disowned.empty() ? absl::OkStatus() : peer_.Disown(disowned);
 }
 
 }  // namespace weave

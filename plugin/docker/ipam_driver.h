@@ -47,7 +47,7 @@ class IpamDriver {
   // Since we run, and Docker has not given it back.
   bool HasGiven(const IpAddress& address);
   // Tells the peer that Docker does not use these any more, but for those that it has asked for meanwhile.
-  absl::Status Disown(std::vector<IpAddress> addresses);
+  absl::Status Disown(const std::vector<IpAddress>& addresses);
 
  private:
   absl::StatusOr<AddressPool> PoolOf(absl::string_view id) const;
