@@ -130,7 +130,7 @@ absl::Status IpamDriver::ReleaseAddress(const v1::libnetwork::AddressRequest& re
   ASSIGN_OR_RETURN(const AddressPool pool, PoolOf(request.pool_id()));
   ASSIGN_OR_RETURN(const IpAddress address, ParseAddress(request.address()));
   if (address == pool.subnet.address()) return absl::OkStatus();  // the gateway that is none
-  const absl::Status status = peer_.Release(address);
+  absl::Status status = peer_.Release(address);
   {
     // Docker forgets it whatever we answer.
     const MutexLock lock(&mutex_);
