@@ -71,8 +71,8 @@ void SilenceGrpc() {
 // Without this, whoever lets go of the last connection waits for gRPC's threads to end, which takes longer than most
 // calls: programs that end do not care, others will connect again.
 void KeepGrpc() {
-  static const bool kept = (grpc_init(), true);
-  (void)kept;
+  static const bool kStarted = (grpc_init(), true);
+  (void)kStarted;
 }
 
 gpr_timespec DeadlineIn(Duration duration) {
