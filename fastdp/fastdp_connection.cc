@@ -230,8 +230,7 @@ void FastdpConnection::OnTestArrived(Now now, ByteView data, FastdpOutput& out) 
 
 void FastdpConnection::OnInterfaces(Now now, ByteView data, FastdpOutput& out) {
   theirs_ = {DecodeMtu(data), data[2] == 1};
-  speaks_of_mtu_ = true;
-  BeginSearch(now, out);
+  if (!std::exchange(speaks_of_mtu_, true)) return BeginSearch(now, out);
   SendTest(finder_.Retry(now), out);
 }
 

@@ -42,7 +42,7 @@ absl::StatusOr<LinkInfo> RequireBridge(Netlink& netlink, absl::string_view name)
 
 // One of ours: a container's host end, or the bridge's own port to the overlay.
 bool IsOurVeth(const LinkInfo& link) {
-  return link.kind == "veth" && (IsHostIfname(link.name) || absl::StartsWith(link.name, "vethwe"));
+  return IsHostEnd(link) || (link.kind == "veth" && absl::StartsWith(link.name, "vethwe"));
 }
 
 std::uint32_t OwnMtu(BridgeKind kind) { return kind == BridgeKind::kBridge ? kPlainBridgeMtu : kFastdpMtu; }
@@ -52,7 +52,7 @@ absl::StatusOr<std::optional<std::uint32_t>> ContainersMtu(Netlink& netlink, con
   ASSIGN_OR_RETURN(const std::vector<LinkInfo> links, netlink.Links());
   std::optional<std::uint32_t> least;
   for (const LinkInfo& link : links) {
-    if (link.kind != "veth" || !IsHostIfname(link.name)) continue;
+    if (!IsHostEnd(link)) continue;
     if (link.master_index != bridge.index && link.master_index != 0) continue;
     least = std::min(least.value_or(link.mtu_bytes), link.mtu_bytes);
   }
@@ -79,7 +79,7 @@ absl::Status Configure(Netlink& netlink, const BridgeSpec& spec, const LinkInfo&
 absl::Status AdoptOrphans(Netlink& netlink, const LinkInfo& bridge) {
   ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
   for (const LinkInfo& link : links) {
-    if (link.master_index != 0 || link.kind != "veth" || !IsHostIfname(link.name)) continue;
+    if (link.master_index != 0 || !IsHostEnd(link)) continue;
     absl::Status status = JoinBridge(netlink, bridge, link);
     if (status.ok() && IsLinuxBridge(bridge)) status = netlink.SetHairpin(link.index, true);
     if (!status.ok() && !absl::IsNotFound(status)) return Annotate(status, link.name);  // NotFound: its container ended

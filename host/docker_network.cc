@@ -50,12 +50,32 @@ absl::Status NotUnderstood(absl::string_view what, const absl::Status& why) {
   return absl::UnavailableError(absl::StrCat("the Docker daemon's ", what, ": ", why.message()));
 }
 
+const absl::Status& StatusOf(const absl::Status& status) { return status; }
+template <typename Value>
+const absl::Status& StatusOf(const absl::StatusOr<Value>& result) {
+  return result.status();
+}
+
+// What `read` makes of the list of `what` (networks, containers) that Docker has at `path`.
+template <typename Read>
+auto ReadList(const DockerDaemon& daemon, absl::string_view path, absl::string_view what, Read read)
+    -> decltype(read(std::string())) {
+  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, path));
+  if (response.status != 200) return DockerRefuses(response, absl::StrCat("list ", what));
+  auto list = read(response.body);
+  if (!list.ok()) return NotUnderstood(absl::StrCat("list of ", what), StatusOf(list));
+  return list;
+}
+
 absl::Status WalkContainers(const DockerDaemon& daemon, absl::string_view path,
                             const std::function<void(const JsonPath&, const JsonScalar&)>& visit) {
-  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, path));
-  if (response.status != 200) return DockerRefuses(response, "list containers");
-  const absl::Status walked = WalkJson(response.body, visit);
-  return walked.ok() ? walked : NotUnderstood("list of containers", walked);
+  return ReadList(daemon, path, "containers", [&](const std::string& body) { return WalkJson(body, visit); });
+}
+
+absl::StatusOr<nlohmann::json> ParseArray(absl::string_view json) {
+  nlohmann::json list = nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
+  if (!list.is_array()) return absl::InvalidArgumentError("want an array");
+  return list;
 }
 
 // Empty: there is no such member, or it is no string.
@@ -223,19 +243,14 @@ absl::StatusOr<std::vector<std::string>> ListRunningContainers(const DockerDaemo
 }
 
 absl::StatusOr<std::vector<DockerPool>> ParseDockerPools(absl::string_view json) {
-  const nlohmann::json networks = nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
-  if (!networks.is_array()) return absl::InvalidArgumentError("list of networks: want an array");
+  ASSIGN_OR_RETURN(const nlohmann::json networks, ParseArray(json));
   std::vector<DockerPool> pools;
   for (const nlohmann::json& network : networks) pools.push_back(ReadPool(network));
   return pools;
 }
 
 absl::StatusOr<std::vector<DockerPool>> ListDockerPools(const DockerDaemon& daemon) {
-  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, "/networks"));
-  if (response.status != 200) return DockerRefuses(response, "list networks");
-  absl::StatusOr<std::vector<DockerPool>> pools = ParseDockerPools(response.body);
-  if (!pools.ok()) return NotUnderstood("list of networks", pools.status());
-  return pools;
+  return ReadList(daemon, "/networks", "networks", ParseDockerPools);
 }
 
 absl::StatusOr<std::set<std::string>> ListContainerAddresses(const DockerDaemon& daemon) {
@@ -249,9 +264,7 @@ absl::StatusOr<std::set<std::string>> ListContainerAddresses(const DockerDaemon&
 }
 
 absl::StatusOr<std::map<std::string, std::string>> ParseDockerEndpoints(absl::string_view json) {
-  const nlohmann::json containers =
-      nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
-  if (!containers.is_array()) return absl::InvalidArgumentError("list of containers: want an array");
+  ASSIGN_OR_RETURN(const nlohmann::json containers, ParseArray(json));
   std::map<std::string, std::string> endpoints;
   for (const nlohmann::json& container : containers) {
     const std::string id = MemberText(container, "Id");
@@ -263,11 +276,7 @@ absl::StatusOr<std::map<std::string, std::string>> ParseDockerEndpoints(absl::st
 }
 
 absl::StatusOr<std::map<std::string, std::string>> ListDockerEndpoints(const DockerDaemon& daemon) {
-  ASSIGN_OR_RETURN(const HttpResponse response, GetFromDocker(daemon, "/containers/json"));
-  if (response.status != 200) return DockerRefuses(response, "list containers");
-  absl::StatusOr<std::map<std::string, std::string>> endpoints = ParseDockerEndpoints(response.body);
-  if (!endpoints.ok()) return NotUnderstood("list of containers", endpoints.status());
-  return endpoints;
+  return ReadList(daemon, "/containers/json", "containers", ParseDockerEndpoints);
 }
 
 absl::StatusOr<std::vector<std::string>> ParseSwarmManagers(absl::string_view json) {

@@ -120,6 +120,11 @@ struct HostEnd {
   std::optional<int> container_nsid = {};  // the number of that namespace; none: it is the host's own
 };
 
+// The host's end of a container's interface, in whatever bridge.
+bool IsHostEnd(const LinkInfo& link);
+// `link` is one.
+HostEnd HostEndOf(const LinkInfo& link);
+
 // Our container interfaces in the bridge, by name. No bridge: empty.
 absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::string_view bridge);
 

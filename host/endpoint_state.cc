@@ -37,6 +37,10 @@ bool IsHostIfname(absl::string_view name) {
   return absl::StartsWith(name, kHostIfnamePrefix) || absl::StartsWith(name, kPluginIfnamePrefix);
 }
 
+bool IsHostEnd(const LinkInfo& link) { return link.kind == "veth" && IsHostIfname(link.name); }
+
+HostEnd HostEndOf(const LinkInfo& link) { return {link.name, link.index, link.peer_index, link.alias, link.peer_nsid}; }
+
 std::string HostIfname(absl::string_view link_id, int variant) {
   CHECK(variant >= 0 && variant < kHostIfnameVariants) << variant;
   if (variant == 0) return absl::StrCat(kHostIfnamePrefix, link_id.substr(0, kLinkIdSize));
@@ -108,8 +112,7 @@ absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::strin
   if (!bridge_link) return ends;
   ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
   for (const LinkInfo& link : links) {
-    if (link.kind == "veth" && link.master_index == bridge_link->index && IsHostIfname(link.name))
-      ends.push_back({link.name, link.index, link.peer_index, link.alias, link.peer_nsid});
+    if (IsHostEnd(link) && link.master_index == bridge_link->index) ends.push_back(HostEndOf(link));
   }
   std::sort(ends.begin(), ends.end(), [](const HostEnd& a, const HostEnd& b) { return a.host_ifname < b.host_ifname; });
   return ends;

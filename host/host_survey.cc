@@ -9,8 +9,6 @@
 namespace weave {
 namespace {
 
-HostEnd ToHostEnd(const LinkInfo& link) { return {link.name, link.index, link.peer_index, link.alias, link.peer_nsid}; }
-
 // The container's end of `host` among all that is in its namespace; none: it went elsewhere just now.
 std::optional<ContainerEnd> FindEnd(const HostEnd& host, const NetNs& ns, const std::string& path,
                                     const std::vector<LinkInfo>& links,
@@ -37,8 +35,8 @@ absl::StatusOr<std::optional<HostSurvey>> SurveyHost(Netlink& netlink, absl::str
   std::vector<HostSurvey::Port> all;
   std::set<int> in_bridge;  // indices
   for (const LinkInfo& link : links) {
-    if (link.kind != "veth" || !IsHostIfname(link.name)) continue;
-    all.push_back({ToHostEnd(link), std::nullopt});
+    if (!IsHostEnd(link)) continue;
+    all.push_back({HostEndOf(link), std::nullopt});
     if (bridge_link != links.end() && link.master_index == bridge_link->index) in_bridge.insert(link.index);
     if (!link.alias.empty()) survey.aliases.insert(link.alias);
     absl::StrAppend(&survey.ports_digest, link.name, " ", link.index, " ", link.peer_index, " ",

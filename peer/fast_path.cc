@@ -9,6 +9,8 @@
 
 namespace weave {
 
+static_assert(kDefaultTunnelMtu == kFastdpMtu, "tunnels must carry what interfaces have unless more is known");
+
 std::optional<FastdpConfig> MakeFastdpConfig(const WeaverOptions& options, const BridgePlan& plan, PeerName self) {
   if (plan.kind == BridgeKind::kBridge) return std::nullopt;
   return FastdpConfig{self, static_cast<std::uint16_t>(options.port + 1),

@@ -27,6 +27,11 @@ absl::StatusOr<std::vector<std::string>> LookUp(PeerClient& peer, const std::str
   return std::vector<std::string>(list.addresses().begin(), list.addresses().end());
 }
 
+absl::StatusOr<bool> IsHeldBy(PeerClient& peer, const std::string& holder, const Cidr& address) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> known, LookUp(peer, holder, address.Network().ToString()));
+  return std::find(known.begin(), known.end(), address.ToString()) != known.end();
+}
+
 absl::StatusOr<std::string> Allocate(PeerClient& peer, const CniContext& context, const std::string& subnet) {
   v1::AllocateRequest request;
   request.set_holder(context.holder());
@@ -132,8 +137,8 @@ absl::Status CheckAddresses(CniContext& context, const std::vector<Cidr>& addres
   for (const Cidr& address : addresses) {
     bool held = false;
     for (const std::string& holder : {context.holder(), context.call.container_id}) {
-      ASSIGN_OR_RETURN(const std::vector<std::string> known, LookUp(*peer, holder, address.Network().ToString()));
-      held = held || std::find(known.begin(), known.end(), address.ToString()) != known.end();
+      ASSIGN_OR_RETURN(const bool by_this, IsHeldBy(*peer, holder, address));
+      held = held || by_this;
     }
     if (!held)
       return CniFailure(CniCode::kNotAsMade, absl::StrCat("address ", address.ToString(), " is not that of ",
@@ -146,9 +151,8 @@ absl::Status ConfirmAddresses(CniContext& context, const std::vector<Cidr>& addr
   if (Delegates(context)) return absl::OkStatus();
   ASSIGN_OR_RETURN(PeerClient* const peer, PeerOf(context));
   for (const Cidr& address : addresses) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> known,
-                     LookUp(*peer, context.holder(), address.Network().ToString()));
-    if (std::find(known.begin(), known.end(), address.ToString()) == known.end())
+    ASSIGN_OR_RETURN(const bool held, IsHeldBy(*peer, context.holder(), address));
+    if (!held)
       return CniFailure(CniCode::kTryAgainLater,
                         absl::StrCat("address ", address.ToString(), " was given up before its interface was made"));
   }

@@ -50,6 +50,12 @@ struct PathWorld {
     fastdp.OnControl(now, kPathConnection, 0, {});
     Carry();
   }
+  // To a peer of ours whose interfaces have this MTU.
+  void Connect(std::size_t kernels_word, std::size_t their_mtu) {
+    Start(kernels_word);
+    Interfaces(their_mtu, /*may_grow=*/false);
+    Establish();
+  }
   // The other end tells of its interfaces.
   void Interfaces(std::size_t mtu, bool may_grow) {
     fastdp.OnControl(now, kPathConnection, 17,
@@ -141,9 +147,7 @@ TEST_CASE("One test finds what the kernel has said; containers and the status ge
 TEST_CASE("A hop that is narrower than the kernel knows is found in bounded time, and kept", "[fastdp]") {
   PathWorld world;
   world.passes = 5000;
-  world.Start(9000);
-  world.Interfaces(9000, false);
-  world.Establish();
+  world.Connect(9000, 9000);
   world.Wait(absl::Seconds(3));  // the largest was tried eight times
   CHECK(world.mtu() >= kDefaultTunnelMtu);
   CHECK(world.mtu() <= 5000);
@@ -168,9 +172,7 @@ TEST_CASE("A hop that is narrower than the kernel knows is found in bounded time
 TEST_CASE("When every test was lost, another search half a minute later finds what passes", "[fastdp]") {
   PathWorld world;
   world.passes = 0;
-  world.Start(9000);
-  world.Interfaces(9000, false);
-  world.Establish();
+  world.Connect(9000, 9000);
   world.Wait(absl::Minutes(1));
   CHECK(world.mtu() == kDefaultTunnelMtu);
   world.passes = 65535;
@@ -181,9 +183,7 @@ TEST_CASE("When every test was lost, another search half a minute later finds wh
 TEST_CASE("A change that the other end's kernel tells of is a reason to look again", "[fastdp]") {
   PathWorld world;
   world.passes = 1450;
-  world.Start(9000);
-  world.Interfaces(9000, false);
-  world.Establish();
+  world.Connect(9000, 9000);
   world.Wait(absl::Minutes(1));
   REQUIRE(world.mtu() == 1450);
   world.passes = 65535;
@@ -197,9 +197,7 @@ TEST_CASE("A change that the other end's kernel tells of is a reason to look aga
 
 TEST_CASE("A path that becomes narrower without a word is noticed", "[fastdp]") {
   PathWorld world;
-  world.Start(9000);
-  world.Interfaces(9000, false);
-  world.Establish();
+  world.Connect(9000, 9000);
   REQUIRE(world.mtu() == 8950);
   world.passes = 1450;
   world.Wait(absl::Seconds(13));
@@ -211,9 +209,7 @@ TEST_CASE("A path that becomes narrower without a word is noticed", "[fastdp]") 
 
 TEST_CASE("A few lost tests are no narrower path", "[fastdp]") {
   PathWorld world;
-  world.Start(1500);
-  world.Interfaces(1450, false);
-  world.Establish();
+  world.Connect(1500, 1450);
   world.Wait(absl::Seconds(10));
   world.answers = false;
   world.Wait(absl::Seconds(10) + absl::Milliseconds(700));
@@ -226,9 +222,7 @@ TEST_CASE("A few lost tests are no narrower path", "[fastdp]") {
 
 TEST_CASE("What the kernel says of a change counts at once", "[fastdp]") {
   PathWorld world;
-  world.Start(9000);
-  world.Interfaces(9000, false);
-  world.Establish();
+  world.Connect(9000, 9000);
   world.KernelSays(1500);
   CHECK(world.mtu() == 1450);
   world.KernelSays(9000);
@@ -273,9 +267,7 @@ TEST_CASE("Interfaces at the other end bound what is sent; those that may grow d
 
 TEST_CASE("An MTU that was asked for is not searched, and words of a stranger do not hurt", "[fastdp]") {
   PathWorld world(/*search=*/false);
-  world.Start(9000);
-  world.Interfaces(9000, false);
-  world.Establish();
+  world.Connect(9000, 9000);
   world.Wait(absl::Minutes(10));
   CHECK(world.TakeTests().empty());
   CHECK(world.mtu() == kDefaultTunnelMtu);
