@@ -109,7 +109,7 @@ TEST_CASE("Without bridge or sandbox there is nothing to attach to", "[host][end
   spec.bridge = "absent";
   CHECK(world.Fails(spec, absl::StatusCode::kNotFound) == "there is no bridge \"absent\" to attach to");
   spec = world.sandbox.Spec({"10.2.1.1/24"});
-  spec.sandbox.netns_inode += 1;  // the path leads to another namespace now
+  spec.sandbox.netns_inode = 1;  // the path leads to another namespace now, and nothing to one of this number
   CHECK(world.Fails(spec, absl::StatusCode::kNotFound) == "sandbox 42 is gone");
 }
 
