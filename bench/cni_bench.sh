@@ -6,6 +6,8 @@
 . "$(dirname "$0")/../test/system/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../test/system/cni_lib.sh
 . "$(dirname "$0")/../test/system/cni_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=latency_lib.sh
+. "$(dirname "$0")/latency_lib.sh"
 runs=${1:-50}
 burst=20
 
@@ -61,18 +63,11 @@ MEASURE
 export RUNS=$runs BURST=$burst TAG WORK
 on host1 bash "$WORK/measure" "${contenders[@]}" >"$WORK/times" || fail "see above"
 
-percentile() { # percentile LABEL PERCENT: milliseconds
-    awk -v label="$1" '$1 == label {print $2}' "$WORK/times" | sort -n |
-        awk -v p="$2" '{v[NR] = $1} END {i = int((NR - 1) * p / 100 + 0.5) + 1; printf "%.1f", v[i] / 1000}'
-}
 for label in kernel/ADD kernel/DEL ours/{ADD,DEL,$burst-ADDs,$burst-DELs} reference/{ADD,DEL,$burst-ADDs,$burst-DELs}; do
     grep -q "^$label " "$WORK/times" || continue
-    printf '%-20s p50 %7s ms   p99 %7s ms' "$label" "$(percentile "$label" 50)" "$(percentile "$label" 99)"
-    other=reference/${label#*/}
-    if [[ $label == ours/* ]] && grep -q "^$other " "$WORK/times"; then
-        awk -v a="$(percentile "$label" 50)" -v b="$(percentile "$other" 50)" 'BEGIN {printf "   %.2f of the reference", a / b}'
-    fi
-    echo
+    other=
+    [[ $label != ours/* ]] || other=reference/${label#*/}
+    report "$label" "$other"
 done
 echo "Weave Net 2.8 on another machine (busy): ADD p50 62 ms, best 44; DEL 28 ms; 49 ADDs, 10 at a time, 1.5 s"
 pass

@@ -8,12 +8,14 @@
 . "$(dirname "$0")/../test/system/mesh_lib.sh"
 # shellcheck source-path=SCRIPTDIR source=pairs_lib.sh
 . "$(dirname "$0")/pairs_lib.sh"
+# shellcheck source-path=SCRIPTDIR source=latency_lib.sh
+. "$(dirname "$0")/latency_lib.sh"
 perl -MTime::HiRes -e 1 2>/dev/null || skip "needs perl with Time::HiRes"
 runs=${1:-200}
 plugins=()
 more_clean_up() { [ ${#plugins[@]} -eq 0 ] || kill -KILL "${plugins[@]}" 2>/dev/null; }
 
-# Steps of a container's life, one line each: label, milliseconds.
+# Steps of a container's life, one line each: label, microseconds.
 cat >"$WORK/dockerd.pl" <<'PERL'
 use strict; use IO::Socket::UNIX; use Time::HiRes 'time';
 my ($socket, $who, $runs, $first) = @ARGV;
@@ -29,9 +31,9 @@ sub ask {
   my $length = 0;
   while ((my $line = <$connection>) ne "\r\n") { $length = $1 if $line =~ /^content-length: *(\d+)/i }
   read $connection, my $answer, $length;
-  my $took = (time - $start) * 1000;
+  my $took = (time - $start) * 1e6;
   die "$method $body: $status$answer" if $status !~ / 200 /;
-  printf "%s/%s %.3f\n", $who, $method =~ s/.*\.//r, $took;
+  printf "%s/%s %d\n", $who, $method =~ s/.*\.//r, $took;
   $life += $took;
   return $answer;
 }
@@ -42,12 +44,12 @@ for my $run ($first .. $first + $runs - 1) {
   my ($address) = ask('IpamDriver.RequestAddress', qq({"PoolID":"$pool"})) =~ /"Address":"([0-9.]+)/ or die 'no address';
   ask('NetworkDriver.CreateEndpoint', qq({"NetworkID":"n","EndpointID":"$id","Interface":{"Address":"$address/12","MacAddress":""},"Options":{}}));
   ask('NetworkDriver.Join', qq({"NetworkID":"n","EndpointID":"$id","SandboxKey":"/nowhere/$id","Options":{}}));
-  printf "%s/start %.3f\n", $who, $life;
+  printf "%s/start %d\n", $who, $life;
   $life = 0;
   ask('NetworkDriver.Leave', qq({"NetworkID":"n","EndpointID":"$id"}));
   ask('NetworkDriver.DeleteEndpoint', qq({"NetworkID":"n","EndpointID":"$id"}));
   ask('IpamDriver.ReleaseAddress', qq({"PoolID":"$pool","Address":"$address"}));
-  printf "%s/stop %.3f\n", $who, $life;
+  printf "%s/stop %d\n", $who, $life;
 }
 PERL
 
@@ -73,17 +75,11 @@ for ((run = 0; run < runs; run += part)); do
     done
 done
 
-percentile() { # percentile LABEL PERCENT: milliseconds
-    awk -v label="$1" '$1 == label {print $2}' "$WORK/times" | sort -n |
-        awk -v p="$2" '{v[NR] = $1} END {i = int((NR - 1) * p / 100 + 0.5) + 1; printf "%.2f", v[i]}'
-}
 for what in RequestAddress CreateEndpoint Join start Leave DeleteEndpoint ReleaseAddress stop; do
     for contender in "${contenders[@]}"; do
-        label=${contender% *}/$what
-        printf '%-26s p50 %7s ms   p99 %7s ms' "$label" "$(percentile "$label" 50)" "$(percentile "$label" 99)"
-        [ ${#contenders[@]} -eq 1 ] || [ "${contender% *}" = reference ] ||
-            printf '   %s of the reference' "$(ratio "$(percentile "$label" 50)" "$(percentile "reference/$what" 50)")"
-        echo
+        other=
+        [ "${contender% *}" = reference ] || other=reference/$what
+        report "${contender% *}/$what" "$other"
     done
 done
 echo "memory of weave-plugin: $(awk '$1 == "VmRSS:" {print $2}' "/proc/$ours/status") KiB"
