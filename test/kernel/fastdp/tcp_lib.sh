@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # A TCP transfer between two containers that runs for as long as the test wants. Sourced after lib.sh.
 
-# tcp_begin FROM TO ADDRESS: of TO
+# tcp_begin FROM TO ADDRESS: of TO. Returns when something has arrived: what befalls a transfer befalls one that runs.
 tcp_begin() {
     rm -f "$WORK"/tcp.*
     # shellcheck disable=SC2016
     (in_background "$2" perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(LocalPort => 5001, Listen => 1, ReuseAddr => 1)
         or die $!; open L, ">", "$ARGV[0]/tcp.listens"; close L; alarm 300; $c = $l->accept or die $!;
-        while (my $n = sysread($c, $b, 65536) // die "receiving: $!") { $sum += unpack("%64C*", $b); $all += $n }
+        while (my $n = sysread($c, $b, 65536) // die "receiving: $!") { $all or open A, ">", "$ARGV[0]/tcp.arrives"; $sum += unpack("%64C*", $b); $all += $n }
         print "$all $sum\n"' "$WORK" >"$WORK/tcp.received" 2>&1) &
     TCP_RECEIVER=$!
     eventually 10 test -e "$WORK/tcp.listens" || fail "$2 does not listen: $(cat "$WORK/tcp.received")"
@@ -18,6 +18,7 @@ tcp_begin() {
         { $at += syswrite($s, $b, length($b) - $at, $at) // die "sending: $!" } } close $s or die $!;
         print "$all $sum\n"' "$WORK" "$3" >"$WORK/tcp.sent" 2>&1) &
     TCP_SENDER=$!
+    eventually 20 test -e "$WORK/tcp.arrives" || fail "$1 sends nothing to $2: $(cat "$WORK/tcp.sent" "$WORK/tcp.received")"
 }
 
 # What was sent has arrived, all of it and nothing else.
