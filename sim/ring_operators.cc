@@ -85,7 +85,7 @@ void RingOperators::Lose(Seat& seat) {
 
 void RingOperators::Return(Seat& seat, State state) {
   seat.state = state;
-  seat.to_be_removed = seat.missed_removal = false;
+  seat.to_be_removed = seat.knows_more = false;
   seat.faults->Return();
   seat.host->Start();
   seat.workload->StartContainers();
@@ -125,7 +125,7 @@ void RingOperators::JoinSome() {
 }
 
 void RingOperators::ComeBack() {
-  if (Seat* seat = Pick(State::kLost, [&](const Seat& s) { return !s.to_be_removed && !KnowsMore(s); }))
+  if (Seat* seat = Pick(State::kLost, [&](const Seat& s) { return !s.to_be_removed && !s.knows_more; }))
     Return(*seat, State::kHere);
 }
 
@@ -145,7 +145,7 @@ void RingOperators::Remove(Seat& dead, bool force) {
   for (std::size_t i = 0; i < there.size(); ++i) {
     if (i != first && random_.Chance(1, 2)) continue;
     dead.to_be_removed = true;
-    for (Seat& seat : seats_) seat.missed_removal = seat.missed_removal || seat.state == State::kLost;
+    for (Seat& seat : seats_) seat.knows_more = seat.knows_more || (seat.state == State::kLost && KnowsMore(seat));
     trace_.Note(there[i]->host->id(), "removes", name, force);
     there[i]->host->Submit(IpamRequest{TakeOverOperation{name, force}}, [](const Reply&) {});
   }
@@ -161,7 +161,7 @@ void RingOperators::BringBackSome() {
   for (Seat& seat : seats_) {
     seat.asked_count = 0;
     if (seat.state != State::kLost || seat.to_be_removed) continue;
-    if (random_.Chance(1, 3) && !KnowsMore(seat)) Return(seat, State::kHere);
+    if (random_.Chance(1, 3) && !seat.knows_more) Return(seat, State::kHere);
     seat.is_kept = seat.state == State::kLost && random_.Chance(1, 2);
   }
 }
@@ -208,7 +208,7 @@ void RingOperators::BringBackAll(bool forgetful) {
   for (Seat& seat : seats_) {
     if (seat.state != State::kLost || seat.is_kept != forgetful) continue;
     seat.hears = known;
-    if (all_have_rings && !seat.erased && (seat.is_kept || KnowsMore(seat) || random_.Chance(1, 2)) &&
+    if (all_have_rings && !seat.erased && (seat.is_kept || seat.knows_more || random_.Chance(1, 2)) &&
         MayForget(seat)) {
       trace_.Note(seat.host->id(), "comes back with an empty disk");
       seat.host->disk().Wipe();
@@ -274,10 +274,11 @@ bool RingOperators::IsBuried(const Seat& dead) const {
   return true;
 }
 
-// Somebody was removed while it was not there, and its disk may have a grant of that one's that nobody else heard of.
+// Its disk has a grant that nobody who lives has heard of. Told before a removal: afterwards the ranges of the removed
+// one have versions and tokens that look as if they were later.
 bool RingOperators::KnowsMore(const Seat& seat) const {
   const RingRecord* own = RingOf(seat);
-  if (!seat.missed_removal || own == nullptr) return false;
+  if (own == nullptr) return false;
   const Versions known = Known();
   return std::any_of(own->entries.begin(), own->entries.end(), [&](const RingEntry& entry) {
     const auto there = known.find(entry.token);

@@ -2,7 +2,7 @@
 // their disk or without; peers are reset; hosts join. They keep to what docs/ipam.md asks of them:
 //
 //   - a peer is removed when it is dead, and when those who live know all that it had told of its ranges;
-//   - who was lost meanwhile comes back with its disk if that tells of no grant that nobody else has heard of;
+//   - who was lost meanwhile comes back with its disk if that tells of no grant that nobody else had heard of then;
 //   - who was to be removed comes back when everybody knows that it is, and callers there wait until it knows, too;
 //   - a disk is erased, and a removal forced, only while the network is whole and nothing fails, and no disk is erased
 //     that alone has a decision of the council.
@@ -98,7 +98,7 @@ class RingOperators {
     State state = State::kHere;
     MonotonicTime lost_at;
     bool to_be_removed = false;     // somebody was asked to
-    bool missed_removal = false;    // of another, while it was lost
+    bool knows_more = false;        // than those who removed somebody while it was lost
     bool erased = false;            // its disk is empty
     bool is_kept = false;           // it will be back
     Versions hears;                 // what it is to know before callers come back
