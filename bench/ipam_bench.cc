@@ -87,18 +87,18 @@ void BenchRing() {
 
   const Ring same = ring;
   Print("merge a ring of 1000 entries without news",
-        MedianNanoseconds(200, [&] { CHECK(!ring.Merge(self, same, space).value()); }));
+        MedianNanoseconds(200, [&] { CHECK(!ring.Merge(self, same).value()); }));
   Print("merge a ring of 1000 entries with one newer, apply, report", MedianNanoseconds(200, [&] {
           std::vector<RingEntry> newer = ring.entries();
           ++newer[501].version;
-          CHECK(ring.Merge(self, Ring::Make(universe, std::move(newer), {}).value(), space).value());
+          CHECK(ring.Merge(self, Ring::Make(universe, std::move(newer), {}).value()).value());
           space.SetOwned(ring.RangesOf(self));
           ring.ReportFree(self, space);
         }));
   Print("merge a ring of 1000 entries, half of them newer, apply, report", MedianNanoseconds(200, [&] {
           std::vector<RingEntry> newer = ring.entries();
           for (std::size_t i = 1; i < newer.size(); i += 2) ++newer[i].version;
-          CHECK(ring.Merge(self, Ring::Make(universe, std::move(newer), {}).value(), space).value());
+          CHECK(ring.Merge(self, Ring::Make(universe, std::move(newer), {}).value()).value());
           space.SetOwned(ring.RangesOf(self));
           ring.ReportFree(self, space);
         }));

@@ -108,6 +108,8 @@ void Allocator::Begin(OperationId id, const DisownOperation& operation) {
 
 void Allocator::Begin(OperationId id, const ShutdownOperation&) {
   shut_down_ = true;
+  strays_.clear();
+  strays_due_at_.reset();
   for (const auto& [ticket, operation] : absl::btree_map(queue_.operations()))
     Answer(ticket, absl::CancelledError("this peer has given away its addresses"));
   for (const auto& [waiting, takeover] : std::exchange(takeovers_, {}))
@@ -183,6 +185,7 @@ void Allocator::OnTopologyChange(Now now) {
   ForgetNicknames();
   council_.OnTopologyChange(now);
   RetryWaiting({});
+  AskForStrays();
   Settle();
 }
 
@@ -197,6 +200,7 @@ void Allocator::OnTimer(Now now) {
     RetryWaiting(claims);
   }
   if (seed_wait_.has_value() && now.monotonic >= seed_wait_->look_at) DivideUnlessTold();
+  if (strays_due_at_.has_value() && now.monotonic >= *strays_due_at_) RetryStrays();
   if (tick_at_.has_value() && now.monotonic >= *tick_at_) OnTick();
   if (council_.started()) council_.OnTimer(now);
   Settle();
@@ -232,7 +236,7 @@ void Allocator::Settle() {
 }
 
 std::optional<MonotonicTime> Allocator::NextDeadline() const {
-  std::optional<MonotonicTime> deadline = Earliest({tick_at_, rest_until_, council_.NextDeadline()});
+  std::optional<MonotonicTime> deadline = Earliest({tick_at_, rest_until_, strays_due_at_, council_.NextDeadline()});
   if (seed_wait_.has_value()) BringForward(deadline, seed_wait_->look_at);
   for (const auto& [id, takeover] : takeovers_) BringForward(deadline, takeover.deadline);
   if (!dead_deadlines_.empty()) BringForward(deadline, dead_deadlines_.begin()->first);

@@ -56,6 +56,9 @@ class Allocator final : public Gossiper {
   static constexpr Duration kSeedPatience = absl::Seconds(10);
   static constexpr Duration kSeedPause = absl::Milliseconds(100);
   static constexpr int kClaimTries = 5;
+  // Strays are asked for so often, and so many at once.
+  static constexpr Duration kStrayRetry = absl::Seconds(30);
+  static constexpr std::size_t kMaxStraysAsked = 64;
   static constexpr std::size_t kMinSubnetSize = 4;
   static constexpr std::size_t kMaxNicknames = 16384;
   static constexpr std::size_t kMaxNicknameSize = 255;
@@ -120,6 +123,8 @@ class Allocator final : public Gossiper {
   std::optional<std::string> HolderOf(const IpAddress& address) const { return holdings_.HolderOf(address); }
   // A claim of the address waits for the ring or for its owner.
   bool IsClaiming(const IpAddress& address) const { return !queue_.ClaimsIn({address, 1}).empty(); }
+  // Addresses in use here that are another's by the ring; 0 among peers that lose nothing.
+  std::size_t stray_count() const { return strays_.size(); }
   bool shut_down() const { return shut_down_; }
   IpamStatus Status() const;
   // What must be on disk when all that was handed out is durable; for checkers.
@@ -216,6 +221,13 @@ class Allocator final : public Gossiper {
   std::vector<AddressRange> UpdateSpace();
   void EndRest();
 
+  // ---- what is used here and another's (allocator_strays.cc) ----
+  void SortStrays(const AddressSet& lost);
+  void AskForStrays();
+  void RetryStrays();
+  void OnStrayDenied(PeerName source, const IpAddress& address);
+  std::vector<IpamStatus::Stray> Strays() const;
+
   // ---- others (allocator_gossip.cc) ----
   absl::Status HandleState(PeerName source, const IpamState& state, Way way);
   absl::Status MergeRing(const Ring& theirs);
@@ -224,6 +236,7 @@ class Allocator final : public Gossiper {
   void LearnNicknames(const absl::btree_map<PeerName, std::string>& theirs);
   void ForgetNicknames();
   std::string Describe(PeerName peer) const;
+  IpamStatus::Named Name(PeerName peer) const;
 
   // ---- records (allocator_records.cc) ----
   void ChangeRow(absl::string_view ident) { changed_rows_.emplace(ident); }
@@ -285,6 +298,15 @@ class Allocator final : public Gossiper {
   std::vector<IpAddress> freed_;  // since the last retry
   absl::btree_map<std::string, MonotonicTime> dead_;
   absl::btree_set<std::pair<MonotonicTime, std::string>> dead_deadlines_;
+
+  // In use here, and another's by the ring.
+  struct Stray {
+    std::optional<PeerName> asked;  // since the last retry
+    bool waits = false;             // for the answer
+    bool denied = false;            // at any time
+  };
+  absl::btree_map<IpAddress, Stray> strays_;
+  std::optional<MonotonicTime> strays_due_at_;
 
   OperationQueue queue_;
   std::optional<MonotonicTime> tick_at_;

@@ -33,8 +33,6 @@ std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& oper
   const std::string& ident = operation.ident;
   const IpAddress& address = operation.address.address();
   const bool inside = universe_.Contains(address);
-  if (inside && (ring_.empty() || ring_.OwnerOf(address) != config_.self)) return std::nullopt;
-
   const std::string text = address.ToString();
   const std::optional<std::string> holder = holdings_.HolderOf(address);
   if (holder.has_value() && (ident == *holder || ident == text)) {
@@ -43,6 +41,7 @@ std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& oper
             same ? operation.upkeep : holdings_.Find(*holder)->upkeep);
     return Outcome{absl::OkStatus(), {*holdings_.CidrOf(address)}};
   }
+  if (inside && ring_.OwnerOf(address) != config_.self) return std::nullopt;
   if (holder.has_value()) {
     const std::string claimed = operation.address.ToString();
     if (inside)
@@ -92,6 +91,7 @@ void Allocator::Remove(absl::string_view ident, const IpAddress& address) {
   const std::string former(ident);
   holdings_.Remove(former, address);
   writes_.Forget(address);
+  strays_.erase(address);
   std::erase_if(fresh_, [&](const PendingWrites::Fresh& given) { return given.address == address; });
   if (holdings_.Find(former) == nullptr) Revive(former);
   ChangeRow(former);

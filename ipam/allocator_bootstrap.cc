@@ -98,13 +98,15 @@ void Allocator::RestoreAllocation(const AllocationRecord& record) {
   for (const Cidr& cidr : record.addresses) {
     const IpAddress& address = cidr.address();
     const bool inside = universe_.Contains(address);
-    if (holdings_.HolderOf(address).has_value() || (inside && !space_.Owns(address))) {
-      logger_.Warning("recorded address is set aside: it is somebody else's",
+    if (holdings_.HolderOf(address).has_value() || (inside && ring_.empty())) {
+      logger_.Warning("recorded address is set aside: it is somebody else's, or nobody's",
                       {{"holder", record.ident}, {"address", cidr.ToString()}});
       whole = false;
       continue;
     }
-    if (inside) {
+    if (inside && !space_.Owns(address)) {
+      strays_.try_emplace(address);
+    } else if (inside) {
       const bool free = space_.Claim(address);
       CHECK(free) << address;
     }
@@ -160,6 +162,7 @@ void Allocator::OnRingChanged(bool was_empty) {
     for (const Ticket claim : queue_.ClaimsIn(gained)) claims.push_back(claim);
   ForgetNicknames();
   if (shut_down_) return GiveAway();
+  AskForStrays();
   // Perhaps they have something by now. What was asked for and came without helping is not asked for again before the
   // tick: two peers that wait could hand each other the first address of the subnet for ever.
   for (auto& [subnet, line] : queue_.lines()) line.refused.clear();
@@ -172,12 +175,18 @@ void Allocator::OnRingChanged(bool was_empty) {
 
 // Makes the free list fit the ring. Returns ranges that are ours since, each perhaps with addresses that were before.
 std::vector<AddressRange> Allocator::UpdateSpace() {
+  AddressSet lost;
+  for (const auto& [start, size] : owned_ranges_) lost.Add({start, size});
   AddressSet usable;
   for (const AddressRange& range : ring_.RangesOf(config_.self)) usable.Add(range);
   resting_.ForEach([&](const AddressRange& range) { usable.Remove(range); });
   std::vector<AddressRange> ranges;
-  usable.ForEach([&](const AddressRange& range) { ranges.push_back(range); });
+  usable.ForEach([&](const AddressRange& range) {
+    ranges.push_back(range);
+    lost.Remove(range);
+  });
   space_.SetOwned(ranges);
+  SortStrays(lost);
   std::vector<AddressRange> gained;
   absl::btree_set<std::pair<IpAddress, AddressCount>> now_owned;
   for (const AddressRange& range : ranges) {

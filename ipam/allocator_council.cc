@@ -142,22 +142,18 @@ std::vector<std::string> Allocator::DescribeAll(const std::vector<PeerName>& pee
 std::vector<IpamStatus::Removal> Allocator::Removals() const {
   std::vector<IpamStatus::Removal> removals;
   if (!council_.started()) return removals;
-  const auto named = [this](PeerName peer) {
-    const auto nickname = nicknames_.find(peer);
-    return IpamStatus::Named{peer, nickname == nicknames_.end() ? "" : nickname->second};
-  };
   for (const CouncilTakeover& takeover : council_.state().takeovers)
     if (council_.IsOpen(takeover))
       for (const CouncilVictim& victim : takeover.victims)
-        removals.push_back({named(victim.name), named(takeover.heir), 0, 0, {}});
+        removals.push_back({Name(victim.name), Name(takeover.heir), 0, 0, {}});
   if (takeovers_.empty()) return removals;
   const Council::Ballot ballot = council_.CurrentBallot();
   for (const auto& [id, takeover] : takeovers_) {
     IpamStatus::Removal& removal = removals.emplace_back();
-    removal.peer = named(takeover.peer);
+    removal.peer = Name(takeover.peer);
     removal.voter_count = ballot.voters.size();
     removal.member_count = ballot.member_count;
-    for (const PeerName silent : ballot.silent) removal.silent.push_back(named(silent));
+    for (const PeerName silent : ballot.silent) removal.silent.push_back(Name(silent));
   }
   return removals;
 }

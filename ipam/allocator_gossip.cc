@@ -111,7 +111,7 @@ absl::Status Allocator::HandleState(PeerName source, const IpamState& state, Way
 
 absl::Status Allocator::MergeRing(const Ring& theirs) {
   const Ring before = ring_;
-  ASSIGN_OR_RETURN(const bool updated, ring_.Merge(config_.self, theirs, space_));
+  ASSIGN_OR_RETURN(const bool updated, ring_.Merge(config_.self, theirs));
   if (updated)
     OnRingChanged(before.empty());
   else if (ring_ != before)
@@ -159,6 +159,11 @@ void Allocator::ForgetNicknames() {
     const PeerName peer = known.first;
     return peer != config_.self && !peers_.IsKnown(peer) && !std::binary_search(owners.begin(), owners.end(), peer);
   });
+}
+
+IpamStatus::Named Allocator::Name(PeerName peer) const {
+  const auto nickname = nicknames_.find(peer);
+  return {peer, nickname == nicknames_.end() ? "" : nickname->second};
 }
 
 std::string Allocator::Describe(PeerName peer) const {

@@ -37,6 +37,7 @@ IpamStatus Allocator::Status() const {
   for (const auto& [address, holder] : holdings_.holders())
     if (universe_.Contains(address)) ++status.active_count;
   status.removals = Removals();
+  status.strays = Strays();
   std::vector<PaxosNodeId> reachable;
   for (const CouncilMember& member : council_.state().members)
     if (member.name == config_.self || peers_.IsReachable(member.name)) reachable.push_back({member.name, member.uid});
@@ -67,16 +68,21 @@ absl::Status Allocator::CheckInvariants() const {
   if (shut_down_) return queue_.empty() ? absl::OkStatus() : broken("operations wait after the shutdown");
 
   AddressCount allocated = 0;
-  const auto check = [&](const IpAddress& address) {
-    if (!universe_.Contains(address)) return true;
+  const auto is_free = [&](const IpAddress& address) {
+    if (!space_.Owns(address)) return false;
     ++allocated;
-    return space_.Owns(address) && !space_.IsFree(address);
+    return space_.IsFree(address);
   };
-  for (const auto& [address, holder] : holdings_.holders())
-    if (!check(address)) return broken(address.ToString(), " of ", holder, " is free, or not ours");
+  for (const auto& [address, holder] : holdings_.holders()) {
+    if (is_free(address)) return broken(address.ToString(), " of ", holder, " is free");
+    if (universe_.Contains(address) && space_.Owns(address) == strays_.contains(address))
+      return broken(address.ToString(), " of ", holder, " is ours and a stray, or neither");
+  }
+  for (const auto& [address, stray] : strays_)
+    if (!holdings_.HolderOf(address).has_value()) return broken(address.ToString(), " is a stray of nobody");
   for (const IpAddress& address : freeing_addresses_) {
     if (holdings_.HolderOf(address).has_value()) return broken(address.ToString(), " was released and has a holder");
-    if (!check(address)) return broken(address.ToString(), ", just released, is free, or not ours");
+    if (is_free(address)) return broken(address.ToString(), ", just released, is free");
   }
   if (allocated != space_.owned_count() - space_.free_count()) return broken("addresses are allocated to nobody");
   return absl::OkStatus();

@@ -181,6 +181,13 @@ struct IpamStatus {
     std::size_t member_count = 0;
     std::vector<Named> silent;
   };
+  // In use here, and by the ring another's: what only lost data, a removal of the living or --force brings about.
+  struct Stray {
+    IpAddress address;
+    std::string holder;
+    Named owner;
+    bool used_there = false;  // the owner has not given it back when asked last
+  };
   Cidr range;
   Cidr default_subnet;
   std::optional<Election> election;
@@ -192,6 +199,7 @@ struct IpamStatus {
   std::vector<PendingClaim> pending_claims;
   std::vector<PendingAllocation> pending_allocations;
   std::vector<Removal> removals;  // under way
+  std::vector<Stray> strays;
   // Who may vote on takeovers, ourselves perhaps included; none while there is no ring.
   std::size_t reachable_voter_count = 0;
   std::size_t unreachable_voter_count = 0;

@@ -118,6 +118,7 @@ void Allocator::AskOwner(Ticket ticket) {
 
 void Allocator::OnDenied(PeerName source, const AddressRange& range) {
   if (range.size == 1) {
+    OnStrayDenied(source, range.start);
     for (const Ticket ticket : queue_.ClaimsIn(range)) {
       const WaitingOperation& operation = queue_.At(ticket);
       if (operation.asked != source) continue;

@@ -84,10 +84,10 @@ class Ring {
 
   // ---- changes by others (section 4.3) ----
 
-  // Takes what is newer in `theirs`. `space`: what of our own is allocated; nothing of that is ever taken. Free ranges
-  // may be: the caller lets Space own RangesOf(self) afterwards. True when this ring is another than before. On an
-  // error, whose text says what is incompatible as the reference peer does, nothing has changed.
-  absl::StatusOr<bool> Merge(PeerName self, const Ring& theirs, const Space& space);
+  // Takes what is newer in `theirs`, also of our own, used or not: the caller lets Space own RangesOf(self) afterwards.
+  // True when this ring is another than before. On an error, whose text says what is incompatible (seeds, range) as the
+  // reference peer does, nothing has changed.
+  absl::StatusOr<bool> Merge(PeerName self, const Ring& theirs);
 
   friend bool operator==(const Ring&, const Ring&) = default;
 
@@ -98,7 +98,6 @@ class Ring {
   absl::uint128 UniverseEnd() const { return universe_.start.value() + universe_.size; }
   absl::Status Validate() const;
   absl::Status CheckCompatible(const Ring& theirs) const;
-  absl::Status CheckKept(PeerName self, const Space& space) const;
   void LimitFree(PeerName self);
 
   AddressRange universe_;

@@ -1,6 +1,5 @@
 // How a ring takes in what another peer knows (spec/ipam.md section 4.3; docs/ipam.md, "Merging").
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,7 +9,6 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "ipam/ring.h"
-#include "ipam/space.h"
 
 namespace weave {
 namespace {
@@ -34,98 +32,50 @@ bool WinsTie(const RingEntry& theirs, const RingEntry& mine, AddressCount size) 
   return theirs.peer < mine.peer;
 }
 
-absl::Status ClaimsOurs(const RingEntry& theirs) {
-  return absl::FailedPreconditionError(absl::StrCat("Received entry ", theirs.token.ToString(), " of ",
-                                                    theirs.peer.ToString(), " claims a range that I own"));
-}
-
-absl::Status Conflict(const RingEntry& mine, const RingEntry& theirs) {
-  return absl::FailedPreconditionError(absl::StrCat("Received update for IP range I own at ", mine.token.ToString(),
-                                                    " v", mine.version, ": incoming message says owner ",
-                                                    theirs.peer.ToString(), " v", theirs.version));
-}
-
 // One pass over both lists by token.
 class EntryMerge {
  public:
-  EntryMerge(PeerName self, const Ring& mine, const Ring& theirs, const Space& space)
-      : self_(self), ring_(mine), other_(theirs), mine_(mine.entries()), theirs_(theirs.entries()), space_(space) {}
+  EntryMerge(PeerName self, const Ring& mine, const Ring& theirs)
+      : self_(self), ring_(mine), other_(theirs), mine_(mine.entries()), theirs_(theirs.entries()) {}
 
-  absl::Status Run() {
+  void Run() {
     merged_.reserve(mine_.size() + 2);
     std::size_t j = 0;
     for (std::size_t i = 0; i < mine_.size(); ++i) {
-      for (; j < theirs_.size() && theirs_[j].token < mine_[i].token; ++j) {
-        if (IntrudesOn(theirs_[j]) && !NothingAllocated(theirs_[j].token, mine_[i].token))
-          return ClaimsOurs(theirs_[j]);
-        Take(theirs_[j]);
-      }
+      while (j < theirs_.size() && theirs_[j].token < mine_[i].token) Take(theirs_[j++]);
       if (j < theirs_.size() && theirs_[j].token == mine_[i].token)
-        RETURN_IF_ERROR(Choose(i, j++));
+        Choose(i, j++);
       else
-        Keep(mine_[i]);
+        merged_.push_back(mine_[i]);
     }
-    for (; j < theirs_.size(); ++j) {
-      if (IntrudesOn(theirs_[j]) && !NothingAllocatedBehind(theirs_[j].token)) return ClaimsOurs(theirs_[j]);
-      Take(theirs_[j]);
-    }
-    return absl::OkStatus();
+    while (j < theirs_.size()) Take(theirs_[j++]);
   }
 
   std::vector<RingEntry> TakeMerged() { return std::move(merged_); }
   bool changed() const { return changed_; }
 
  private:
-  // A new token inside a range of ours, and not ours.
-  bool IntrudesOn(const RingEntry& theirs) const { return previous_ == self_ && theirs.peer != self_; }
-
-  bool NothingAllocated(const IpAddress& from, const IpAddress& to) const {
-    return space_.NothingAllocatedIn({from, to.value() - from.value()});
-  }
-  // In our last range, over the origin.
-  bool NothingAllocatedBehind(const IpAddress& token) const {
-    const AddressRange& universe = ring_.universe();
-    return NothingAllocated(universe.start, mine_.front().token) &&
-           space_.NothingAllocatedIn({token, universe.start.value() + universe.size - token.value()});
-  }
-  bool NothingAllocatedAt(std::size_t index) const {
-    const auto parts = ring_.PartsOf(index);
-    return std::all_of(parts.begin(), parts.end(),
-                       [this](const AddressRange& part) { return space_.NothingAllocatedIn(part); });
-  }
-
   // Both have the token: of mine_[i] and theirs_[j].
-  absl::Status Choose(std::size_t i, std::size_t j) {
+  void Choose(std::size_t i, std::size_t j) {
     const RingEntry& mine = mine_[i];
     const RingEntry& theirs = theirs_[j];
     const bool same_version = theirs.version == mine.version;
     if (theirs.version < mine.version || (same_version && theirs.peer == mine.peer)) {
-      Keep(mine);
-      return absl::OkStatus();
-    }
-    if (mine.peer == self_ && theirs.peer == self_) {
+      merged_.push_back(mine);
+    } else if (mine.peer == self_ && theirs.peer == self_) {
       // A version of ours that we have forgotten. Ours must be the newest again.
       RingEntry newer = mine;
       newer.version = theirs.version + 1;
-      Keep(newer);
-      changed_ = true;
-      return absl::OkStatus();
-    }
-    if (mine.peer == self_ && !NothingAllocatedAt(i)) return Conflict(mine, theirs);
-    if (same_version && !WinsTie(theirs, mine, std::min(ring_.SizeOf(i), other_.SizeOf(j))))
-      Keep(mine);
-    else
+      Take(newer);
+    } else if (same_version && !WinsTie(theirs, mine, std::min(ring_.SizeOf(i), other_.SizeOf(j)))) {
+      merged_.push_back(mine);
+    } else {
       Take(theirs);
-    return absl::OkStatus();
+    }
   }
 
-  void Keep(const RingEntry& mine) {
-    merged_.push_back(mine);
-    previous_ = mine.peer;
-  }
-  void Take(const RingEntry& theirs) {
-    merged_.push_back(theirs);
-    previous_.reset();
+  void Take(const RingEntry& entry) {
+    merged_.push_back(entry);
     changed_ = true;
   }
 
@@ -134,9 +84,7 @@ class EntryMerge {
   const Ring& other_;
   const std::vector<RingEntry>& mine_;
   const std::vector<RingEntry>& theirs_;
-  const Space& space_;
   std::vector<RingEntry> merged_;
-  std::optional<PeerName> previous_;  // owner of the entry last kept; none when one of theirs came after it
   bool changed_ = false;
 };
 
@@ -153,33 +101,19 @@ absl::Status Ring::CheckCompatible(const Ring& theirs) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Ring::Merge(PeerName self, const Ring& theirs, const Space& space) {
+absl::StatusOr<bool> Ring::Merge(PeerName self, const Ring& theirs) {
   RETURN_IF_ERROR(CheckCompatible(theirs));
   if (theirs.empty()) return false;
-  EntryMerge merge(self, *this, theirs, space);
-  RETURN_IF_ERROR(merge.Run());
-  Ring merged(universe_);
-  merged.entries_ = merge.TakeMerged();
+  EntryMerge merge(self, *this, theirs);
+  merge.Run();
+  entries_ = merge.TakeMerged();
   if (merge.changed()) {
-    RETURN_IF_ERROR(merged.CheckKept(self, space));
-    merged.LimitFree(self);
-    CHECK(merged.Validate().ok()) << merged;
+    LimitFree(self);
+    CHECK(Validate().ok()) << *this;
   }
-  entries_ = std::move(merged.entries_);
   const bool seeded = seeds_.empty() && !theirs.seeds_.empty();
   if (seeded) seeds_ = theirs.seeds_;
   return merge.changed() || seeded;
-}
-
-// What a walk by tokens cannot see: a token below our first one when our last entry's range crosses the origin, and the
-// second of two strangers' tokens in a row.
-absl::Status Ring::CheckKept(PeerName self, const Space& space) const {
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (entries_[i].peer == self) continue;
-    for (const AddressRange& part : PartsOf(i))
-      if (!space.NothingAllocatedIn(part)) return ClaimsOurs(entries_[i]);
-  }
-  return absl::OkStatus();
 }
 
 // A new token shortens the range before it, of whose free addresses only the owner can say how many were in the part

@@ -67,6 +67,12 @@ std::string RemovalText(const IpamStatus::Removal& removal) {
   return text + "\n";
 }
 
+std::string StrayText(const IpamStatus::Stray& stray) {
+  const std::string owner = NameAndNickname(stray.owner.peer, stray.owner.nickname);
+  return absl::StrCat(stray.address.ToString(), " is in use here by ", OneLine(stray.holder),
+                      stray.used_there ? " and, it seems, at its owner " : " and owned by ", owner, "\n");
+}
+
 }  // namespace
 
 std::string IpamStatusText(const IpamStatus& status) {
@@ -96,6 +102,10 @@ std::string IpamPage(const IpamStatus& status) {
                                             : "- unreachable!");
   }
   for (const IpamStatus::Removal& removal : status.removals) text += RemovalText(removal);
+  constexpr std::size_t kMostStrays = 20;
+  for (std::size_t i = 0; i < std::min(kMostStrays, status.strays.size()); ++i) text += StrayText(status.strays[i]);
+  if (status.strays.size() > kMostStrays)
+    absl::StrAppend(&text, "and ", status.strays.size() - kMostStrays, " more addresses in use here\n");
   return text;
 }
 

@@ -163,6 +163,8 @@ void AddIpam(const IpamStatus& ipam, Page& page) {
   page.Gauge("weave_ipam_pending_allocates", "Number of pending allocates.",
              static_cast<double>(ipam.pending_allocations.size()));
   page.Gauge("weave_ipam_pending_claims", "Number of pending claims.", static_cast<double>(ipam.pending_claims.size()));
+  page.Gauge("weave_ipam_conflicts", "Addresses in use here that another peer owns.",
+             static_cast<double>(ipam.strays.size()));
   if (ipam.reachable_voter_count + ipam.unreachable_voter_count == 0) return;
   page.Gauges("weave_ipam_voters", "Peers that vote on who takes over what a dead peer owned.",
               {{{{"state", "reachable"}}, static_cast<double>(ipam.reachable_voter_count)},

@@ -28,13 +28,6 @@ void AppendLine(std::string& text, absl::string_view label, absl::string_view va
   absl::StrAppendFormat(&text, "%*s: %s\n", kLabelWidth, label, value);
 }
 
-// Other peers choose their nicknames and addresses: nothing in them may pass for a line of ours, or command a terminal.
-std::string OneLine(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); }, ' ');
-  return text;
-}
-
 // "2 established, 1 failed": those that are not zero.
 std::string CountList(const std::vector<std::pair<absl::string_view, std::size_t>>& counts) {
   std::vector<std::string> parts;
@@ -122,6 +115,12 @@ void AppendHost(const StatusView& view, std::string& text) {
 }
 
 }  // namespace
+
+std::string OneLine(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); }, ' ');
+  return text;
+}
 
 std::string NameAndNickname(PeerName name, absl::string_view nickname) {
   return OneLine(absl::StrCat(name.ToString(), "(", nickname, ")"));

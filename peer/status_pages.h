@@ -41,8 +41,9 @@ std::string TargetsPage(const StatusView& view);
 std::string ConnectionsPage(const StatusView& view);
 std::string PeersPage(const StatusView& view);
 
-// `00:00:00:00:00:01(host1)`, without anything that could pass for a line or command a terminal: peers choose their
-// nicknames.
+// Others choose nicknames, addresses and holders: nothing in them may pass for a line of ours, or command a terminal.
+std::string OneLine(std::string text);
+// `00:00:00:00:00:01(host1)`, on one line.
 std::string NameAndNickname(PeerName name, absl::string_view nickname);
 
 // ---- words about a connection, for pages, report and metrics alike ----

@@ -89,9 +89,13 @@ absl::Status CheckOwners(Allocators allocators) {
     PeerName owner;
   };
   std::vector<Owned> owned;
-  for (const Allocator* allocator : allocators)
+  for (const Allocator* allocator : allocators) {
+    if (allocator->stray_count() > 0)
+      return BrokenRing(allocator->config().self.ToString(), " uses ", allocator->stray_count(),
+                        " addresses that it does not own");
     for (const AddressRange& range : allocator->ring().RangesOf(allocator->config().self))
       owned.push_back({range, allocator->config().self});
+  }
   std::sort(owned.begin(), owned.end(), [](const Owned& a, const Owned& b) { return a.range.start < b.range.start; });
   for (std::size_t i = 1; i < owned.size(); ++i)
     if (owned[i].range.Overlaps(owned[i - 1].range))

@@ -14,7 +14,7 @@ namespace weave::sim {
 
 using Allocators = absl::Span<const Allocator* const>;
 
-// At any instant: no address is owned by two peers, each by its own word.
+// At any instant: no address is owned by two peers, each by its own word; none is in use where it is not owned.
 absl::Status CheckOwners(Allocators allocators);
 
 // At rest, when all have had time to hear of each other: one ring, down to versions; it covers the range and belongs to

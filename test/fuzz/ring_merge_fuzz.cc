@@ -1,12 +1,10 @@
-// Fuzz target: a ring of any peer, merged into the rings of peers that own and use something of the same universe. It
-// is taken as a whole or refused as a whole; the result is valid, nobody loses an address in use, and the same ring is
-// no news a second time.
+// Fuzz target: a ring of any peer, merged into the rings of peers that own something of the same universe. It is taken
+// as a whole or refused as a whole; the result is valid, and the same ring is no news a second time.
 #include <cstdint>
 #include <vector>
 
 #include "base/check.h"
 #include "ipam/ipam_messages.h"
-#include "ipam/space.h"
 
 namespace weave {
 namespace {
@@ -21,10 +19,9 @@ Ring OurRing(const AddressRange& universe) {
   return Ring::Make(universe, std::move(entries), {}).value();
 }
 
-void CheckMerge(PeerName self, const Ring& before, const Ring& theirs, Space space,
-                const std::vector<IpAddress>& used) {
+void CheckMerge(PeerName self, const Ring& before, const Ring& theirs) {
   Ring ring = before;
-  const auto changed = ring.Merge(self, theirs, space);
+  const auto changed = ring.Merge(self, theirs);
   if (!changed.ok()) {
     CHECK(ring == before) << "a refused ring left something behind";
     return;
@@ -32,13 +29,8 @@ void CheckMerge(PeerName self, const Ring& before, const Ring& theirs, Space spa
   CHECK(*changed == !(ring == before)) << "the ring changed, or not, other than it says";
   const auto valid = Ring::Make(ring.universe(), ring.entries(), ring.seeds());
   CHECK(valid.ok()) << valid.status();
-  space.SetOwned(ring.RangesOf(self));
-  for (const IpAddress& address : used) {
-    CHECK(ring.OwnerOf(address) == self) << address << " is in use, and somebody else's";
-    CHECK(space.Owns(address) && !space.IsFree(address)) << address << " is in use, and free";
-  }
   const Ring once = ring;
-  CHECK(ring.Merge(self, theirs, space).value() == false && ring == once) << "the same ring is news again";
+  CHECK(ring.Merge(self, theirs).value() == false && ring == once) << "the same ring is news again";
 }
 
 }  // namespace
@@ -48,19 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto state = weave::DecodeIpamState(weave::ByteView(data, size));
   if (!state.ok() || !state->ring.has_value()) return 0;
   const weave::Ring& theirs = *state->ring;
-  for (std::uint64_t name = 1; name <= 3; ++name) {
-    const weave::PeerName self(name);
-    const weave::Ring ours = weave::OurRing(theirs.universe());
-    weave::Space space;
-    space.SetOwned(ours.RangesOf(self));
-    weave::CheckMerge(self, ours, theirs, space, {});
-    std::vector<weave::IpAddress> used;
-    for (const weave::AddressRange& range : ours.RangesOf(self)) {
-      used.push_back(weave::AddressAt(range.start.family(), range.start.value() + range.size / 2));
-      CHECK(space.Claim(used.back()));
-    }
-    weave::CheckMerge(self, ours, theirs, space, used);
-  }
-  weave::CheckMerge(weave::PeerName(1), weave::Ring(theirs.universe()), theirs, weave::Space(), {});
+  for (std::uint64_t name = 1; name <= 3; ++name)
+    weave::CheckMerge(weave::PeerName(name), weave::OurRing(theirs.universe()), theirs);
+  weave::CheckMerge(weave::PeerName(1), weave::Ring(theirs.universe()), theirs);
   return 0;
 }

@@ -419,8 +419,11 @@ void Cluster::StopUsing(Index i, const std::string& ident, const std::optional<I
 
 void Cluster::CheckAll() {
   CHECK_THAT(absl::StrJoin(violations_, "; "), Catch::Equals(""));
-  for (Index i = 0; i < size(); ++i)
-    if (alive(i)) REQUIRE(at(i).CheckInvariants() == absl::OkStatus());
+  for (Index i = 0; i < size(); ++i) {
+    if (!alive(i)) continue;
+    REQUIRE(at(i).CheckInvariants() == absl::OkStatus());
+    CHECK(at(i).stray_count() == 0);
+  }
   for (const auto& [key, user] : in_use_) {
     const IpAddress& address = key;  // a lambda captures no structured binding in Clang 14
     if (!alive(user.peer)) continue;
@@ -435,6 +438,7 @@ void Cluster::CheckHoldings() {
   for (Index i = 0; i < size(); ++i) {
     if (!alive(i)) continue;
     REQUIRE(at(i).CheckInvariants() == absl::OkStatus());
+    CHECK(at(i).stray_count() == 0);
     for (const auto& [ident, record] : at(i).allocations()) {
       for (const Cidr& cidr : record.addresses) {
         if (!peers_[i].config.range.Contains(cidr.address())) continue;

@@ -233,12 +233,12 @@ TEST_CASE("Somebody who hears what 2.8 peers said, in any order, has their last 
   for (int order = 0; order < 50; ++order) {
     for (std::size_t i = said.size(); i > 1; --i) std::swap(said[i - 1], said[random.Below(i)]);
     Ring ring(Subnet("10.32.0.0/16"));
-    for (const Ring& theirs : said) CHECK(ring.Merge(PeerName(100), theirs, Space()).ok());
+    for (const Ring& theirs : said) CHECK(ring.Merge(PeerName(100), theirs).ok());
     CHECK(ring == RingIn("ipam_ring_gossip", 6));
   }
   // Who was seeded otherwise, of another range, is refused.
   Ring other = RingIn("ipam_ring_gossip", 7);
-  CHECK_FALSE(other.Merge(kC, said[0], Space()).ok());
+  CHECK_FALSE(other.Merge(kC, said[0]).ok());
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ void RingWorld::GiveBack(Peer& peer) {
   std::advance(it, random_.Below(peer.given.size()));
   const IpAddress address = *it;
   peer.given.erase(it);
-  peer.space.Free(address);
+  if (peer.space.Owns(address)) peer.space.Free(address);
   peer.ring.ReportFree(peer.name, peer.space);
   oracle_.OnBack(peer.name, address);
   if (random_.Chance(3, 4)) RecordNow(peer);  // else a crash brings it back as used, by nobody
@@ -140,19 +140,22 @@ void RingWorld::OnRequest(Peer& peer, std::size_t from) {
 
 void RingWorld::OnRing(Peer& peer, const Ring& ring) {
   const Ring before = peer.ring;
-  const absl::StatusOr<bool> changed = peer.ring.Merge(peer.name, ring, peer.space);
-  if (!changed.ok()) {
-    ++refusal_count_;
-    if (!options_.careless_operator)
-      Fail(absl::StrCat(peer.name.ToString(), " refused a ring: ", changed.status().message()));
-    if (!(peer.ring == before)) Fail("a refused ring left something behind");
-    return;
-  }
+  const absl::StatusOr<bool> changed = peer.ring.Merge(peer.name, ring);
+  if (!changed.ok()) return Fail(absl::StrCat(peer.name.ToString(), " refused a ring: ", changed.status().message()));
   if (*changed == (peer.ring == before)) Fail("a merge does not say whether it changed something");
-  peer.space.SetOwned(peer.ring.RangesOf(peer.name));
+  for (const IpAddress& address : peer.given)
+    if (peer.space.Owns(address) && peer.ring.OwnerOf(address) != peer.name) ++stray_count_;
+  OwnAsByRing(peer);
   peer.ring.ReportFree(peer.name, peer.space);
   if (random_.Chance(1, 2)) RecordNow(peer);
   CheckPeer(peer);
+}
+
+// What was given and is the peer's own again is in use.
+void RingWorld::OwnAsByRing(Peer& peer) {
+  peer.space.SetOwned(peer.ring.RangesOf(peer.name));
+  for (const IpAddress& address : peer.given)
+    if (peer.space.Owns(address)) peer.space.Claim(address);
 }
 
 void RingWorld::Tell(const Peer& peer, std::size_t to) {
@@ -193,13 +196,7 @@ void RingWorld::Restart(Peer& peer) {
   peer.ring = peer.record.ring;
   peer.given = peer.record.given;
   peer.space.Clear();
-  peer.space.SetOwned(peer.ring.RangesOf(peer.name));
-  for (const IpAddress& address : peer.given) {
-    if (peer.space.Owns(address))
-      peer.space.Claim(address);
-    else
-      Fail(absl::StrCat(peer.name.ToString(), " has recorded ", address.ToString(), ", which it does not own"));
-  }
+  OwnAsByRing(peer);
   peer.ring.ReportFree(peer.name, peer.space);
   CheckPeer(peer);
 }
@@ -229,7 +226,7 @@ void RingWorld::TakeOver() {
   oracle_.OnGone(dead.name);
   dead.life = Life::kGone;
   taker->ring.Transfer(dead.name, taker->name);
-  taker->space.SetOwned(taker->ring.RangesOf(taker->name));
+  OwnAsByRing(*taker);
   taker->ring.ReportFree(taker->name, taker->space);
   RecordNow(*taker);
   TellAll(*taker);
@@ -242,7 +239,7 @@ void RingWorld::TakeOverCarelessly() {
   const Peer& victim = peers_[random_.Below(peers_.size())];
   if (taker == nullptr || taker == &victim) return;
   taker->ring.Transfer(victim.name, taker->name);
-  taker->space.SetOwned(taker->ring.RangesOf(taker->name));
+  OwnAsByRing(*taker);
   taker->ring.ReportFree(taker->name, taker->space);
   RecordNow(*taker);
   TellAll(*taker);
@@ -285,6 +282,19 @@ bool RingWorld::Agreed() const {
   return true;
 }
 
+bool RingWorld::AgreedOnOwners() const {
+  const Peer* first = nullptr;
+  for (const Peer& peer : peers_) {
+    if (peer.life != Life::kUp) continue;
+    if (first == nullptr) first = &peer;
+    const auto same = [](const RingEntry& a, const RingEntry& b) { return a.token == b.token && a.peer == b.peer; };
+    if (!std::equal(peer.ring.entries().begin(), peer.ring.entries().end(), first->ring.entries().begin(),
+                    first->ring.entries().end(), same))
+      return false;
+  }
+  return true;
+}
+
 std::string RingWorld::Describe() const {
   std::string text;
   for (const Peer& peer : peers_)
@@ -309,12 +319,14 @@ void RingWorld::CheckPeer(const Peer& peer) {
   if (!valid.ok()) Fail(absl::StrCat(peer.name.ToString(), ": ", valid.status().message()));
   if (peer.space.owned_count() != peer.ring.CountOf(peer.name))
     Fail(absl::StrCat(peer.name.ToString(), "'s space is not its part of the ring"));
-  if (peer.space.owned_count() - peer.space.free_count() != peer.given.size())
-    Fail(absl::StrCat(peer.name.ToString(), " has other addresses in use than it gave"));
+  AddressCount own = 0;
   for (const IpAddress& address : peer.given) {
-    if (peer.ring.OwnerOf(address) != peer.name || peer.space.IsFree(address))
+    own += peer.space.Owns(address) ? 1 : 0;
+    if ((!peer.space.Owns(address) && !options_.careless_operator) || peer.space.IsFree(address))
       Fail(absl::StrCat(peer.name.ToString(), " gave ", address.ToString(), ", which is not its own or free"));
   }
+  if (peer.space.owned_count() - peer.space.free_count() != own)
+    Fail(absl::StrCat(peer.name.ToString(), " has other addresses in use than it gave"));
 }
 
 }  // namespace weave::test

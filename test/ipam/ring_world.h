@@ -64,8 +64,8 @@ struct RingWorldOptions {
   bool partitions = true;
   bool removals = true;               // by themselves, or by others once they are dead
   bool record_before_telling = true;  // false: the bug that the rule of the record excludes
-  // Peers are taken over while they live or before their last grants have spread, and old disks are put back. Rings may
-  // be refused then, and addresses be given twice; but each peer stays consistent and keeps what it gave.
+  // Peers are taken over while they live or before their last grants have spread, and old disks are put back. Addresses
+  // may be given twice then; but each peer stays consistent and keeps what it gave, and all agree on who owns what.
   bool careless_operator = false;
 };
 
@@ -78,20 +78,23 @@ class RingWorld {
   // Everybody is up and hears everybody, until there is nothing new.
   void Settle();
 
-  // What is wrong: an address given or owned twice, a refused ring, an inconsistent peer; under a careless operator
-  // only the last. Empty: nothing.
+  // What is wrong: a refused ring, an inconsistent peer and, but for a careless operator, an address given or owned
+  // twice. Empty: nothing.
   const std::string& failure() const {
     return oracle_.violation().empty() || options_.careless_operator ? failure_ : oracle_.violation();
   }
   const AddressOracle& oracle() const { return oracle_; }
   // After Settle.
   bool Agreed() const;
+  // As far as who owns what.
+  bool AgreedOnOwners() const;
   std::string Describe() const;
   // Every ring that was told to somebody.
   const std::vector<Ring>& told() const { return told_; }
   std::size_t grant_count() const { return grant_count_; }
   std::size_t crash_count() const { return crash_count_; }
-  std::size_t refusal_count() const { return refusal_count_; }
+  // Addresses that a peer gave and no more owned when it heard of it.
+  std::size_t stray_count() const { return stray_count_; }
   std::size_t removal_count() const { return removal_count_; }
 
  private:
@@ -125,6 +128,7 @@ class RingWorld {
   void Ask(Peer& peer);
   void OnRequest(Peer& peer, std::size_t from);
   void OnRing(Peer& peer, const Ring& ring);
+  static void OwnAsByRing(Peer& peer);
   void RecordNow(Peer& peer) { peer.record = {peer.ring, peer.given}; }
   void Tell(const Peer& peer, std::size_t to);
   void TellAll(const Peer& peer);
@@ -152,7 +156,7 @@ class RingWorld {
   std::size_t grant_count_ = 0;
   std::size_t crash_count_ = 0;
   std::size_t removal_count_ = 0;
-  std::size_t refusal_count_ = 0;
+  std::size_t stray_count_ = 0;
 };
 
 }  // namespace weave::test

@@ -63,6 +63,18 @@ TEST_CASE("The page tells of peers that are being removed, and of no other time"
         "00:00:00:00:00:04()\n");
 }
 
+TEST_CASE("The page names the addresses in use here that are another peer's, as many as one reads", "[peer][pages]") {
+  IpamStatus status = Shared();
+  status.owners.clear();
+  status.strays.push_back({*IpAddress::Parse("10.32.0.7"), "c1", {PeerName(2), "peer2"}, false});
+  status.strays.push_back({*IpAddress::Parse("10.32.0.8"), "c2\x1b[2J", {PeerName(3), "peer3"}, true});
+  CHECK(IpamPage(status) ==
+        "10.32.0.7 is in use here by c1 and owned by 00:00:00:00:00:02(peer2)\n"
+        "10.32.0.8 is in use here by c2 [2J and, it seems, at its owner 00:00:00:00:00:03(peer3)\n");
+  status.strays.resize(22, status.strays[0]);
+  CHECK(absl::EndsWith(IpamPage(status), "\nand 2 more addresses in use here\n"));
+}
+
 TEST_CASE("The status page has a section for the allocator", "[peer][pages]") {
   StatusView view;
   CHECK_FALSE(absl::StrContains(StatusPage(view), "ipam"));
@@ -103,6 +115,7 @@ TEST_CASE("Metrics count addresses, waiting callers and what unreachable peers o
   view.ipam = Shared();
   view.ipam->owners[1].reachable = false;
   view.ipam->pending_allocations.push_back({"c2", view.ipam->default_subnet});
+  view.ipam->strays.push_back({*IpAddress::Parse("10.32.0.7"), "c1", {PeerName(2), "peer2"}, false});
   CHECK_FALSE(absl::StrContains(MetricsPage(view), "weave_ipam_quorum"));
   view.ipam->reachable_voter_count = 2;
   view.ipam->unreachable_voter_count = 1;
@@ -114,7 +127,8 @@ TEST_CASE("Metrics count addresses, waiting callers and what unreachable peers o
        {"weave_ips{state=\"local-used\"} 2\n", "weave_max_ips 256\n", "weave_ipam_unreachable_count 1\n",
         "weave_ipam_unreachable_percentage 25\n", "weave_ipam_pending_allocates 1\n", "weave_ipam_pending_claims 0\n",
         "weave_ipam_voters{state=\"reachable\"} 2\n", "weave_ipam_voters{state=\"unreachable\"} 1\n",
-        "weave_ipam_quorum 1\n", "weave_ipam_found_in_use_total 3\n", "weave_ipam_found_unused_total 5\n"}) {
+        "weave_ipam_quorum 1\n", "weave_ipam_conflicts 1\n", "weave_ipam_found_in_use_total 3\n",
+        "weave_ipam_found_unused_total 5\n"}) {
     INFO(page);
     CHECK(absl::StrContains(page, absl::StrCat("\n", line)));
   }
