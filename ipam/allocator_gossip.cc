@@ -112,10 +112,12 @@ absl::Status Allocator::HandleState(PeerName source, const IpamState& state, Way
 absl::Status Allocator::MergeRing(const Ring& theirs) {
   const Ring before = ring_;
   ASSIGN_OR_RETURN(const bool updated, ring_.Merge(config_.self, theirs));
-  if (updated)
+  if (updated) {
     OnRingChanged(before.empty());
-  else if (ring_ != before)
+    if (before.empty()) council_.AskNeighbours();
+  } else if (ring_ != before) {
     state_changed_ = true;
+  }
   return absl::OkStatus();
 }
 

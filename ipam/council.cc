@@ -88,6 +88,10 @@ void Council::OnRing(Now now) {
   Review();
 }
 
+void Council::AskNeighbours() {
+  for (const PeerName neighbour : peers_.Neighbours()) digests_to_.insert(neighbour);
+}
+
 CouncilMemory Council::Memory() const {
   const PaxosClaim<CouncilState>* own = OwnClaim();
   return {self().uid, state_, own == nullptr ? PaxosClaim<CouncilState>() : *own};

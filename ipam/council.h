@@ -44,6 +44,8 @@ class Council {
   bool started() const { return started_; }
   // The ring has changed.
   void OnRing(Now now);
+  // The ring is others', so they may have decided something: who does not know it could vote on it once more.
+  void AskNeighbours();
 
   // ---- what this peer wants; Pursue() goes after it ----
 

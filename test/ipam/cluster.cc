@@ -274,10 +274,11 @@ void Cluster::RunFor(Duration duration) {
 
 void Cluster::Gossip(Index from, Index to) {
   if (!Connected(from, to)) return;
-  if (const std::unique_ptr<GossipData> state = at(from).FullState(now_))
-    for (Bytes& payload : state->Encode()) Send({from, to, Message::Kind::kGossip, std::move(payload)});
+  // In this order, as the allocator's channel listens first.
   if (const std::unique_ptr<GossipData> digest = at(from).council_channel().FullState(now_))
     for (Bytes& payload : digest->Encode()) Send({from, to, Message::Kind::kGossip, std::move(payload), true});
+  if (const std::unique_ptr<GossipData> state = at(from).FullState(now_))
+    for (Bytes& payload : state->Encode()) Send({from, to, Message::Kind::kGossip, std::move(payload)});
 }
 
 void Cluster::GossipAll() {

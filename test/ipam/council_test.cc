@@ -57,6 +57,20 @@ TEST_CASE("The ranges of a dead peer are taken over by its nickname or name, to 
   CHECK(c.ReplyTo(again)->taken_over == 0);
 }
 
+TEST_CASE("Founders whose disks were erased hear at once what was decided, and do not decide it anew", "[ipam]") {
+  Cluster c({.peers = 3, .bootstraps = {SeedBootstrap{{Cluster::Name(0), Cluster::Name(1)}}}});
+  c.RunFor(absl::Seconds(65));  // the third has asked for a vote; the next gossip is far
+  REQUIRE(MembersAt(c, 2).size() == 3);
+  for (const Index i : {0, 1}) c.Crash(i);
+  for (const Index i : {0, 1}) c.disk(i).clear();
+  for (const Index i : {0, 1}) c.Restart(i);
+  c.RunFor(absl::Seconds(1));
+  for (const Index i : {0, 1}) {
+    REQUIRE_FALSE(c.at(i).ring().empty());
+    CHECK(c.at(i).council().state() == c.at(2).council().state());
+  }
+}
+
 TEST_CASE("Nothing is taken over from strangers, from ourselves, or from the living", "[ipam]") {
   Cluster c({.peers = 2});
   for (const char* peer : {"nosuch", "host0", "00:00:00:00:00:01", "00:00:00:00:00:09"}) {
