@@ -175,6 +175,7 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
             bool broadcast) override;
 
   // ---- MacObserver ----
+  void OnMacLearnt(const MacAddress& mac) override { doubtful_macs_.insert(mac); }
   void OnMacMoved(const MacAddress& mac, PeerName) override { doubtful_macs_.insert(mac); }
   void OnMacForgotten(const MacAddress& mac) override;
 

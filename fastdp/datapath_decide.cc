@@ -160,7 +160,8 @@ bool Datapath::MayLinger(const FlowKey& key, const Decision& decision, const Flo
   if (decision.no_way || decision.unknown_peer) return true;
   // Of an earlier run: what it was made of may not have been heard of again.
   if (!flow.lingers_until.has_value() || decision.hairpin) return false;
-  return decision.by_user_space.empty() || TakesTheTunnelOf(flow, decision);
+  // To send it to everybody is no better knowledge.
+  return decision.by_user_space.empty() || decision.unknown_destination || TakesTheTunnelOf(flow, decision);
 }
 
 // Sleeve is usually proven first. A flow through the tunnel that is about to be proven need not go and come again.

@@ -196,6 +196,36 @@ TEST_CASE("The flows of an earlier run go on, and are taken over one by one as i
   CHECK(world.Packet(in) == Lines{"by flow 1"});
 }
 
+// Peer 1 had another short id then, and has told nothing yet of its container.
+struct RestartedWorld : DatapathWorld {
+  RestartedWorld() {
+    dpif.Add({0, "vxlan-6784", VportKind::kVxlan, 6784});
+    dpif.flows[out].actions = {SetTunnel{{0x7002, AddressOf(2), AddressOf(1)}}, Output{2}};
+  }
+
+  const FlowKey out{1, std::nullopt, kOurs, kAtOne};
+};
+
+TEST_CASE("A flow of an earlier run is set right by the first word of its destination, though sleeve brings it",
+          "[fastdp]") {
+  RestartedWorld world;
+  world.Start({{1, 2}, {2, 3}}, {1, 3});
+  CHECK(world.TakeLines().empty());
+  world.router.LearnForwarded(world.now, kAtOne, PeerName(1));
+  world.Settle();
+  CHECK(world.Packet(world.out) == Lines{"by flow " + kToOne});
+}
+
+TEST_CASE("A flow of an earlier run is better than frames to everybody, until it is too old", "[fastdp]") {
+  RestartedWorld world;
+  world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
+  world.Attach();
+  world.Advance(Datapath::kLinger - absl::Seconds(1));
+  CHECK(world.TakeLines().empty());
+  world.Advance(absl::Seconds(1));
+  CHECK(world.TakeLines() == Lines{"deleted " + ToString(world.out)});
+}
+
 TEST_CASE("Flows that nobody uses go, those in use keep their MACs known", "[fastdp]") {
   MeshWorld world;
   world.Packet(1, kAll, kOurs);
