@@ -269,6 +269,24 @@ TEST_CASE("A frame whose tunnel names nobody goes nowhere, nor does one from a p
   CHECK(world.datapath.flows().size() == 0);
 }
 
+TEST_CASE("A frame from somebody who is no neighbour teaches nothing", "[fastdp]") {
+  MeshWorld world;
+  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
+  CHECK(world.Tunnelled(3, 2, 4, kOurs, kAtOne).empty());
+  CHECK(world.datapath.counters().unknown_peers == 1);
+  CHECK(world.router.macs().Find(kAtOne) == PeerName(1));
+}
+
+TEST_CASE("What a neighbour sends is taken for a while after its tunnel was closed, but makes no flow", "[fastdp]") {
+  MeshWorld world;
+  world.Packet(1, kAll, kOurs);
+  world.CloseTunnel(1);
+  world.TakeLines();
+  CHECK(world.Tunnelled(1, 2, 1, kOurs, kAtOne) == Lines{"sent 1"});
+  world.Advance(Datapath::kLinger);
+  CHECK(world.Tunnelled(1, 2, 1, kOurs, kAtOne).empty());
+}
+
 TEST_CASE("Frames that sleeve brings reach the containers and are learnt from, those it cannot carry go by the kernel",
           "[fastdp]") {
   MeshWorld world;
