@@ -388,7 +388,7 @@ void Datapath::Review(MonotonicTime now, const FlowKey& key) {
   if (!MayLinger(key, decision_, *flow)) return Delete(key, &DatapathCounters::flows_deleted);
   if (flow->lingers_until.has_value() && now >= *flow->lingers_until)
     return Delete(key, &DatapathCounters::flows_deleted);
-  const bool other_way = !decision_.by_user_space.empty() && !decision_.unknown_destination;
+  const bool other_way = !decision_.by_user_space.empty() && !decision_.unproven_way && !decision_.unknown_destination;
   BringForward(flow->lingers_until, now + (other_way ? kProof : kLinger));
   BringForward(linger_check_at_, *flow->lingers_until);
 }

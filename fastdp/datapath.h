@@ -124,7 +124,8 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
     bool unknown_peer = false;
     bool parted = false;  // they come from a neighbour whose tunnel was closed a moment ago
     bool hairpin = false;
-    bool no_way = false;  // for all of it
+    bool no_way = false;        // for all of it
+    bool unproven_way = false;  // for all of it: a neighbour that connects, perhaps anew
 
     // May be a flow.
     bool settled() const {

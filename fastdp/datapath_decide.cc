@@ -12,7 +12,7 @@ void Datapath::Decide(const FlowKey& key, Decision& decision) const {
   decision.by_user_space.clear();
   decision.source = PeerName();
   decision.broadcast = decision.unknown_destination = decision.unknown_peer = decision.parted = decision.hairpin =
-      decision.no_way = false;
+      decision.no_way = decision.unproven_way = false;
   if (key.tunnel.has_value())
     DecideForwarded(key, decision);
   else
@@ -78,6 +78,7 @@ void Datapath::AddLegs(const FlowKey& key, const FramePlan& plan, Decision& deci
     if (leg.hop->ways.front() == Way::kFastdp) out = TunnelTo(*leg.hop, plan.source, leg.destination);
     if (!out.has_value()) {
       decision.by_user_space.push_back(leg);
+      decision.unproven_way = !decision.broadcast && leg.hop->ways == std::vector<Way>{Way::kFastdp};
       continue;
     }
     if (key.tunnel.has_value() && out->tunnel.vni == key.tunnel->vni && out->tunnel.destination == key.tunnel->source)
@@ -157,7 +158,7 @@ Datapath::Origin Datapath::OriginOf(const FlowKey& key) const {
 
 bool Datapath::MayLinger(const FlowKey& key, const Decision& decision, const FlowTable::Flow& flow) const {
   if (OriginOf(key) == Origin::kElsewhere) return false;
-  if (decision.no_way || decision.unknown_peer || decision.parted) return true;
+  if (decision.no_way || decision.unproven_way || decision.unknown_peer || decision.parted) return true;
   // Of an earlier run: what it was made of may not have been heard of again.
   if (!flow.lingers_until.has_value() || decision.hairpin) return false;
   // To send it to everybody is no better knowledge.

@@ -171,6 +171,25 @@ TEST_CASE("A peer that cannot be reached keeps its flows for a while: it may be 
   }
 }
 
+TEST_CASE("A flow to a neighbour that connects anew stays until a way is proven", "[fastdp]") {
+  MeshWorld world;
+  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
+  world.Packet(1, kAtOne, kOurs);
+  world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kFastdp}, /*settle=*/false);
+  world.CloseTunnel(1);
+  CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+  SECTION("the kernel's") {
+    world.Tunnel(1);
+    world.Advance(Datapath::kLinger);
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+  }
+  SECTION("sleeve's") {
+    world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
+    world.Advance(Datapath::kProof);
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"sleeve to 1 2>1"});
+  }
+}
+
 TEST_CASE("The flows of an earlier run go on, and are taken over one by one as it becomes known that they are true",
           "[fastdp]") {
   DatapathWorld world;
