@@ -161,17 +161,11 @@ bool Simulation::IsOnlyWay(HostId a, HostId b) const {
   return !reached.contains(b);
 }
 
-// Whoever was away may tell of an earlier life of a peer, and of the short id it had.
-bool Simulation::AllKnowShortIdOf(HostId host) const {
-  std::optional<std::optional<ShortId>> id;
-  for (const auto& member : members_) {
-    const ForwardingSnapshotPtr forwarding = member->host.data_path().forwarding();
-    if (forwarding == nullptr || forwarding->short_ids == nullptr) continue;
-    const std::optional<ShortId> known = forwarding->short_ids->IdOf(SimHost::NameOf(host));
-    if (id.has_value() && *id != known) return false;
-    id = known;
-  }
-  return true;
+// As the data path of `at` knows it.
+std::optional<ShortId> Simulation::ShortIdOf(HostId host, HostId at) const {
+  const ForwardingSnapshotPtr forwarding = members_[at]->host.data_path().forwarding();
+  if (forwarding == nullptr || forwarding->short_ids == nullptr) return std::nullopt;
+  return forwarding->short_ids->IdOf(SimHost::NameOf(host));
 }
 
 // The end of a peer's process and its next start are not noticed by frames whose way is in the kernels. Where there is
@@ -191,13 +185,25 @@ void Simulation::RestartOne(const std::vector<FrameId>& established) {
   if (streams.empty()) return;
   std::vector<FrameId> sent;
   std::vector<FrameId> last;
+  // Whoever was away may tell of an earlier life of the peer, and of the short id it had. That is not this checker's.
+  absl::btree_set<HostId> ends;
+  for (const FrameStory& story : streams)
+    ends.insert(story.from == host.id() ? *HostOf(story.destination) : story.from);
+  const std::optional<ShortId> before = ShortIdOf(host.id(), host.id());
+  absl::btree_set<HostId> heard;  // of those: that have heard of another short id
   MonotonicTime flows_until = queue_.time() + kMaxDown + Datapath::kLinger;  // for the short id that the peer has now
+  const auto is_told_right = [&](MonotonicTime at, HostId end) {
+    const std::optional<ShortId> known = ShortIdOf(host.id(), end);
+    if (known.has_value() && known != before) heard.insert(end);
+    if (known == ShortIdOf(host.id(), host.id())) return true;
+    return heard.contains(end) ? !known.has_value() : at < flows_until;
+  };
   const auto stream_for = [&](Duration duration) {
-    const MonotonicTime end = queue_.time() + duration;
-    for (MonotonicTime at = queue_.time(); at < end; at = at + kStreamPause) {
+    const MonotonicTime stop = queue_.time() + duration;
+    for (MonotonicTime at = queue_.time(); at < stop; at = at + kStreamPause) {
       queue_.AtInBackground(at, [] {});  // so that the clock goes on
       RunTo(at);
-      const bool told = at < flows_until || AllKnowShortIdOf(host.id());
+      const bool told = std::all_of(ends.begin(), ends.end(), [&](HostId end) { return is_told_right(at, end); });
       if (told) sent.insert(sent.end(), last.begin(), last.end());
       last.clear();
       for (const FrameStory& story : streams) {
