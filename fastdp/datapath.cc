@@ -57,6 +57,7 @@ void Datapath::Detach() {
   local_macs_.clear();
   for (auto& [id, tunnel] : tunnels_) tunnel.vport.reset();
   flows_.Clear();
+  parted_ends_.clear();
   sweep_at_.reset();
   linger_check_at_.reset();
 }
@@ -67,7 +68,7 @@ void Datapath::AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found
     flows_.Put(flow.key, {flow.actions, now, start_ + kLinger});
     LearnFromFlow(now, flow.key);
   }
-  if (!found.empty()) linger_check_at_ = start_ + kLinger;
+  if (!found.empty()) BringForward(linger_check_at_, start_ + kLinger);
   all_doubtful_ = true;
 }
 
@@ -94,14 +95,18 @@ void Datapath::OnForwardingChanged(MonotonicTime now) {
   all_doubtful_ = true;
 }
 
-void Datapath::OnCommand(MonotonicTime, const FastdpCommand& command) {
+void Datapath::OnCommand(MonotonicTime now, const FastdpCommand& command) {
   if (const auto* set = std::get_if<SetFastdpTunnel>(&command)) {
     Tunnel& tunnel = tunnels_[set->connection];
     tunnel.set = *set;
     Connect(set->connection, tunnel);
     OnTunnelsChanged();
   } else if (const auto* close = std::get_if<CloseFastdpTunnel>(&command)) {
-    tunnels_.erase(close->connection);
+    const auto tunnel = tunnels_.find(close->connection);
+    if (tunnel == tunnels_.end()) return;
+    parted_ends_[{tunnel->second.set.remote, tunnel->second.set.local}] = now + kLinger;
+    BringForward(linger_check_at_, now + kLinger);
+    tunnels_.erase(tunnel);
     OnTunnelsChanged();
   } else {
     SendHeartbeat(std::get<SendFastdpHeartbeat>(command));
@@ -160,6 +165,11 @@ void Datapath::OnMiss(MonotonicTime now, const Upcall& upcall) {
     return OnHeartbeatFrame(upcall);
   if (upcall.too_large_for.has_value()) return OnTooLarge(key, *upcall.too_large_for, upcall.frame);
   ++counters_.misses;
+  // Others could name any peer in their tunnel's header.
+  if (key.tunnel.has_value() && !IsFromNeighbour(*key.tunnel)) {
+    ++counters_.unknown_peers;
+    return;
+  }
   if (!Learn(now, key)) return;
   Decide(key, decision_);
   Apply(decision_, upcall.frame);
@@ -178,6 +188,11 @@ void Datapath::OnHeartbeatFrame(const Upcall& upcall) {
   ++counters_.heartbeats;
   events_.OnHeartbeat(
       {*sender, tunnel.destination, tunnel.source, heartbeat->uid, upcall.frame.size(), heartbeat->test});
+}
+
+bool Datapath::IsFromNeighbour(const TunnelKey& tunnel) const {
+  const TunnelEnds ends(tunnel.source, tunnel.destination);
+  return tunnel_ends_.contains(ends) || parted_ends_.contains(ends);
 }
 
 // False: the frame is not to be believed.
@@ -373,7 +388,8 @@ void Datapath::Review(MonotonicTime now, const FlowKey& key) {
   if (!MayLinger(key, decision_, *flow)) return Delete(key, &DatapathCounters::flows_deleted);
   if (flow->lingers_until.has_value() && now >= *flow->lingers_until)
     return Delete(key, &DatapathCounters::flows_deleted);
-  BringForward(flow->lingers_until, now + (decision_.by_user_space.empty() ? kLinger : kProof));
+  const bool other_way = !decision_.by_user_space.empty() && !decision_.unproven_way && !decision_.unknown_destination;
+  BringForward(flow->lingers_until, now + (other_way ? kProof : kLinger));
   BringForward(linger_check_at_, *flow->lingers_until);
 }
 
@@ -398,6 +414,8 @@ void Datapath::OnTimer(MonotonicTime now) {
   }
   if (linger_check_at_.has_value() && now >= *linger_check_at_) {
     linger_check_at_.reset();
+    absl::erase_if(parted_ends_, [&](const auto& parted) { return parted.second <= now; });
+    for (const auto& [ends, until] : parted_ends_) BringForward(linger_check_at_, until);
     for (const auto& [key, flow] : flows_.flows())
       if (flow.lingers_until.has_value() && *flow.lingers_until > now)
         BringForward(linger_check_at_, *flow.lingers_until);

@@ -122,17 +122,20 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
     bool broadcast = false;  // those are copies
     bool unknown_destination = false;
     bool unknown_peer = false;
+    bool parted = false;  // they come from a neighbour whose tunnel was closed a moment ago
     bool hairpin = false;
-    bool no_way = false;  // for all of it
+    bool no_way = false;        // for all of it
+    bool unproven_way = false;  // for all of it: a neighbour that connects, perhaps anew
 
     // May be a flow.
     bool settled() const {
-      return by_user_space.empty() && !unknown_destination && !unknown_peer && !hairpin && !no_way;
+      return by_user_space.empty() && !unknown_destination && !unknown_peer && !parted && !hairpin && !no_way;
     }
   };
   // Where a frame's source address is known to be.
   enum class Origin { kHere, kElsewhere, kUnknown };
 
+  bool IsFromNeighbour(const TunnelKey& tunnel) const;
   bool Learn(MonotonicTime now, const FlowKey& key);
   void LearnFromFlow(MonotonicTime now, const FlowKey& key);
   Origin OriginOf(const FlowKey& key) const;
@@ -175,6 +178,7 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
             bool broadcast) override;
 
   // ---- MacObserver ----
+  void OnMacLearnt(const MacAddress& mac) override { doubtful_macs_.insert(mac); }
   void OnMacMoved(const MacAddress& mac, PeerName) override { doubtful_macs_.insert(mac); }
   void OnMacForgotten(const MacAddress& mac) override;
 
@@ -190,7 +194,11 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   absl::btree_set<VportNumber> local_ports_;  // the local bridge's side: those of vports_ that are no tunnels
   absl::btree_map<MacAddress, VportNumber> local_macs_;  // which of them; valid while the router says it is ours
   absl::btree_map<ConnectionId, Tunnel> tunnels_;
-  absl::btree_set<std::pair<IpAddress, IpAddress>> tunnel_ends_;  // of those: theirs, ours
+  using TunnelEnds = std::pair<IpAddress, IpAddress>;  // theirs, ours
+  absl::btree_set<TunnelEnds> tunnel_ends_;            // of those
+  // Of tunnels that were closed, and until when what comes through them is still taken: the other end may not know yet,
+  // or have opened another already.
+  absl::btree_map<TunnelEnds, MonotonicTime> parted_ends_;
 
   FlowTable flows_;
   bool all_doubtful_ = false;

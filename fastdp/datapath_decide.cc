@@ -11,8 +11,8 @@ void Datapath::Decide(const FlowKey& key, Decision& decision) const {
   decision.actions.clear();
   decision.by_user_space.clear();
   decision.source = PeerName();
-  decision.broadcast = decision.unknown_destination = decision.unknown_peer = decision.hairpin = decision.no_way =
-      false;
+  decision.broadcast = decision.unknown_destination = decision.unknown_peer = decision.parted = decision.hairpin =
+      decision.no_way = decision.unproven_way = false;
   if (key.tunnel.has_value())
     DecideForwarded(key, decision);
   else
@@ -48,11 +48,11 @@ void Datapath::DecideCaptured(const FlowKey& key, Decision& decision) const {
 }
 
 void Datapath::DecideForwarded(const FlowKey& key, Decision& decision) const {
-  // Frames come from neighbours only. Others could name any peer in their tunnel's header.
-  if (!tunnel_ends_.contains({key.tunnel->source, key.tunnel->destination})) {
+  if (!IsFromNeighbour(*key.tunnel)) {
     decision.unknown_peer = true;
     return;
   }
+  decision.parted = !tunnel_ends_.contains({key.tunnel->source, key.tunnel->destination});
   const std::optional<PeerName> source = OwnerOf(SourceOfVni(key.tunnel->vni));
   const std::optional<PeerName> destination = OwnerOf(DestinationOfVni(key.tunnel->vni));
   if (!source.has_value() || !destination.has_value()) {
@@ -78,6 +78,7 @@ void Datapath::AddLegs(const FlowKey& key, const FramePlan& plan, Decision& deci
     if (leg.hop->ways.front() == Way::kFastdp) out = TunnelTo(*leg.hop, plan.source, leg.destination);
     if (!out.has_value()) {
       decision.by_user_space.push_back(leg);
+      decision.unproven_way = !decision.broadcast && leg.hop->ways == std::vector<Way>{Way::kFastdp};
       continue;
     }
     if (key.tunnel.has_value() && out->tunnel.vni == key.tunnel->vni && out->tunnel.destination == key.tunnel->source)
@@ -157,10 +158,11 @@ Datapath::Origin Datapath::OriginOf(const FlowKey& key) const {
 
 bool Datapath::MayLinger(const FlowKey& key, const Decision& decision, const FlowTable::Flow& flow) const {
   if (OriginOf(key) == Origin::kElsewhere) return false;
-  if (decision.no_way || decision.unknown_peer) return true;
+  if (decision.no_way || decision.unproven_way || decision.unknown_peer || decision.parted) return true;
   // Of an earlier run: what it was made of may not have been heard of again.
   if (!flow.lingers_until.has_value() || decision.hairpin) return false;
-  return decision.by_user_space.empty() || TakesTheTunnelOf(flow, decision);
+  // To send it to everybody is no better knowledge.
+  return decision.by_user_space.empty() || decision.unknown_destination || TakesTheTunnelOf(flow, decision);
 }
 
 // Sleeve is usually proven first. A flow through the tunnel that is about to be proven need not go and come again.

@@ -31,6 +31,7 @@ MacCache::Learnt MacCache::Learn(MonotonicTime now, const MacAddress& mac, PeerN
   }
   if (entries_.size() >= kMaxCount) return Learnt::kFull;
   entries_.emplace(mac, Place{peer, now});
+  for (MacObserver* observer : observers_) observer->OnMacLearnt(mac);
   return Learnt::kNew;
 }
 

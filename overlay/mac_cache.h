@@ -13,10 +13,11 @@
 
 namespace weave {
 
-// Hears where MAC addresses are no longer; must not call the cache.
+// Hears where MAC addresses are from now on, and where no longer; must not call the cache.
 class MacObserver {
  public:
   virtual ~MacObserver() = default;
+  virtual void OnMacLearnt(const MacAddress& mac) = 0;  // one that was unknown
   virtual void OnMacMoved(const MacAddress& mac, PeerName to) = 0;
   virtual void OnMacForgotten(const MacAddress& mac) = 0;
 };

@@ -105,6 +105,7 @@ class DataPathThread final : private SleeveIo, private MacObserver, private Data
   void Inject(const FrameBatch& batch) override;
   void OnSpecialFrame(const SpecialFrameReceived& frame) override { Tell(NetworkEvent(frame)); }
   // MacObserver:
+  void OnMacLearnt(const MacAddress&) override {}
   void OnMacMoved(const MacAddress& mac, PeerName to) override;
   void OnMacForgotten(const MacAddress&) override {}
   // DatapathEvents:

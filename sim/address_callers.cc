@@ -61,7 +61,9 @@ void AddressCallers::Ask(Caller& caller) {
 }
 
 RequestId AddressCallers::Submit(IpamOperation operation, SimHost::Done done) {
-  return host_.Submit(IpamRequest{std::move(operation)}, std::move(done));
+  ApiRequest request(std::in_place_type<IpamRequest>);
+  std::get<IpamRequest>(request).operation = std::move(operation);
+  return host_.Submit(std::move(request), std::move(done));
 }
 
 SimHost::Done AddressCallers::Gives(std::string holder) {

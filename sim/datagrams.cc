@@ -11,21 +11,24 @@ constexpr std::size_t kHeaderSize = 28;  // IPv4 and UDP
 
 }  // namespace
 
-void Datagrams::Send(HostId from, Datagram datagram) {
-  const std::optional<HostId> to = HostAt(datagram.remote);
-  if (!to.has_value()) return;
+void Datagrams::Send(Datagram datagram) {
+  const std::optional<HostId> from = HostOf(datagram.local.ip);
+  const std::optional<HostId> to = HostOf(datagram.remote.ip);
+  if (!from.has_value() || !to.has_value()) return;
   const Duration latency = Draw(random_, options_.min_latency, options_.max_latency);
   if (datagram.dont_fragment && datagram.payload.size() + kHeaderSize > options_.path_mtu_bytes) {
-    queue_.AfterInBackground(absl::ZeroDuration(), [this, from, remote = datagram.remote] {
-      const auto listener = listeners_.find(from);
+    queue_.AfterInBackground(absl::ZeroDuration(), [this, local = datagram.local, remote = datagram.remote] {
+      const auto listener = listeners_.find(local);
       if (listener != listeners_.end()) listener->second.too_big(remote, options_.path_mtu_bytes);
     });
     return;
   }
-  if ((!healed_ && random_.Chance(options_.loss_permille, 1000)) || transport_.Blocked(from, *to)) return;
-  queue_.AfterInBackground(latency, [this, from, to = *to, payload = std::move(datagram.payload)] {
-    const auto listener = listeners_.find(to);
-    if (listener != listeners_.end()) listener->second.received(MeshAddressOf(from), payload);
+  if ((!healed_ && random_.Chance(options_.loss_permille, 1000)) || transport_.Blocked(*from, *to) ||
+      blocked_.contains({*from, *to, datagram.remote.port}))
+    return;
+  queue_.AfterInBackground(latency, [this, datagram = std::move(datagram)] {
+    const auto listener = listeners_.find(datagram.remote);
+    if (listener != listeners_.end()) listener->second.received(datagram.local, datagram.payload);
   });
 }
 

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <tuple>
+#include <utility>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/socket_address.h"
@@ -21,12 +25,13 @@ struct DatagramOptions {
 };
 
 struct Datagram {
+  SocketAddress local;
   SocketAddress remote;
   Bytes payload;
   bool dont_fragment = false;
 };
 
-// Partitions are those of the transport.
+// Partitions are those of the transport; a port can be blocked besides.
 class Datagrams {
  public:
   struct Handler {
@@ -38,14 +43,21 @@ class Datagrams {
   Datagrams(DatagramOptions options, EventQueue& queue, const Transport& transport, Random random)
       : options_(options), queue_(queue), transport_(transport), random_(random) {}
 
+  // ---- faults ----
+  // What `from` sends to this port of `to` is lost.
+  void Block(HostId from, HostId to, std::uint16_t port) { blocked_.insert({from, to, port}); }
+  void Unblock(HostId from, HostId to, std::uint16_t port) { blocked_.erase({from, to, port}); }
   // From now on everything arrives.
-  void Heal() { healed_ = true; }
+  void Heal() {
+    healed_ = true;
+    blocked_.clear();
+  }
 
   // Calls come in events of their own.
-  void Listen(HostId host, Handler handler) { listeners_[host] = std::move(handler); }
-  void Crash(HostId host) { listeners_.erase(host); }
+  void Listen(const SocketAddress& local, Handler handler) { listeners_[local] = std::move(handler); }
+  void Close(const SocketAddress& local) { listeners_.erase(local); }
 
-  void Send(HostId from, Datagram datagram);
+  void Send(Datagram datagram);
 
  private:
   const DatagramOptions options_;
@@ -53,7 +65,8 @@ class Datagrams {
   const Transport& transport_;
   Random random_;
   bool healed_ = false;
-  absl::btree_map<HostId, Handler> listeners_;
+  absl::btree_map<SocketAddress, Handler> listeners_;
+  absl::btree_set<std::tuple<HostId, HostId, std::uint16_t>> blocked_;
 };
 
 }  // namespace weave::sim

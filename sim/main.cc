@@ -96,7 +96,7 @@ int Main(int argc, char** argv) {
   app.add_option("--for", flags.for_seconds, "run seeds for so many seconds of real time instead")
       ->check(CLI::PositiveNumber);
   app.add_option("--peers", flags.peers, "simulated hosts in each run")->check(CLI::Range(1, 10000));
-  app.add_option("--profile", flags.profile, "calm, faults, crashes, disk, swarm, mesh, names or ring")
+  app.add_option("--profile", flags.profile, "calm, faults, crashes, disk, swarm, mesh, names, ring or frames")
       ->check(CLI::IsMember(ProfileNames()));
   app.add_option("--duration", flags.duration, "virtual time with faults, as in 30s or 2m");
   app.add_flag("--verbose", flags.verbose, "print every event");

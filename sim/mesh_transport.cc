@@ -17,9 +17,13 @@ SocketAddress EphemeralAddressOf(HostId host, ConnectionId end) {
 
 SocketAddress MeshAddressOf(HostId host) { return {IpAddress::V4(kFirstAddress + host), kMeshPort}; }
 
+std::optional<HostId> HostOf(const IpAddress& address) {
+  if (!address.IsV4() || address.v4() < kFirstAddress) return std::nullopt;
+  return address.v4() - kFirstAddress;
+}
+
 std::optional<HostId> HostAt(const SocketAddress& address) {
-  if (!address.ip.IsV4() || address.ip.v4() < kFirstAddress || address.port != kMeshPort) return std::nullopt;
-  return address.ip.v4() - kFirstAddress;
+  return address.port == kMeshPort ? HostOf(address.ip) : std::nullopt;
 }
 
 void MeshTransport::Start() {

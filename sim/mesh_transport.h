@@ -18,6 +18,7 @@ namespace weave::sim {
 
 // 10.128.0.0 + id: where the peer of a host listens.
 SocketAddress MeshAddressOf(HostId host);
+std::optional<HostId> HostOf(const IpAddress& address);
 std::optional<HostId> HostAt(const SocketAddress& address);
 
 // What the mesh hears; never called from within a call of MeshTransport.

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "sim/data_path.h"
+
 namespace weave::sim {
 
 void NetworkFaults::Start() {
@@ -11,6 +13,7 @@ void NetworkFaults::Start() {
   Repeat(options_.stall, &NetworkFaults::Stall);
   Repeat(options_.cut, &NetworkFaults::Cut);
   Repeat(options_.partition, &NetworkFaults::Partition);
+  Repeat(options_.tunnel, &NetworkFaults::CutTunnel);
 }
 
 void NetworkFaults::Heal() {
@@ -60,6 +63,19 @@ void NetworkFaults::Partition() {
       if (left[a] != left[b] && (!one_way || left[a])) BlockForAWhile(a, b, spell);
     }
   }
+}
+
+void NetworkFaults::CutTunnel() {
+  const auto a = static_cast<HostId>(random_.Below(hosts_));
+  const auto b = static_cast<HostId>(random_.Below(hosts_));
+  const Duration spell = Spell();
+  const bool both_ways = random_.Chance(1, 2);
+  datagrams_.Block(a, b, kVxlanPort);
+  if (both_ways) datagrams_.Block(b, a, kVxlanPort);
+  queue_.After(spell, [this, a, b] {
+    datagrams_.Unblock(a, b, kVxlanPort);
+    datagrams_.Unblock(b, a, kVxlanPort);
+  });
 }
 
 void NetworkFaults::BlockForAWhile(HostId from, HostId to, Duration spell) {

@@ -18,6 +18,7 @@ struct NetworkFaultOptions {
   Duration stall = absl::ZeroDuration();      // one end of a connection sends nothing for a while
   Duration cut = absl::ZeroDuration();        // between two hosts, in one direction or both
   Duration partition = absl::ZeroDuration();  // between two groups of hosts
+  Duration tunnel = absl::ZeroDuration();     // as cut, but for the kernels' tunnels alone
   Duration max_spell = absl::Minutes(2);      // how long a fault lasts
 };
 
@@ -45,6 +46,7 @@ class NetworkFaults {
   void Stall();
   void Cut();
   void Partition();
+  void CutTunnel();
   void BlockForAWhile(HostId from, HostId to, Duration spell);
   Duration Spell();
 

@@ -67,6 +67,26 @@ void DrawNames(Random& random, Options& options) {
   if (random.Chance(1, 2)) options.host.old_permille = static_cast<std::uint32_t>(random.Below(1000));
 }
 
+void DrawFrames(Random& random, Options& options) {
+  options.peers = static_cast<std::uint32_t>(random.Between(2, 7));
+  options.duration = Draw(random, absl::Seconds(30), absl::Minutes(4));
+  options.host.mesh.versions = MeshConfig().versions;  // those before know no datapath
+  FrameOptions frames;
+  frames.stations = static_cast<std::uint32_t>(random.Between(2, 3 * options.peers));
+  frames.max_think_time = Draw(random, absl::Milliseconds(20), absl::Seconds(2));
+  frames.churn_permille = static_cast<std::uint32_t>(random.Below(400));
+  frames.silent_permille = static_cast<std::uint32_t>(random.Below(2) * random.Below(1000));
+  options.frames = frames;
+  FastPathOptions fast_path;
+  fast_path.missing_permille = static_cast<std::uint32_t>(random.Below(2) * random.Below(600));
+  fast_path.direct_permille = static_cast<std::uint32_t>(random.Below(1000));
+  fast_path.old_kernel_permille = static_cast<std::uint32_t>(random.Below(2) * random.Below(1000));
+  fast_path.search_mtu = random.Chance(1, 2);
+  options.host.fast_path = fast_path;
+  options.host.check_invariants = random.Chance(1, 4);
+  if (random.Chance(2, 3)) options.network_faults.tunnel = Draw(random, absl::Seconds(2), absl::Minutes(1));
+}
+
 void DrawIpam(Random& random, Options& options) {
   IpamOptions ipam;
   // Room for all containers, also for those that ended half a minute ago.
@@ -148,8 +168,8 @@ void DrawSizes(Random& random, Options& options) {
 }  // namespace
 
 const std::vector<std::string>& ProfileNames() {
-  static const std::vector<std::string> kNames = {"calm",  "faults", "crashes", "disk",
-                                                  "swarm", "mesh",   "names",   "ring"};
+  static const std::vector<std::string> kNames = {"calm", "faults", "crashes", "disk",  "swarm",
+                                                  "mesh", "names",  "ring",    "frames"};
   return kNames;
 }
 
@@ -174,9 +194,10 @@ absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t see
   if (drawn("crashes")) AddCrashes(random, options);
   if (drawn("disk")) AddDiskFaults(random, options);
   if (swarm && random.Chance(1, 4)) options.workload.reset_weight = 1;
-  if (profile == "mesh" || profile == "names") DrawMesh(random, options);
+  if (profile == "mesh" || profile == "names" || profile == "frames") DrawMesh(random, options);
   if (profile == "names") DrawNames(random, options);
   if (profile == "ring") DrawRing(random, options);
+  if (profile == "frames") DrawFrames(random, options);
   if ((profile == "mesh" && random.Chance(3, 4)) || (swarm && random.Chance(1, 2))) DrawIpam(random, options);
   if (options.ipam.has_value()) DrawGuests(Random(seed).Split("guests"), options);
   return options;

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "base/time.h"
 #include "sim/address_callers.h"
+#include "sim/frame_workload.h"
 #include "sim/guests.h"
 #include "sim/name_workload.h"
 #include "sim/network_fault.h"
@@ -79,9 +80,10 @@ struct Options {
   FaultOptions faults;
   NetworkFaultOptions network_faults;
 
-  std::optional<IpamOptions> ipam;   // none: no allocators
-  std::optional<NameOptions> names;  // none: nobody gives any
-  std::optional<RingOptions> ring;   // none: the allocators' callers are the containers
+  std::optional<IpamOptions> ipam;     // none: no allocators
+  std::optional<NameOptions> names;    // none: nobody gives any
+  std::optional<RingOptions> ring;     // none: the allocators' callers are the containers
+  std::optional<FrameOptions> frames;  // none: containers send none
 
   // Links that hosts are told to make, besides those that connect all: per mille of all pairs. None: no network.
   std::optional<std::uint32_t> link_permille;
@@ -92,7 +94,8 @@ struct Options {
 // calm: no faults. faults: failing commands and containers that come and go. crashes: crash, restart, reboot. disk:
 // full and failing disks. swarm: each fault on or off by the seed. mesh: several hosts in one network whose links and
 // peers fail. names: the same, and their containers have names. ring: 5 to 8 hosts share a range, most a small one;
-// hosts are lost, removed, reset, join and come back.
+// hosts are lost, removed, reset, join and come back. frames: as mesh, and the hosts' containers, which come, go and
+// move, send frames to each other, by the kernel where it can.
 const std::vector<std::string>& ProfileNames();
 
 // Another profile is InvalidArgument naming those there are.

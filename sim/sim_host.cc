@@ -10,6 +10,15 @@ namespace {
 
 Duration DrawSkew(Random random, Duration max) { return max == absl::ZeroDuration() ? max : Draw(random, -max, max); }
 
+DataPathOptions DrawDataPath(Random random, const std::optional<FastPathOptions>& fast_path) {
+  DataPathOptions options;
+  if (!fast_path.has_value() || random.Chance(fast_path->missing_permille, 1000)) return options;
+  options.wiring = random.Chance(fast_path->direct_permille, 1000) ? Wiring::kDirect : Wiring::kBridged;
+  options.checks_sizes = !random.Chance(fast_path->old_kernel_permille, 1000);
+  options.mutant = fast_path->mutant;
+  return options;
+}
+
 }  // namespace
 
 void SimHost::TraceLogger::Write(LogLevel level, absl::string_view message, absl::Span<const LogField> fields) {
@@ -28,7 +37,9 @@ SimHost::SimHost(HostId id, SimHostOptions options, const World& world, const Ra
       logger_(id, world.trace),
       entropy_(random.Split("entropy")),
       mesh_transport_(id, world.queue, world.transport, *this),
-      data_path_(id, world.queue, world.datagrams, [this](const NetworkEvent& event) { OnNetwork(event); }),
+      data_path_(id, DrawDataPath(random.Split("wiring"), options_.fast_path), world.queue, world.datagrams,
+                 random.Split("data path"), world.frames, logger_,
+                 [this](const NetworkEvent& event) { OnNetwork(event); }),
       disk_(id, options_.disk, world.queue, random.Split("disk"), world.trace),
       model_(id, options_.model, world.queue, random.Split("host"), world.trace, host_observer) {}
 
@@ -51,6 +62,8 @@ void SimHost::Start() {
   config.mesh.nickname = config.nickname;
   config.direct_peers = DirectPeersOf(targets_);
   config.mesh.inventory = config.mesh.inventory && !old_;
+  if (data_path_.has_datapath())
+    config.fastdp = FastdpConfig{config.name, kVxlanPort, kDefaultTunnelMtu, options_.fast_path->search_mtu};
   config.ipam = options_.ipam;
   config.dns_domain = options_.dns_domain;
   config.tombstone_life = options_.tombstone_life;

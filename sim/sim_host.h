@@ -24,6 +24,15 @@
 
 namespace weave::sim {
 
+// Of hosts with a datapath in the kernel.
+struct FastPathOptions {
+  std::uint32_t missing_permille = 0;     // hosts that have none all the same
+  std::uint32_t direct_permille = 0;      // of the others: those whose containers are ports of the datapath
+  std::uint32_t old_kernel_permille = 0;  // of the others: those that cannot check sizes
+  bool search_mtu = false;
+  DataPathMutant mutant = DataPathMutant::kNone;
+};
+
 struct SimHostOptions {
   DiskOptions disk;
   HostModelOptions model;
@@ -33,6 +42,7 @@ struct SimHostOptions {
   Duration tombstone_life = kTombstoneLife;
   Duration max_clock_skew = absl::ZeroDuration();  // of a host's wall clock, either way
   std::uint32_t old_permille = 0;                  // hosts that tell everything and compare nothing, as 2.8 does
+  std::optional<FastPathOptions> fast_path;        // none: no host has Open vSwitch
 
   bool check_invariants = true;  // after every event; what that takes grows with what the peer has
 
@@ -51,6 +61,7 @@ struct World {
   Trace& trace;
   Transport& transport;
   Datagrams& datagrams;
+  FrameObserver* frames = nullptr;  // null: containers send none
 };
 
 // Hears what callers ask and are told.
@@ -107,6 +118,8 @@ class SimHost final : public MeshTransportObserver {
   const SimDisk& disk() const { return disk_; }
   HostModel& model() { return model_; }
   const HostModel& model() const { return model_; }
+  SimDataPath& data_path() { return data_path_; }
+  const SimDataPath& data_path() const { return data_path_; }
   HostId id() const { return id_; }
   // By the clocks of this host.
   Now now() const;

@@ -83,8 +83,9 @@ Simulation::Simulation(const Options& options)
       network_faults_(options.network_faults, options.peers, transport_, datagrams_, queue_,
                       random_.Split("network faults")),
       network_oracle_(SharedRange(options_), trace_),
-      name_checker_(trace_) {
-  const World world{queue_, trace_, transport_, datagrams_};
+      name_checker_(trace_),
+      frame_book_(options.host.mesh.password.has_value(), trace_) {
+  const World world{queue_, trace_, transport_, datagrams_, options.frames.has_value() ? &frame_book_ : nullptr};
   for (HostId id = 0; id < options.peers; ++id)
     members_.push_back(
         std::make_unique<Member>(id, options_, world, network_oracle_, random_.Split(absl::StrCat("host ", id))));
@@ -98,6 +99,11 @@ Simulation::Simulation(const Options& options)
       hosts.push_back({&member->host, &member->faults, &member->workload, &member->callers, &member->guests});
     operators_.emplace(options.ring->operators, hosts, queue_, trace_, random_.Split("operators"));
     paxos_checker_.emplace(QuorumOf(options), trace_);
+  }
+  if (options.frames.has_value()) {
+    std::vector<SimHost*> hosts;
+    for (const auto& member : members_) hosts.push_back(&member->host);
+    frames_.emplace(*options.frames, hosts, frame_book_, queue_, random_.Split("frames"));
   }
   for (const auto& member : members_)
     if (!operators_.has_value() || operators_->Counts(member->host.id())) member->host.Start();
@@ -143,8 +149,10 @@ Outcome Simulation::Run() {
     member->faults.Start();
   }
   network_faults_.Start();
+  if (frames_.has_value()) frames_->Start();
   RunFor(options_.duration);
   network_faults_.Heal();
+  if (frames_.has_value()) frames_->Stop();
   for (const auto& member : members_) {
     member->workload.Stop();
     member->names.Stop();
@@ -155,6 +163,7 @@ Outcome Simulation::Run() {
   CheckAtRest(RunUntilQuiet(options_.rest_within));
   if (options_.link_permille.has_value()) RunUntilAgreed(options_.agree_within);
   RunUntilFree();
+  if (frames_.has_value()) RunFrames();
   if (options_.names.has_value()) {
     RunUntilNamed(options_.name_within);
     LoseOne();
@@ -195,6 +204,7 @@ void Simulation::RunTo(MonotonicTime end) {
   while (!trace_.violation().has_value() && queue_.next_time().has_value() && *queue_.next_time() <= end) {
     queue_.RunNext();
     if (operators_.has_value()) LookAtRing();
+    if (frames_.has_value()) CheckFlows();
     if (!options_.names.has_value()) continue;
     for (const auto& member : members_) name_checker_.Look(member->host);
   }

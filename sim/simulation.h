@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -14,6 +15,8 @@
 #include "sim/checker.h"
 #include "sim/event_queue.h"
 #include "sim/fault.h"
+#include "sim/frame_book.h"
+#include "sim/frame_workload.h"
 #include "sim/guests.h"
 #include "sim/name_checker.h"
 #include "sim/name_workload.h"
@@ -97,6 +100,25 @@ class Simulation {
   void CheckRingAtRest();
   void LookAtRing();
 
+  // ---- frames (simulation_frames.cc) ----
+  void CheckFlows();
+  void RunFrames();
+  std::vector<FrameId> SendToEach();
+  absl::Status CheckHeardByAll(const FrameStory& story) const;
+  absl::Status CheckArrived(const FrameStory& story) const;
+  absl::Status CheckFastPaths() const;
+  const ForwardingHop* HopTo(HostId from, HostId to) const;
+  std::optional<HostId> HostOf(const MacAddress& mac) const;
+  bool IsOnlyWay(HostId a, HostId b) const;
+  // By which a data path sends frames, and how many of its flows went because nobody used them.
+  using Knowledge = std::pair<ForwardingSnapshotPtr, std::uint64_t>;
+  std::vector<Knowledge> KnowledgeNow() const;
+  // Each frame must fare so, unless that changes meanwhile: then they are sent again.
+  void Probe(absl::string_view what, absl::FunctionRef<std::vector<FrameId>()> send,
+             absl::FunctionRef<absl::Status(const FrameStory&)> judge);
+  std::optional<ShortId> ShortIdOf(HostId host, HostId at) const;
+  void RestartOne(const std::vector<FrameId>& established);
+
   // A host whose end leaves the others connected.
   HostId PickLeaf() const;
   // A peer that is lost takes its names with it, and brings them back.
@@ -111,9 +133,11 @@ class Simulation {
   NetworkFaults network_faults_;
   NetworkOracle network_oracle_;
   NameChecker name_checker_;
+  FrameBook frame_book_;
   std::vector<std::unique_ptr<Member>> members_;
   std::optional<PaxosChecker> paxos_checker_;  // as the next: of a ring
   std::optional<RingOperators> operators_;
+  std::optional<FrameWorkload> frames_;
 };
 
 }  // namespace weave::sim

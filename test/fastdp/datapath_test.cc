@@ -171,6 +171,25 @@ TEST_CASE("A peer that cannot be reached keeps its flows for a while: it may be 
   }
 }
 
+TEST_CASE("A flow to a neighbour that connects anew stays until a way is proven", "[fastdp]") {
+  MeshWorld world;
+  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
+  world.Packet(1, kAtOne, kOurs);
+  world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kFastdp}, /*settle=*/false);
+  world.CloseTunnel(1);
+  CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+  SECTION("the kernel's") {
+    world.Tunnel(1);
+    world.Advance(Datapath::kLinger);
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+  }
+  SECTION("sleeve's") {
+    world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
+    world.Advance(Datapath::kProof);
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"sleeve to 1 2>1"});
+  }
+}
+
 TEST_CASE("The flows of an earlier run go on, and are taken over one by one as it becomes known that they are true",
           "[fastdp]") {
   DatapathWorld world;
@@ -194,6 +213,36 @@ TEST_CASE("The flows of an earlier run go on, and are taken over one by one as i
   CHECK(world.TakeLines() == Lines{"deleted " + ToString(stale)});
   CHECK(world.Packet(out) == Lines{"by flow " + kToOne});
   CHECK(world.Packet(in) == Lines{"by flow 1"});
+}
+
+// Peer 1 had another short id then, and has told nothing yet of its container.
+struct RestartedWorld : DatapathWorld {
+  RestartedWorld() {
+    dpif.Add({0, "vxlan-6784", VportKind::kVxlan, 6784});
+    dpif.flows[out].actions = {SetTunnel{{0x7002, AddressOf(2), AddressOf(1)}}, Output{2}};
+  }
+
+  const FlowKey out{1, std::nullopt, kOurs, kAtOne};
+};
+
+TEST_CASE("A flow of an earlier run is set right by the first word of its destination, though sleeve brings it",
+          "[fastdp]") {
+  RestartedWorld world;
+  world.Start({{1, 2}, {2, 3}}, {1, 3});
+  CHECK(world.TakeLines().empty());
+  world.router.LearnForwarded(world.now, kAtOne, PeerName(1));
+  world.Settle();
+  CHECK(world.Packet(world.out) == Lines{"by flow " + kToOne});
+}
+
+TEST_CASE("A flow of an earlier run is better than frames to everybody, until it is too old", "[fastdp]") {
+  RestartedWorld world;
+  world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
+  world.Attach();
+  world.Advance(Datapath::kLinger - absl::Seconds(1));
+  CHECK(world.TakeLines().empty());
+  world.Advance(absl::Seconds(1));
+  CHECK(world.TakeLines() == Lines{"deleted " + ToString(world.out)});
 }
 
 TEST_CASE("Flows that nobody uses go, those in use keep their MACs known", "[fastdp]") {
@@ -237,6 +286,24 @@ TEST_CASE("A frame whose tunnel names nobody goes nowhere, nor does one from a p
   CHECK(world.Packet(9, kAll, kOurs).empty());
   CHECK(world.datapath.counters().unknown_ports == 1);
   CHECK(world.datapath.flows().size() == 0);
+}
+
+TEST_CASE("A frame from somebody who is no neighbour teaches nothing", "[fastdp]") {
+  MeshWorld world;
+  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
+  CHECK(world.Tunnelled(3, 2, 4, kOurs, kAtOne).empty());
+  CHECK(world.datapath.counters().unknown_peers == 1);
+  CHECK(world.router.macs().Find(kAtOne) == PeerName(1));
+}
+
+TEST_CASE("What a neighbour sends is taken for a while after its tunnel was closed, but makes no flow", "[fastdp]") {
+  MeshWorld world;
+  world.Packet(1, kAll, kOurs);
+  world.CloseTunnel(1);
+  world.TakeLines();
+  CHECK(world.Tunnelled(1, 2, 1, kOurs, kAtOne) == Lines{"sent 1"});
+  world.Advance(Datapath::kLinger);
+  CHECK(world.Tunnelled(1, 2, 1, kOurs, kAtOne).empty());
 }
 
 TEST_CASE("Frames that sleeve brings reach the containers and are learnt from, those it cannot carry go by the kernel",

@@ -5,12 +5,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "fastdp/datapath.h"
 #include "fastdp/heartbeat.h"
 #include "fastdp/tunnel_id.h"
+#include "sim/sim_dpif.h"
 #include "test/overlay/routes_world.h"
 #include "test/support/catch.h"
 
@@ -18,63 +18,24 @@ namespace weave {
 
 using Lines = std::vector<std::string>;
 
-// The kernel's half.
-class FakeDpif final : public Dpif {
+// The kernel's half, which writes down what it is asked.
+class FakeDpif final : public sim::SimDpif {
  public:
-  struct Flow {
-    FlowActions actions;
-    std::uint64_t packets = 0;
-  };
-
-  bool can_check_sizes() const override { return checks_sizes; }
   absl::Status Execute(ByteView frame, const FlowActions& actions) override {
     sent.emplace_back(frame.begin(), frame.end());
     lines.push_back("sent " + ToString(actions));
     return refuse;
   }
   absl::Status PutFlow(const FlowKey& key, const FlowActions& actions) override {
-    if (!refuse.ok()) return refuse;
-    lines.push_back(absl::StrCat(flows.contains(key) ? "changed " : "flow ", ToString(actions)));
-    flows[key].actions = actions;
-    return absl::OkStatus();
+    const bool known = flows.contains(key);
+    if (refuse.ok()) lines.push_back(absl::StrCat(known ? "changed " : "flow ", ToString(actions)));
+    return SimDpif::PutFlow(key, actions);
   }
   absl::Status DeleteFlow(const FlowKey& key) override {
-    if (!refuse.ok()) return refuse;
-    if (flows.erase(key) != 0) lines.push_back("deleted " + ToString(key));
-    return absl::OkStatus();
-  }
-  absl::Status ClearFlowStats(const FlowKey& key) override {
-    flows[key].packets = 0;
-    return absl::OkStatus();
-  }
-  absl::StatusOr<std::vector<FlowStats>> DumpFlows() override {
-    std::vector<FlowStats> dump;
-    for (const auto& [key, flow] : flows) dump.push_back({key, flow.actions, flow.packets, 0, flow.packets != 0});
-    return dump;
-  }
-  std::optional<std::size_t> PathMtu(const IpAddress&, const IpAddress&) override { return path_mtu; }
-  absl::StatusOr<std::vector<Vport>> ListVports() override {
-    std::vector<Vport> list;
-    for (const auto& [number, vport] : vports) list.push_back(vport);
-    return list;
-  }
-  absl::StatusOr<Vport> EnsureVxlanVport(std::uint16_t udp_port) override {
-    for (const auto& [number, vport] : vports)
-      if (vport.kind == VportKind::kVxlan && vport.udp_port == udp_port) return vport;
-    if (udp_port == taken_port) return absl::UnavailableError("port taken");
-    return Add({0, absl::StrCat("vxlan-", udp_port), VportKind::kVxlan, udp_port});
-  }
-  const Vport& Add(Vport vport) {
-    vport.number = vports.empty() ? 0 : vports.rbegin()->first + 1;
-    return vports[vport.number] = vport;
+    if (refuse.ok() && flows.contains(key)) lines.push_back("deleted " + ToString(key));
+    return SimDpif::DeleteFlow(key);
   }
 
-  absl::btree_map<FlowKey, Flow> flows;
-  absl::btree_map<VportNumber, Vport> vports;
-  std::uint16_t taken_port = 0;
-  bool checks_sizes = false;
-  std::optional<std::size_t> path_mtu;
-  absl::Status refuse;
   std::vector<Bytes> sent;
   Lines lines;
 };

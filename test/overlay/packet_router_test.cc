@@ -35,6 +35,7 @@ struct RouterWorld final : FrameSink, MacObserver {
     lines.push_back(absl::StrCat("to ", hop.neighbour.value(), " ", source.value(), ">", destination.value(),
                                  broadcast ? " broadcast" : ""));
   }
+  void OnMacLearnt(const MacAddress&) override {}
   void OnMacMoved(const MacAddress& mac, PeerName to) override {
     lines.push_back(absl::StrCat("moved ", mac.ToString(), " to ", to.value()));
   }

@@ -219,7 +219,7 @@ TEST_CASE("Every peer answers for exactly the names there are, for any seed, and
 
 TEST_CASE("An unknown profile names those there are", "[sim]") {
   CHECK(DrawOptions("stormy", 1).status().message() ==
-        "unknown profile \"stormy\": want one of calm, faults, crashes, disk, swarm, mesh, names, ring");
+        "unknown profile \"stormy\": want one of calm, faults, crashes, disk, swarm, mesh, names, ring, frames");
 }
 
 // ---- mutants: a checker that cannot fail proves nothing ----

@@ -1,0 +1,51 @@
+#include "sim/sim_dpif.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace weave::sim {
+
+const Vport& SimDpif::Add(Vport vport) {
+  vport.number = vports.empty() ? 0 : 1;
+  while (vports.contains(vport.number)) ++vport.number;
+  return vports[vport.number] = std::move(vport);
+}
+
+absl::Status SimDpif::PutFlow(const FlowKey& key, const FlowActions& actions) {
+  if (refuse.ok()) flows[key].actions = actions;
+  return refuse;
+}
+
+absl::Status SimDpif::DeleteFlow(const FlowKey& key) {
+  if (refuse.ok() && !keeps_deleted_flows) flows.erase(key);
+  return refuse;
+}
+
+absl::Status SimDpif::ClearFlowStats(const FlowKey& key) {
+  const auto flow = flows.find(key);
+  if (flow == flows.end()) return absl::NotFoundError("there is no such flow");
+  flow->second.packets = 0;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<FlowStats>> SimDpif::DumpFlows() {
+  std::vector<FlowStats> dump;
+  for (const auto& [key, flow] : flows) dump.push_back({key, flow.actions, flow.packets, 0, flow.packets != 0});
+  return dump;
+}
+
+absl::StatusOr<std::vector<Vport>> SimDpif::ListVports() {
+  std::vector<Vport> list;
+  for (const auto& [number, vport] : vports) list.push_back(vport);
+  return list;
+}
+
+absl::StatusOr<Vport> SimDpif::EnsureVxlanVport(std::uint16_t udp_port) {
+  for (const auto& [number, vport] : vports)
+    if (vport.kind == VportKind::kVxlan && vport.udp_port == udp_port) return vport;
+  if (udp_port == taken_port) return absl::UnavailableError("port taken");
+  return Add({0, absl::StrCat("vxlan-", udp_port), VportKind::kVxlan, udp_port});
+}
+
+}  // namespace weave::sim

@@ -1,0 +1,231 @@
+// Networks whose containers send frames: what must hold of flows at any time, and what becomes of frames when all is
+// healed.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "sim/simulation.h"
+
+namespace weave::sim {
+namespace {
+
+constexpr Duration kProbeTime = absl::Seconds(2);  // any frame has arrived by then
+constexpr int kProbeCount = 30;
+constexpr std::size_t kStreamCount = 6;
+constexpr Duration kStreamPause = absl::Milliseconds(200);
+constexpr Duration kHeld = absl::Minutes(2);      // a connection that lasted is dialled again at once
+constexpr Duration kMaxDown = absl::Seconds(20);  // of a peer that starts again
+
+template <typename... Parts>
+absl::Status Broken(const Parts&... parts) {
+  return absl::InternalError(absl::StrCat(parts...));
+}
+
+}  // namespace
+
+// After every event, and so after every turn of a data path.
+void Simulation::CheckFlows() {
+  for (const auto& member : members_)
+    if (const absl::Status flows = member->host.data_path().CheckFlows(); !flows.ok())
+      trace_.Violation(member->host.id(), flows.message());
+}
+
+void Simulation::RunFrames() {
+  Probe(
+      "a word to everybody",
+      [this] {
+        std::vector<FrameId> sent;
+        for (const FrameWorkload::Station& from : frames_->stations()) sent.push_back(frames_->Announce(from));
+        return sent;
+      },
+      [this](const FrameStory& story) { return CheckHeardByAll(story); });
+  std::vector<FrameId> second;
+  Probe(
+      "a frame",
+      [&] {
+        std::vector<FrameId> sent = SendToEach();
+        RunFor(kProbeTime);
+        second = SendToEach();
+        sent.insert(sent.end(), second.begin(), second.end());
+        return sent;
+      },
+      [this](const FrameStory& story) { return CheckArrived(story); });
+  if (trace_.violation().has_value()) return;
+  for (const FrameId id : second)
+    if (options_.host.fast_path->missing_permille == 0 && frame_book_.story(id).seen_by_peers > 0)
+      return trace_.Violation(frame_book_.story(id).from, absl::StrCat("a peer sees frame ", id, " like one before"));
+  RestartOne(second);
+}
+
+std::vector<FrameId> Simulation::SendToEach() {
+  std::vector<FrameId> sent;
+  for (const FrameWorkload::Station& from : frames_->stations())
+    for (const FrameWorkload::Station& to : frames_->stations())
+      if (from.mac != to.mac) sent.push_back(frames_->Send(from, to.mac));
+  return sent;
+}
+
+absl::Status Simulation::CheckHeardByAll(const FrameStory& story) const {
+  for (const FrameWorkload::Station& to : frames_->stations()) {
+    const auto received = story.received.find(to.mac);
+    const std::uint32_t count = received == story.received.end() ? 0 : received->second;
+    if (count != (to.mac == story.source ? 0 : 1))
+      return Broken(to.mac.ToString(), " on host ", *to.host, " receives it ", count, " times");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Simulation::CheckArrived(const FrameStory& story) const {
+  if (story.received.size() != 1 || story.received.begin()->first != story.destination ||
+      story.received.begin()->second != 1)
+    return Broken("it is received by ", story.received.size());
+  if (story.delivered > 1) return Broken("it is delivered in ", story.delivered, " places");
+  if (story.tunnelled >= members_.size()) return Broken("it goes ", story.tunnelled, " ways");
+  return absl::OkStatus();
+}
+
+// Null: they are no neighbours.
+const ForwardingHop* Simulation::HopTo(HostId from, HostId to) const {
+  const ForwardingSnapshotPtr forwarding = members_[from]->host.data_path().forwarding();
+  if (forwarding == nullptr) return nullptr;
+  for (const ForwardingHop& hop : forwarding->hops)
+    if (hop.neighbour == SimHost::NameOf(to)) return &hop;
+  return nullptr;
+}
+
+absl::Status Simulation::CheckFastPaths() const {
+  const auto has_datapath = [this](HostId id) { return members_[id]->host.data_path().has_datapath(); };
+  for (HostId from = 0; from < members_.size(); ++from) {
+    for (HostId to = 0; to < members_.size(); ++to) {
+      const ForwardingHop* hop = HopTo(from, to);
+      if (hop == nullptr) continue;
+      const Way best = has_datapath(from) && has_datapath(to) ? Way::kFastdp : Way::kSleeve;
+      if (hop->ways.empty() || hop->ways.front() != best)
+        return Broken("host ", from, " does not use the best way to host ", to);
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<Simulation::Knowledge> Simulation::KnowledgeNow() const {
+  std::vector<Knowledge> all;
+  for (const auto& member : members_) {
+    const SimDataPath& data_path = member->host.data_path();
+    all.push_back({data_path.forwarding(), data_path.counters().flows_idle});
+  }
+  return all;
+}
+
+void Simulation::Probe(absl::string_view what, absl::FunctionRef<std::vector<FrameId>()> send,
+                       absl::FunctionRef<absl::Status(const FrameStory&)> judge) {
+  for (int i = 0; i < kProbeCount && !trace_.violation().has_value(); ++i) {
+    RunUntilOk(options_.frames->fast_within, [this] { return CheckFastPaths(); });
+    const std::vector<Knowledge> before = KnowledgeNow();
+    const std::vector<FrameId> sent = send();
+    RunFor(kProbeTime);
+    if (KnowledgeNow() != before) continue;
+    for (const FrameId id : sent) {
+      const FrameStory& story = frame_book_.story(id);
+      if (const absl::Status fared = judge(story); !fared.ok())
+        trace_.Violation(story.from, absl::StrCat(what, " at rest, ", id, " from ", story.source.ToString(), " to ",
+                                                  story.destination.ToString(), ": ", fared.message()));
+    }
+    return;
+  }
+  trace_.Violation(0, absl::StrCat(what, ": the network does not come to rest"));
+}
+
+std::optional<HostId> Simulation::HostOf(const MacAddress& mac) const {
+  for (const FrameWorkload::Station& station : frames_->stations())
+    if (station.mac == mac) return station.host;
+  return std::nullopt;
+}
+
+// Without the connection of these neighbours one would not reach the other.
+bool Simulation::IsOnlyWay(HostId a, HostId b) const {
+  absl::btree_set<HostId> reached = {a};
+  for (std::size_t before = 0; before != reached.size();) {
+    before = reached.size();
+    for (const auto& from : members_) {
+      if (!reached.contains(from->host.id())) continue;
+      for (const auto& to : members_) {
+        const HostId x = from->host.id();
+        const HostId y = to->host.id();
+        if (std::pair(std::min(x, y), std::max(x, y)) != std::pair(std::min(a, b), std::max(a, b)) &&
+            HopTo(x, y) != nullptr)
+          reached.insert(y);
+      }
+    }
+  }
+  return !reached.contains(b);
+}
+
+// As the data path of `at` knows it.
+std::optional<ShortId> Simulation::ShortIdOf(HostId host, HostId at) const {
+  const ForwardingSnapshotPtr forwarding = members_[at]->host.data_path().forwarding();
+  if (forwarding == nullptr || forwarding->short_ids == nullptr) return std::nullopt;
+  return forwarding->short_ids->IdOf(SimHost::NameOf(host));
+}
+
+// The end of a peer's process and its next start are not noticed by frames whose way is in the kernels. Where there is
+// another way for them, they take it, and it may be gone by then.
+void Simulation::RestartOne(const std::vector<FrameId>& established) {
+  RunFor(kHeld);
+  Random random = random_.Split("restart");
+  SimHost& host = members_[random.Below(members_.size())]->host;
+  std::vector<FrameStory> streams;
+  for (const FrameId id : established) {
+    const FrameStory& story = frame_book_.story(id);
+    const HostId to = *HostOf(story.destination);
+    if (story.seen_by_peers == 0 && story.tunnelled == 1 && (story.from == host.id() || to == host.id()) &&
+        HopTo(story.from, to) != nullptr && IsOnlyWay(story.from, to) && streams.size() < kStreamCount)
+      streams.push_back(story);
+  }
+  if (streams.empty()) return;
+  std::vector<FrameId> sent;
+  std::vector<FrameId> last;
+  // Whoever was away may tell of an earlier life of the peer, and of the short id it had. That is not this checker's.
+  absl::btree_set<HostId> ends;
+  for (const FrameStory& story : streams)
+    ends.insert(story.from == host.id() ? *HostOf(story.destination) : story.from);
+  const std::optional<ShortId> before = ShortIdOf(host.id(), host.id());
+  absl::btree_set<HostId> heard;  // of those: that have heard of another short id
+  MonotonicTime flows_until = queue_.time() + kMaxDown + Datapath::kLinger;  // for the short id that the peer has now
+  const auto is_told_right = [&](MonotonicTime at, HostId end) {
+    const std::optional<ShortId> known = ShortIdOf(host.id(), end);
+    if (known.has_value() && known != before) heard.insert(end);
+    if (known == ShortIdOf(host.id(), host.id())) return true;
+    return heard.contains(end) ? !known.has_value() : at < flows_until;
+  };
+  const auto stream_for = [&](Duration duration) {
+    const MonotonicTime stop = queue_.time() + duration;
+    for (MonotonicTime at = queue_.time(); at < stop; at = at + kStreamPause) {
+      queue_.AtInBackground(at, [] {});  // so that the clock goes on
+      RunTo(at);
+      const bool told = std::all_of(ends.begin(), ends.end(), [&](HostId end) { return is_told_right(at, end); });
+      if (told) sent.insert(sent.end(), last.begin(), last.end());
+      last.clear();
+      for (const FrameStory& story : streams) {
+        const FrameId id = frames_->Send({story.source, story.from}, story.destination);
+        if (told) last.push_back(id);
+      }
+    }
+  };
+  stream_for(absl::Seconds(1));
+  host.Crash();
+  stream_for(Draw(random, absl::ZeroDuration(), kMaxDown));
+  host.Start();
+  flows_until = queue_.time() + (Datapath::kLinger - absl::Seconds(1));
+  stream_for(absl::Minutes(1));
+  RunFor(kProbeTime);
+  for (const FrameId id : sent) {
+    const FrameStory& story = frame_book_.story(id);
+    const auto received = story.received.find(story.destination);
+    if (received == story.received.end() || received->second != 1)
+      return trace_.Violation(host.id(), absl::StrCat("the peer's restart is noticed by frame ", id, " from ",
+                                                      story.source.ToString(), " to ", story.destination.ToString()));
+  }
+}
+
+}  // namespace weave::sim
