@@ -295,6 +295,13 @@ absl::StatusOr<v1::DnsInfo> PeerClient::GetDnsInfo() {
   return Call(&v1::Peer::Stub::GetDnsInfo, v1::GetDnsInfoRequest(), deadlines_.query);
 }
 
+absl::Status PeerClient::RemoveInterface(int index, absl::string_view name) {
+  v1::RemoveInterfaceRequest request;
+  request.set_index(index);
+  request.set_name(std::string(name));
+  return Call(&v1::Peer::Stub::RemoveInterface, request, deadlines_.query).status();
+}
+
 absl::StatusOr<v1::ContainerInfo> PeerClient::FindContainer(absl::string_view container) {
   v1::FindContainerRequest request;
   request.set_container(std::string(container));

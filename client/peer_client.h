@@ -95,6 +95,9 @@ class PeerClient {
   absl::StatusOr<v1::AddressList> LookupName(absl::string_view name);
   absl::StatusOr<v1::DnsInfo> GetDnsInfo();
 
+  // Within the time of a query: who asks can do the same, though it takes longer.
+  absl::Status RemoveInterface(int index, absl::string_view name);
+
   absl::StatusOr<v1::ContainerInfo> FindContainer(absl::string_view container);
 
   absl::Status Reset();
