@@ -81,6 +81,7 @@ class PeerClient {
   absl::StatusOr<v1::AddressList> Allocate(const v1::AllocateRequest& request);
   absl::StatusOr<v1::AddressList> Claim(const v1::ClaimRequest& request);
   absl::StatusOr<v1::AddressList> Lookup(const v1::LookupRequest& request);
+  absl::Status CheckSpace(absl::string_view subnet);
   absl::StatusOr<v1::AddressList> Release(const v1::ReleaseRequest& request);
   absl::StatusOr<v1::AllocationList> ListAllocations();
   absl::Status Disown(const v1::DisownRequest& request);

@@ -120,6 +120,10 @@ class Allocator final : public Gossiper {
   std::optional<std::string> HolderOf(const IpAddress& address) const { return holdings_.HolderOf(address); }
   // A claim of the address waits for the ring or for its owner.
   bool IsClaiming(const IpAddress& address) const { return !queue_.ClaimsIn({address, 1}).empty(); }
+  // No peer is known to have an address of `subnet` that could be given out: whoever asks for one waits until another
+  // is released. While there is no ring nothing is known. What an owner says of its ranges may be 5 s old, and which of
+  // their addresses are free it does not say: where one may be, it is taken to be there.
+  bool IsExhausted(const Cidr& subnet) const;
   bool shut_down() const { return shut_down_; }
   IpamStatus Status() const;
   // What must be on disk when all that was handed out is durable; for checkers.
@@ -175,6 +179,9 @@ class Allocator final : public Gossiper {
   std::vector<IpamStatus::Removal> Removals() const;
 
   // ---- addresses (allocator_addresses.cc) ----
+  // Without the first and the last address of what was asked for, whatever it is part of (section 7.1). At least
+  // kMinSubnetSize addresses are.
+  static AddressRange UsableRange(const Cidr& subnet);
   // None: has to wait.
   std::optional<Cidr> TryAllocate(const AllocateOperation& operation);
   std::optional<Outcome> TryClaim(const ClaimOperation& operation, bool answered);

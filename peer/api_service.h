@@ -81,6 +81,8 @@ class ApiService final : public v1::Peer::CallbackService {
                                      v1::AddressList*) override;
   grpc::ServerUnaryReactor* Claim(grpc::CallbackServerContext*, const v1::ClaimRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* Lookup(grpc::CallbackServerContext*, const v1::LookupRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* CheckSpace(grpc::CallbackServerContext*, const v1::CheckSpaceRequest*,
+                                       v1::CheckSpaceReply*) override;
   grpc::ServerUnaryReactor* Release(grpc::CallbackServerContext*, const v1::ReleaseRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* ListAllocations(grpc::CallbackServerContext*, const v1::ListAllocationsRequest*,
                                             v1::AllocationList*) override;

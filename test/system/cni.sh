@@ -189,6 +189,24 @@ launch host1 --name ::1 --nickname host1 --ipalloc-range 10.32.0.0/24
 quietly cni host1 DEL webwebweb web eth0 "$(config 1.1.0)"
 holders host1 | grep -q '^webwebweb ' && fail "$(holders host1)"
 
+step "STATUS when the range has no address left, and when it has one again"
+make_host host2
+on host2 weave launch --name ::2 --nickname host2 --no-dns --ipalloc-range 10.33.0.0/29 >/dev/null || fail "no second peer"
+small=$(config 1.1.0 ', "ipam": {"subnet": "10.33.0.0/29", "gateway": "10.33.0.6"}')
+quietly cni host2 STATUS - - - "$small"
+make_container full
+for ((i = 0; i < 5; i++)); do
+    quietly on host2 curl -sf -o /dev/null -X POST "http://127.0.0.1:6784/ip/filler$i"
+done
+quietly cni host2 STATUS - - - "$small"
+cni host2 ADD fullfull full eth0 "$small" >/dev/null || fail "no sixth address"
+fails_with 50 "no address of 10.33.0.0/29 is free" cni host2 STATUS - - - "$small"
+fails_with 50 "no address of 10.33.0.0/29 is free" cni host2 STATUS - - - "$(config 1.1.0)"
+fails_with 50 "no address of 10.33.0.0/29 is free" cni host2 STATUS - - - "$small" weave-ipam
+quietly cni host2 DEL fullfull full eth0 "$small"
+quietly cni host2 STATUS - - - "$small"
+on host2 weave reset --force
+
 step "a lost store: addresses in use are not given out again, and are freed by who made the interface"
 make_container fresh
 mine=$(on host1 weave attach "$(path_of web)")
