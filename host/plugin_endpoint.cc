@@ -11,6 +11,7 @@
 #include "host/bridge.h"
 #include "host/datapath_port.h"
 #include "host/endpoint.h"
+#include "host/frame_gate.h"
 #include "host/sysctl.h"
 
 namespace weave {
@@ -36,6 +37,7 @@ absl::StatusOr<MacAddress> CompletePluginPair(Netlink& netlink, const PluginEndp
                                               const LinkInfo& bridge) {
   ASSIGN_OR_RETURN(const LinkInfo host_end, FindPluginEnd(netlink, PluginHostIfname(spec.endpoint_id)));
   ASSIGN_OR_RETURN(const LinkInfo container_end, FindPluginEnd(netlink, PluginContainerIfname(spec.endpoint_id)));
+  if (!spec.isolated_to.empty()) RETURN_IF_ERROR(SetFrameGate(netlink, host_end.index, spec.isolated_to));
   RETURN_IF_ERROR(JoinBridge(netlink, bridge, host_end));
   if (spec.mac && container_end.mac != spec.mac) RETURN_IF_ERROR(netlink.SetMac(container_end.index, *spec.mac));
   for (const LinkInfo& end : {host_end, container_end})

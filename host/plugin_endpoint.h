@@ -4,10 +4,12 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/ip.h"
 #include "base/mac.h"
 #include "host/netlink.h"
 #include "host/netns.h"
@@ -19,6 +21,7 @@ struct PluginEndpointSpec {
   std::string bridge = "weave";   // or a datapath of that name
   std::optional<MacAddress> mac;  // of the container's end; absent: the kernel's choice
   std::string proc_path = "/proc";
+  std::vector<Cidr> isolated_to = {};  // whom the container is kept to (host/frame_gate.h); empty: to nobody
 };
 
 struct PluginEndpoint {
