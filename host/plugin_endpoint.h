@@ -49,8 +49,8 @@ absl::StatusOr<PluginEndpoint> CreatePluginEndpoint(Netlink& netlink, const Plug
 // container's end is not here any more, or its MAC is another than asked for. NotFound: there is no such pair.
 absl::StatusOr<PluginEndpoint> AdoptPluginEndpoint(Netlink& netlink, const PluginEndpointSpec& spec);
 
-// True: removed; false: it was not there.
-absl::StatusOr<bool> DeletePluginEndpoint(Netlink& netlink, absl::string_view endpoint_id);
+// The end that stays on the host; with it the other goes. nullopt: there is none.
+absl::StatusOr<std::optional<LinkInfo>> FindPluginHostEnd(Netlink& netlink, absl::string_view endpoint_id);
 
 // Settles how the container's interfaces on our networks (`ethwe0`, ...) keep their neighbours. Other interfaces stay
 // as they are.

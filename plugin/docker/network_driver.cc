@@ -106,7 +106,9 @@ absl::StatusOr<v1::libnetwork::CreateEndpointReply> NetworkDriver::CreateEndpoin
 absl::Status NetworkDriver::DeleteEndpoint(const v1::libnetwork::EndpointRequest& request) {
   RETURN_IF_ERROR(CheckEndpointId(request.endpoint_id()));
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  return DeletePluginEndpoint(netlink, request.endpoint_id()).status();
+  ASSIGN_OR_RETURN(const std::optional<LinkInfo> link, FindPluginHostEnd(netlink, request.endpoint_id()));
+  if (!link || config_.remove_interface(link->index, link->name).ok()) return absl::OkStatus();
+  return netlink.DeleteLink(link->index);
 }
 
 NetworkSettings NetworkDriver::SettingsOf(absl::string_view network_id) {

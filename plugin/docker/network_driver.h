@@ -20,6 +20,10 @@ struct NetworkDriverConfig {
   std::string proc_path = "/proc";
   bool multicast_for_all = false;  // whatever a network says
 
+  // Takes the host's end of a container's interface away, and so the other, quicker than we could. Any thread; whatever
+  // goes wrong, we do it.
+  std::function<absl::Status(int link_index, absl::string_view name)> remove_interface;
+
   // Of a network that was made when we were not asked. Any thread.
   std::function<absl::StatusOr<NetworkSettings>(absl::string_view network_id)> ask_settings;
 };

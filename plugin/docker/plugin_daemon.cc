@@ -99,11 +99,14 @@ class PluginDaemon {
         // In a swarm one daemon asks for the addresses of containers on all hosts: only it knows when they end.
         peer_(options.api_socket, options.plugin_v2 ? v1::UPKEEP_HOLDER : v1::UPKEEP_DOCKER),
         networks_(options.state_file),
-        network_driver_({.bridge = options.weave_bridge,
-                         .proc_path = options.proc_path,
-                         .multicast_for_all = options.plugin_v2 && options.plugin_v2_multicast,
-                         .ask_settings = [this](absl::string_view id) { return AskSettings(options_, id); }},
-                        networks_, logger),
+        network_driver_(
+            {.bridge = options.weave_bridge,
+             .proc_path = options.proc_path,
+             .multicast_for_all = options.plugin_v2 && options.plugin_v2_multicast,
+             .remove_interface = [this](int link_index,
+                                        absl::string_view name) { return peer_.RemoveInterface(link_index, name); },
+             .ask_settings = [this](absl::string_view id) { return AskSettings(options_, id); }},
+            networks_, logger),
         ipam_driver_(peer_, [this](const IpAddress& address) { return AskInUse(options_, address); }),
         quick_("quick", kQuickThreads),
         waiting_("address", kWaitingThreads) {}
