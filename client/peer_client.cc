@@ -249,6 +249,12 @@ absl::StatusOr<v1::AddressList> PeerClient::Lookup(const v1::LookupRequest& requ
   return Call(&v1::Peer::Stub::Lookup, request, deadlines_.query);
 }
 
+absl::Status PeerClient::CheckSpace(absl::string_view subnet) {
+  v1::CheckSpaceRequest request;
+  request.set_subnet(std::string(subnet));
+  return Call(&v1::Peer::Stub::CheckSpace, request, deadlines_.query).status();
+}
+
 absl::StatusOr<v1::AddressList> PeerClient::Release(const v1::ReleaseRequest& request) {
   return CallAndWait(&v1::Peer::Stub::AsyncRelease, request, deadlines_.change, "the peer's disk");
 }
@@ -293,6 +299,13 @@ absl::StatusOr<v1::AddressList> PeerClient::LookupName(absl::string_view name) {
 
 absl::StatusOr<v1::DnsInfo> PeerClient::GetDnsInfo() {
   return Call(&v1::Peer::Stub::GetDnsInfo, v1::GetDnsInfoRequest(), deadlines_.query);
+}
+
+absl::Status PeerClient::RemoveInterface(int index, absl::string_view name) {
+  v1::RemoveInterfaceRequest request;
+  request.set_index(index);
+  request.set_name(std::string(name));
+  return Call(&v1::Peer::Stub::RemoveInterface, request, deadlines_.query).status();
 }
 
 absl::StatusOr<v1::ContainerInfo> PeerClient::FindContainer(absl::string_view container) {

@@ -81,6 +81,7 @@ class PeerClient {
   absl::StatusOr<v1::AddressList> Allocate(const v1::AllocateRequest& request);
   absl::StatusOr<v1::AddressList> Claim(const v1::ClaimRequest& request);
   absl::StatusOr<v1::AddressList> Lookup(const v1::LookupRequest& request);
+  absl::Status CheckSpace(absl::string_view subnet);
   absl::StatusOr<v1::AddressList> Release(const v1::ReleaseRequest& request);
   absl::StatusOr<v1::AllocationList> ListAllocations();
   absl::Status Disown(const v1::DisownRequest& request);
@@ -94,6 +95,9 @@ class PeerClient {
   absl::Status RemoveNames(const v1::RemoveNamesRequest& request);
   absl::StatusOr<v1::AddressList> LookupName(absl::string_view name);
   absl::StatusOr<v1::DnsInfo> GetDnsInfo();
+
+  // Within the time of a query: who asks can do the same, though it takes longer.
+  absl::Status RemoveInterface(int index, absl::string_view name);
 
   absl::StatusOr<v1::ContainerInfo> FindContainer(absl::string_view container);
 

@@ -149,6 +149,9 @@ absl::StatusOr<DockerNetwork> ParseDockerNetwork(absl::string_view json) {
     if (PathIs(path, {"Id"})) network.id = *text;
     if (PathIs(path, {"Driver"})) network.driver = *text;
     if (PathIs(path, {"Options", "*"})) network.options[path[1]] = *text;
+    if (!PathIs(path, {"IPAM", "Config", "", "Subnet"})) return;
+    const absl::StatusOr<Cidr> subnet = Cidr::Parse(*text);
+    if (subnet.ok() && subnet->address().IsV4()) network.subnets.push_back(subnet->Network());
   }));
   if (network.id.empty() || network.driver.empty())
     return absl::InvalidArgumentError("network description: Id or Driver is missing or no string");

@@ -40,6 +40,7 @@ struct DockerNetwork {
   std::string id;
   std::string driver;
   std::map<std::string, std::string> options;
+  std::vector<Cidr> subnets;  // IPv4
 };
 
 // nullopt: there is none of that name or id.

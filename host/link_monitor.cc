@@ -106,7 +106,7 @@ class NetlinkMonitor final : public LinkMonitor {
     if (index == bridge_index_) OnBridgeGone();
     OnPartLost(known->second.name);
     if (IsHostIfname(known->second.name)) {
-      Later(callbacks_.on_host_end_gone, known->second.name);
+      Later(callbacks_.on_host_end_gone, known->second.name, index);
       ports_changed_ = true;
     }
     links_.erase(known);
@@ -156,14 +156,9 @@ class NetlinkMonitor final : public LinkMonitor {
   }
 
   // Callbacks run when our own state is consistent again.
-  template <typename... Args>
-  void Later(const std::function<void(Args...)>& callback, const std::string& name = "") {
-    if (!callback) return;
-    if constexpr (sizeof...(Args) == 0) {
-      pending_.push_back(callback);
-    } else {
-      pending_.push_back([&callback, name] { callback(name); });
-    }
+  template <typename... Args, typename... Told>
+  void Later(const std::function<void(Args...)>& callback, const Told&... told) {
+    if (callback) pending_.push_back([&callback, told...] { callback(told...); });
   }
 
   void RunCallbacks() {

@@ -22,7 +22,8 @@ struct LinkMonitorOptions {
 
 // Called on the loop's thread, once per change; never from inside Start().
 struct LinkMonitorCallbacks {
-  std::function<void(const std::string& host_ifname)> on_host_end_gone;  // the container ended, or somebody deleted it
+  // The container ended, or somebody deleted it. `link_index`: which of all that had or will have that name.
+  std::function<void(const std::string& host_ifname, int link_index)> on_host_end_gone;
   // A container's interface came, went, leads elsewhere, or is a port of something else.
   std::function<void()> on_ports_changed;
   std::function<void()> on_bridge_gone;

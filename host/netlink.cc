@@ -1,10 +1,14 @@
 #include "host/netlink.h"
 
+#include <arpa/inet.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <netlink/attr.h>
@@ -262,6 +266,31 @@ absl::Status Netlink::SetAlias(int link_index, absl::string_view alias) {
   NetlinkRequest request(RTM_NEWLINK, 0);
   request.Append(LinkHeader(link_index)).Put(IFLA_IFALIAS, alias);
   return socket_->Change(request, absl::StrCat("set alias ", alias, " on ", Index(link_index)));
+}
+
+absl::Status Netlink::SetFrameFilter(int link_index, const std::vector<sock_filter>& program) {
+  tcmsg header = {};
+  header.tcm_ifindex = link_index;
+  header.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+  header.tcm_parent = TC_H_CLSACT;
+  NetlinkRequest discipline(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
+  discipline.Append(header).Put(TCA_KIND, absl::string_view("clsact"));
+  const std::string what = absl::StrCat("filter the frames of ", Index(link_index));
+  RETURN_IF_ERROR(socket_->Change(discipline, what, {EEXIST}));
+
+  const ByteView code(reinterpret_cast<const std::uint8_t*>(program.data()), program.size() * sizeof(sock_filter));
+  const auto count = static_cast<std::uint16_t>(program.size());
+  header.tcm_handle = 1;
+  header.tcm_info = TC_H_MAKE(1U << 16, htons(ETH_P_ALL));  // priority and protocol
+  for (const std::uint32_t direction : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS}) {
+    header.tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction);
+    NetlinkRequest filter(RTM_NEWTFILTER, NLM_F_CREATE);
+    filter.Append(header).Put(TCA_KIND, absl::string_view("bpf")).Begin(TCA_OPTIONS);
+    filter.Put(TCA_BPF_OPS_LEN, ByteView(reinterpret_cast<const std::uint8_t*>(&count), sizeof count));
+    filter.Put(TCA_BPF_OPS, code).PutU32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT).End();
+    RETURN_IF_ERROR(socket_->Change(filter, what));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Netlink::DeleteLink(int link_index) {

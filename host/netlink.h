@@ -2,6 +2,8 @@
 // rtnetlink requests; the rest of host/ is written in these words.
 #pragma once
 
+#include <linux/filter.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -100,6 +102,10 @@ class Netlink {
   absl::Status SetMaster(int link_index, int master_index);  // 0: none
   absl::Status SetHairpin(int link_index, bool on);          // of a bridge port
   absl::Status SetAlias(int link_index, absl::string_view alias);
+
+  // Every frame that the link sends or receives is run through a program of classic BPF, which returns TC_ACT_OK or
+  // TC_ACT_SHOT. Replaces one that was set before; goes with the link.
+  absl::Status SetFrameFilter(int link_index, const std::vector<sock_filter>& program);
 
   // Nothing there is success. Deleting one end of a veth pair deletes the other.
   absl::Status DeleteLink(int link_index);

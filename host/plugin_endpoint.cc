@@ -11,6 +11,7 @@
 #include "host/bridge.h"
 #include "host/datapath_port.h"
 #include "host/endpoint.h"
+#include "host/frame_gate.h"
 #include "host/sysctl.h"
 
 namespace weave {
@@ -36,6 +37,7 @@ absl::StatusOr<MacAddress> CompletePluginPair(Netlink& netlink, const PluginEndp
                                               const LinkInfo& bridge) {
   ASSIGN_OR_RETURN(const LinkInfo host_end, FindPluginEnd(netlink, PluginHostIfname(spec.endpoint_id)));
   ASSIGN_OR_RETURN(const LinkInfo container_end, FindPluginEnd(netlink, PluginContainerIfname(spec.endpoint_id)));
+  if (!spec.isolated_to.empty()) RETURN_IF_ERROR(SetFrameGate(netlink, host_end.index, spec.isolated_to));
   RETURN_IF_ERROR(JoinBridge(netlink, bridge, host_end));
   if (spec.mac && container_end.mac != spec.mac) RETURN_IF_ERROR(netlink.SetMac(container_end.index, *spec.mac));
   for (const LinkInfo& end : {host_end, container_end})
@@ -73,7 +75,8 @@ absl::StatusOr<PluginEndpoint> CreatePluginEndpoint(Netlink& netlink, const Plug
                                       .master_index = IsDatapath(bridge) ? 0 : bridge.index}));
   absl::StatusOr<MacAddress> mac = CompletePluginPair(netlink, spec, bridge);
   if (!mac.ok()) {
-    (void)DeletePluginEndpoint(netlink, spec.endpoint_id);
+    const absl::StatusOr<std::optional<LinkInfo>> made = FindPluginHostEnd(netlink, spec.endpoint_id);
+    if (made.ok() && made->has_value()) (void)netlink.DeleteLink((*made)->index);
     return std::move(mac).status();
   }
   return PluginEndpoint{*mac, true};
@@ -92,12 +95,11 @@ absl::StatusOr<PluginEndpoint> AdoptPluginEndpoint(Netlink& netlink, const Plugi
   return PluginEndpoint{mac, false};
 }
 
-absl::StatusOr<bool> DeletePluginEndpoint(Netlink& netlink, absl::string_view endpoint_id) {
-  if (!IsEndpointId(endpoint_id)) return false;  // we made none for it
-  ASSIGN_OR_RETURN(const std::optional<LinkInfo> link, netlink.FindLink(PluginHostIfname(endpoint_id)));
-  if (!link || link->kind != "veth") return false;
-  RETURN_IF_ERROR(netlink.DeleteLink(link->index));
-  return true;
+absl::StatusOr<std::optional<LinkInfo>> FindPluginHostEnd(Netlink& netlink, absl::string_view endpoint_id) {
+  if (!IsEndpointId(endpoint_id)) return std::nullopt;  // we made none for it
+  ASSIGN_OR_RETURN(std::optional<LinkInfo> link, netlink.FindLink(PluginHostIfname(endpoint_id)));
+  if (!link || link->kind != "veth") return std::nullopt;
+  return link;
 }
 
 absl::Status TunePluginInterfaces(const NetNs& container, const std::string& proc_path) {

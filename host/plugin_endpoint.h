@@ -4,10 +4,12 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/ip.h"
 #include "base/mac.h"
 #include "host/netlink.h"
 #include "host/netns.h"
@@ -19,6 +21,7 @@ struct PluginEndpointSpec {
   std::string bridge = "weave";   // or a datapath of that name
   std::optional<MacAddress> mac;  // of the container's end; absent: the kernel's choice
   std::string proc_path = "/proc";
+  std::vector<Cidr> isolated_to = {};  // whom the container is kept to (host/frame_gate.h); empty: to nobody
 };
 
 struct PluginEndpoint {
@@ -46,8 +49,8 @@ absl::StatusOr<PluginEndpoint> CreatePluginEndpoint(Netlink& netlink, const Plug
 // container's end is not here any more, or its MAC is another than asked for. NotFound: there is no such pair.
 absl::StatusOr<PluginEndpoint> AdoptPluginEndpoint(Netlink& netlink, const PluginEndpointSpec& spec);
 
-// True: removed; false: it was not there.
-absl::StatusOr<bool> DeletePluginEndpoint(Netlink& netlink, absl::string_view endpoint_id);
+// The end that stays on the host; with it the other goes. nullopt: there is none.
+absl::StatusOr<std::optional<LinkInfo>> FindPluginHostEnd(Netlink& netlink, absl::string_view endpoint_id);
 
 // Settles how the container's interfaces on our networks (`ethwe0`, ...) keep their neighbours. Other interfaces stay
 // as they are.

@@ -125,6 +125,10 @@ class Allocator final : public Gossiper {
   bool IsClaiming(const IpAddress& address) const { return !queue_.ClaimsIn({address, 1}).empty(); }
   // Addresses in use here that are another's by the ring; 0 among peers that lose nothing.
   std::size_t stray_count() const { return strays_.size(); }
+  // No peer is known to have an address of `subnet` that could be given out: whoever asks for one waits until another
+  // is released. While there is no ring nothing is known. What an owner says of its ranges may be 5 s old, and which of
+  // their addresses are free it does not say: where one may be, it is taken to be there.
+  bool IsExhausted(const Cidr& subnet) const;
   bool shut_down() const { return shut_down_; }
   IpamStatus Status() const;
   // What must be on disk when all that was handed out is durable; for checkers.
@@ -180,6 +184,9 @@ class Allocator final : public Gossiper {
   std::vector<IpamStatus::Removal> Removals() const;
 
   // ---- addresses (allocator_addresses.cc) ----
+  // Without the first and the last address of what was asked for, whatever it is part of (section 7.1). At least
+  // kMinSubnetSize addresses are.
+  static AddressRange UsableRange(const Cidr& subnet);
   // None: has to wait.
   std::optional<Cidr> TryAllocate(const AllocateOperation& operation);
   std::optional<Outcome> TryClaim(const ClaimOperation& operation, bool answered);

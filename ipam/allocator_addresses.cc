@@ -8,6 +8,13 @@
 
 namespace weave {
 
+AddressRange Allocator::UsableRange(const Cidr& subnet) {
+  AddressRange range = subnet.Range();
+  range.start = AddressAt(range.start.family(), range.start.value() + 1);
+  range.size -= 2;
+  return range;
+}
+
 std::optional<Cidr> Allocator::TryAllocate(const AllocateOperation& operation) {
   const Cidr& subnet = operation.subnet;
   if (!operation.ident.empty()) {
@@ -17,11 +24,7 @@ std::optional<Cidr> Allocator::TryAllocate(const AllocateOperation& operation) {
       return held[0];
     }
   }
-  // Without the first and the last address of what was asked for, whatever it is part of (section 7.1).
-  AddressRange range = subnet.Range();
-  range.start = AddressAt(range.start.family(), range.start.value() + 1);
-  range.size -= 2;
-  const std::optional<IpAddress> address = space_.Allocate(range);
+  const std::optional<IpAddress> address = space_.Allocate(UsableRange(subnet));
   if (!address.has_value()) return std::nullopt;
   const Cidr cidr(*address, subnet.prefix_length());
   Give(operation.ident.empty() ? address->ToString() : operation.ident, cidr, operation.is_container, operation.upkeep,

@@ -53,6 +53,26 @@ IpamStatus Allocator::Status() const {
   return status;
 }
 
+bool Allocator::IsExhausted(const Cidr& subnet) const {
+  if (ring_.empty() || subnet.Range().size < kMinSubnetSize) return false;
+  const AddressRange usable = UsableRange(subnet);
+  if (!universe_.Overlaps(usable)) return false;
+  if (space_.FreeIn(usable) > 0 || resting_.CountIn(usable) > 0) return false;
+  for (std::size_t i = 0; i < ring_.entries().size(); ++i) {
+    const RingEntry& entry = ring_.entries()[i];
+    if (entry.peer == config_.self) continue;
+    AddressCount useless = 0;  // the first and the last of the subnet, which nobody has been given
+    bool overlaps = false;
+    for (const AddressRange& part : ring_.PartsOf(i)) {
+      overlaps = overlaps || part.Overlaps(usable);
+      useless += part.Contains(subnet.Range().start) ? 1 : 0;
+      useless += part.Contains(AddressAt(usable.start.family(), usable.start.value() + usable.size)) ? 1 : 0;
+    }
+    if (overlaps && entry.free > useless) return false;
+  }
+  return true;
+}
+
 absl::Status Allocator::CheckInvariants() const {
   const auto broken = [](const auto&... parts) { return absl::InternalError(absl::StrCat(parts...)); };
   if (absl::Status status = holdings_.CheckInvariants(); !status.ok()) return status;

@@ -329,6 +329,16 @@ grpc::ServerUnaryReactor* ApiService::Hide(grpc::CallbackServerContext*, const v
   return reactor;
 }
 
+grpc::ServerUnaryReactor* ApiService::RemoveInterface(grpc::CallbackServerContext*,
+                                                      const v1::RemoveInterfaceRequest* request,
+                                                      v1::RemoveInterfaceReply*) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this, request](const CallPtr& c) {
+    hooks_.remove_interface(request->index(), request->name(), [c](const absl::Status& status) { c->Finish(status); });
+  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* ApiService::Reset(grpc::CallbackServerContext*, const v1::ResetRequest*, v1::ResetReply*) {
   auto [reactor, call] = Open();
   OnLoop(std::move(call), [this](const CallPtr& c) {

@@ -39,6 +39,9 @@ struct ApiHooks {
   std::function<void(std::vector<std::string> peers, bool replace,
                      absl::AnyInvocable<void(std::vector<absl::Status> errors)> done)>
       connect;
+  // As LinkRemover::Remove.
+  std::function<void(int link_index, std::string name, absl::AnyInvocable<void(const absl::Status&)> done)>
+      remove_interface;
 };
 
 struct ApiServiceOptions {
@@ -78,6 +81,8 @@ class ApiService final : public v1::Peer::CallbackService {
                                      v1::AddressList*) override;
   grpc::ServerUnaryReactor* Claim(grpc::CallbackServerContext*, const v1::ClaimRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* Lookup(grpc::CallbackServerContext*, const v1::LookupRequest*, v1::AddressList*) override;
+  grpc::ServerUnaryReactor* CheckSpace(grpc::CallbackServerContext*, const v1::CheckSpaceRequest*,
+                                       v1::CheckSpaceReply*) override;
   grpc::ServerUnaryReactor* Release(grpc::CallbackServerContext*, const v1::ReleaseRequest*, v1::AddressList*) override;
   grpc::ServerUnaryReactor* ListAllocations(grpc::CallbackServerContext*, const v1::ListAllocationsRequest*,
                                             v1::AllocationList*) override;
@@ -96,6 +101,8 @@ class ApiService final : public v1::Peer::CallbackService {
                                        v1::AddressList*) override;
   grpc::ServerUnaryReactor* GetDnsInfo(grpc::CallbackServerContext*, const v1::GetDnsInfoRequest*,
                                        v1::DnsInfo*) override;
+  grpc::ServerUnaryReactor* RemoveInterface(grpc::CallbackServerContext*, const v1::RemoveInterfaceRequest*,
+                                            v1::RemoveInterfaceReply*) override;
   grpc::ServerUnaryReactor* FindContainer(grpc::CallbackServerContext*, const v1::FindContainerRequest*,
                                           v1::ContainerInfo*) override;
   grpc::ServerUnaryReactor* Reset(grpc::CallbackServerContext*, const v1::ResetRequest*, v1::ResetReply*) override;

@@ -91,6 +91,21 @@ grpc::ServerUnaryReactor* ApiService::Lookup(grpc::CallbackServerContext*, const
   return reactor;
 }
 
+grpc::ServerUnaryReactor* ApiService::CheckSpace(grpc::CallbackServerContext*, const v1::CheckSpaceRequest* request,
+                                                 v1::CheckSpaceReply*) {
+  auto [reactor, call] = Open();
+  OnLoop(std::move(call), [this, request](const CallPtr& c) {
+    const Allocator* allocator = hooks_.allocator();
+    if (allocator == nullptr) return c->Finish(NoAllocator());
+    const absl::StatusOr<Cidr> subnet = SubnetOf(*allocator, request->subnet());
+    if (!subnet.ok()) return c->Finish(subnet.status());
+    if (!allocator->IsExhausted(*subnet)) return c->Finish(absl::OkStatus());
+    c->Finish(absl::ResourceExhaustedError(
+        absl::StrCat("no address of ", subnet->ToString(), " is free, on this peer or, as far as it knows, another")));
+  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* ApiService::Release(grpc::CallbackServerContext*, const v1::ReleaseRequest* request,
                                               v1::AddressList* list) {
   auto [reactor, call] = Open();

@@ -22,6 +22,7 @@
 #include "host/conntrack.h"
 #include "host/identity.h"
 #include "host/link_monitor.h"
+#include "host/link_remover.h"
 #include "host/netlink.h"
 #include "host/packet_filter.h"
 #include "host/router_port.h"
@@ -234,7 +235,8 @@ class Daemon {
                  [this] { return Diagnose(); }, [this] { return core_->Snapshot(); }, [this] { return BridgeMac(); },
                  [this] { return core_->allocator(); }, [this](const std::string& page) { return Page(page); },
                  [this] { Stop(); }, [this] { return Report(); }, [this] { return core_->names(); },
-                 [this] { return dns_->address(); }, [this](auto... args) { ConnectPeers(std::move(args)...); }});
+                 [this] { return dns_->address(); }, [this](auto... args) { ConnectPeers(std::move(args)...); },
+                 [this](auto... args) { remover_.Remove(std::move(args)...); }});
     ASSIGN_OR_RETURN(api_server_, ServeApi(options_.api_socket, *api_));
 
     const ControlRouters routers =
@@ -382,7 +384,8 @@ class Daemon {
     if (bridge_plan_.kind == BridgeKind::kBridgedFastdp)
       options.parts = {bridge_plan_.datapath, std::string(kRouterBridgePort), std::string(kRouterDatapathPort)};
     LinkMonitorCallbacks callbacks;
-    callbacks.on_host_end_gone = [this](const std::string& name) {
+    callbacks.on_host_end_gone = [this](const std::string& name, int link_index) {
+      remover_.OnGone(link_index);
       driver_->HostChanged(EndpointGone{name});
       host_->FitInterfaceMtu();
     };
@@ -569,6 +572,7 @@ class Daemon {
   std::unique_ptr<PeerTargetResolver> targets_;
   std::unique_ptr<Timer> lookup_timer_;
   WorkerPool report_workers_{"report", 1};
+  LinkRemover remover_{loop_};
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<ApiService> api_;
   std::unique_ptr<grpc::Server> api_server_;

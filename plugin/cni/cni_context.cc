@@ -16,4 +16,10 @@ absl::StatusOr<PeerClient*> PeerOf(CniContext& context) {
   return &context.peer.emplace(*std::move(client));
 }
 
+absl::Status RemoveInterface(CniContext& context, Netlink& netlink, int link_index, absl::string_view name) {
+  const absl::StatusOr<PeerClient*> peer = PeerOf(context);
+  if (peer.ok() && (*peer)->RemoveInterface(link_index, name).ok()) return absl::OkStatus();
+  return netlink.DeleteLink(link_index);
+}
+
 }  // namespace weave

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/attachment.h"
 #include "client/peer_client.h"
+#include "host/netlink.h"
 #include "plugin/cni/cni_call.h"
 #include "plugin/cni/cni_config.h"
 
@@ -31,5 +32,9 @@ struct CniContext {
 
 // Connects at the first call. No peer that answers is code 11: the runtime shall try again.
 absl::StatusOr<PeerClient*> PeerOf(CniContext& context);
+
+// Takes an interface of a container away by its end on the host, whose index and name these are. The peer is asked to,
+// as that is quicker; without one it is done here. Either way nothing of it is there afterwards.
+absl::Status RemoveInterface(CniContext& context, Netlink& netlink, int link_index, absl::string_view name);
 
 }  // namespace weave

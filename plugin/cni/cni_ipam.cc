@@ -178,14 +178,14 @@ absl::Status CollectAddresses(CniContext& context) {
 
 absl::Status CheckAddressesReady(CniContext& context) {
   if (Delegates(context)) return WithCode(RunDelegate(context, CniCommand::kStatus).status(), CniCode::kUnavailable);
+  ASSIGN_OR_RETURN(const PeerIpamConfig ipam, ParsePeerIpam(context.config));
   absl::StatusOr<PeerClient*> peer = PeerOf(context);
   if (!peer.ok()) return WithCode(peer.status(), CniCode::kUnavailable);
   const absl::StatusOr<v1::PeerInfo> info = (*peer)->GetInfo();
   if (!info.ok()) return WithCode(info.status(), CniCode::kUnavailable);
   if (!info->ready())
     return CniFailure(CniCode::kUnavailable, "the weave peer of this host is not ready", info->not_ready_reason());
-  // Without an allocator even this is refused.
-  return WithCode(LookUp(**peer, "weave:expose", "").status(), CniCode::kUnavailable);
+  return WithCode((*peer)->CheckSpace(SubnetText(ipam)), CniCode::kUnavailable);
 }
 
 }  // namespace weave

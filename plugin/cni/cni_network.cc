@@ -165,22 +165,23 @@ bool IsAttachments(const CniContext& context, absl::string_view alias) {
 }
 
 // True: the interface was there, by its name in the container, and is gone.
-absl::StatusOr<bool> RemoveInside(const CniContext& context, Netlink& netlink) {
+absl::StatusOr<bool> RemoveInside(CniContext& context, Netlink& netlink) {
   if (context.call.netns.empty()) return false;
   const absl::StatusOr<NetNs> ns = NetNs::Open(context.call.netns);
   if (absl::IsNotFound(ns.status()) || absl::IsInvalidArgument(ns.status())) return false;  // it ended
   if (!ns.ok()) return ns.status();
   ASSIGN_OR_RETURN(const std::optional<EndpointEnds> ends, FindEndpoint(netlink, *ns, context.call.interface));
   if (!ends || !IsAttachments(context, ends->host.alias)) return false;
-  RETURN_IF_ERROR(netlink.DeleteLink(ends->host.index));
+  RETURN_IF_ERROR(RemoveInterface(context, netlink, ends->host.index, ends->host.name));
   return true;
 }
 
 // The namespace may live on under another path, and with it an address that is about to be freed.
-absl::Status RemoveByAlias(const CniContext& context, Netlink& netlink) {
+absl::Status RemoveByAlias(CniContext& context, Netlink& netlink) {
   ASSIGN_OR_RETURN(const std::vector<HostEnd> ends, ListEndpoints(netlink, context.config.bridge));
   for (const HostEnd& end : ends)
-    if (!end.alias.empty() && IsAttachments(context, end.alias)) RETURN_IF_ERROR(netlink.DeleteLink(end.host_index));
+    if (!end.alias.empty() && IsAttachments(context, end.alias))
+      RETURN_IF_ERROR(RemoveInterface(context, netlink, end.host_index, end.host_ifname));
   return absl::OkStatus();
 }
 
@@ -211,7 +212,7 @@ absl::StatusOr<v1::CniResult> AddAttachment(CniContext& context) {
 
 absl::Status RemoveAttachment(CniContext& context) {
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  // gRPC prepares the connection while the kernel takes the interface away, which comes first, peer or no peer.
+  // gRPC prepares the connection while we look for the interface, which goes first, peer or no peer.
   (void)PeerOf(context);
   ASSIGN_OR_RETURN(const bool removed, RemoveInside(context, netlink));
   if (!removed) RETURN_IF_ERROR(RemoveByAlias(context, netlink));

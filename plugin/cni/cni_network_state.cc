@@ -78,7 +78,7 @@ absl::Status CheckInside(const CniContext& context, Netlink& inside, int link_in
   return absl::OkStatus();
 }
 
-absl::Status CollectInterfaces(const CniContext& context) {
+absl::Status CollectInterfaces(CniContext& context) {
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
   ASSIGN_OR_RETURN(const std::vector<HostEnd> ends, ListEndpoints(netlink, context.config.bridge));
   const std::vector<NetworkAttachment>& valid = *context.config.valid_attachments;
@@ -87,7 +87,7 @@ absl::Status CollectInterfaces(const CniContext& context) {
     const std::optional<NetworkAttachment> owner = NetworkAttachment::Parse(end.alias);
     if (!owner || owner->network != context.config.name) continue;
     if (std::find(valid.begin(), valid.end(), *owner) != valid.end()) continue;
-    first.Update(netlink.DeleteLink(end.host_index));
+    first.Update(RemoveInterface(context, netlink, end.host_index, end.host_ifname));
   }
   return first;
 }

@@ -1,7 +1,9 @@
 #include "plugin/docker/network_driver.h"
 
+#include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -40,35 +42,31 @@ Reply MakeJoin(absl::string_view endpoint_id) {
 
 }  // namespace
 
-absl::StatusOr<bool> ParseMulticastOption(absl::string_view value) {
-  if (value.empty()) return true;
-  for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"})
-    if (value == yes) return true;
-  for (const char* no : {"0", "f", "F", "FALSE", "false", "False"})
-    if (value == no) return false;
-  return absl::InvalidArgumentError(
-      absl::StrCat("unrecognized value \"", absl::Utf8SafeCHexEscape(value), "\" for option ", kMulticastOption));
-}
-
 NetworkDriver::NetworkDriver(NetworkDriverConfig config, NetworkOptions& options, Logger& logger)
     : config_(std::move(config)), options_(options), logger_(logger) {}
 
 absl::Status NetworkDriver::CreateNetwork(const v1::libnetwork::NetworkRequest& request) {
   RETURN_IF_ERROR(CheckNetworkId(request.network_id()));
-  bool multicast = false;
+  std::map<std::string, std::string> options;
   const auto generic = request.options().find(kGenericOptions);
   if (generic != request.options().end()) {
     for (const auto& [name, value] : generic->second.struct_value().fields()) {
-      if (name != kMulticastOption) {
+      if (name != kMulticastOption && name != kIsolatedOption) {
         logger_.Warning("unknown option of a Docker network", {{"network", request.network_id()}, {"option", name}});
         continue;
       }
       if (!value.has_string_value())
-        return absl::InvalidArgumentError(absl::StrCat("option ", kMulticastOption, ": want a text, true or false"));
-      ASSIGN_OR_RETURN(multicast, ParseMulticastOption(value.string_value()));
+        return absl::InvalidArgumentError(absl::StrCat("option ", name, ": want a text, true or false"));
+      options[name] = value.string_value();
     }
   }
-  return options_.Set(request.network_id(), multicast);
+  std::vector<Cidr> subnets;
+  for (const v1::libnetwork::AddressPool& pool : request.ipv4_pools()) {
+    const absl::StatusOr<Cidr> subnet = Cidr::Parse(pool.subnet());
+    if (subnet.ok()) subnets.push_back(subnet->Network());
+  }
+  ASSIGN_OR_RETURN(NetworkSettings settings, ReadNetworkSettings(options, subnets));
+  return options_.Set(request.network_id(), std::move(settings));
 }
 
 absl::Status NetworkDriver::DeleteNetwork(const v1::libnetwork::NetworkRequest& request) {
@@ -81,11 +79,14 @@ absl::StatusOr<v1::libnetwork::CreateEndpointReply> NetworkDriver::CreateEndpoin
   if (!request.has_interface())
     return absl::InvalidArgumentError("Not supported: creating an interface from within CreateEndpoint");
   RETURN_IF_ERROR(CheckEndpointId(request.endpoint_id()));
-  PluginEndpointSpec spec{
-      .endpoint_id = request.endpoint_id(), .bridge = config_.bridge, .mac = {}, .proc_path = config_.proc_path};
+  PluginEndpointSpec spec;
+  spec.endpoint_id = request.endpoint_id();
+  spec.bridge = config_.bridge;
+  spec.proc_path = config_.proc_path;
   if (!request.interface().mac_address().empty()) {
     ASSIGN_OR_RETURN(spec.mac, MacAddress::Parse(request.interface().mac_address()));
   }
+  spec.isolated_to = SettingsOf(request.network_id()).isolated_to;
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
   absl::StatusOr<PluginEndpoint> endpoint = CreatePluginEndpoint(netlink, spec);
   if (absl::IsAlreadyExists(endpoint.status())) {
@@ -105,17 +106,18 @@ absl::StatusOr<v1::libnetwork::CreateEndpointReply> NetworkDriver::CreateEndpoin
 absl::Status NetworkDriver::DeleteEndpoint(const v1::libnetwork::EndpointRequest& request) {
   RETURN_IF_ERROR(CheckEndpointId(request.endpoint_id()));
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
-  return DeletePluginEndpoint(netlink, request.endpoint_id()).status();
+  ASSIGN_OR_RETURN(const std::optional<LinkInfo> link, FindPluginHostEnd(netlink, request.endpoint_id()));
+  if (!link || config_.remove_interface(link->index, link->name).ok()) return absl::OkStatus();
+  return netlink.DeleteLink(link->index);
 }
 
-bool NetworkDriver::WantsMulticast(absl::string_view network_id) {
-  if (config_.multicast_for_all) return true;
-  if (const std::optional<bool> known = options_.MulticastOf(network_id)) return *known;
-  const absl::StatusOr<bool> asked = config_.ask_multicast(network_id);
+NetworkSettings NetworkDriver::SettingsOf(absl::string_view network_id) {
+  if (const std::optional<NetworkSettings> known = options_.Find(network_id)) return *known;
+  const absl::StatusOr<NetworkSettings> asked = config_.ask_settings(network_id);
   if (!asked.ok()) {
-    logger_.Warning("no multicast route for a container: its network is unknown",
+    logger_.Warning("a container's network is unknown: no multicast route, no isolation",
                     {{"network", network_id}, {"reason", asked.status().message()}});
-    return false;
+    return {};
   }
   if (const absl::Status saved = options_.Set(network_id, *asked); !saved.ok())
     logger_.Warning("cannot remember a network", {{"reason", saved.message()}});
@@ -125,7 +127,7 @@ bool NetworkDriver::WantsMulticast(absl::string_view network_id) {
 absl::StatusOr<NetworkDriver::Join> NetworkDriver::JoinEndpoint(const v1::libnetwork::EndpointRequest& request) {
   RETURN_IF_ERROR(CheckEndpointId(request.endpoint_id()));
   RETURN_IF_ERROR(CheckNetworkId(request.network_id()));
-  if (!WantsMulticast(request.network_id())) {
+  if (!config_.multicast_for_all && !SettingsOf(request.network_id()).multicast) {
     auto reply = MakeJoin<v1::libnetwork::JoinReply>(request.endpoint_id());
     reply.mutable_no_static_routes()->set_null_value(google::protobuf::NULL_VALUE);
     return reply;

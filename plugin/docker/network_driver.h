@@ -15,18 +15,17 @@
 
 namespace weave {
 
-inline constexpr char kMulticastOption[] = "works.weave.multicast";
-
-// The value of kMulticastOption: blank is true, else as strconv.ParseBool. InvalidArgument names it.
-absl::StatusOr<bool> ParseMulticastOption(absl::string_view value);
-
 struct NetworkDriverConfig {
   std::string bridge = "weave";
   std::string proc_path = "/proc";
   bool multicast_for_all = false;  // whatever a network says
 
-  // The multicast option of a network that was made before we knew; nullopt: it is not ours or has none. Any thread.
-  std::function<absl::StatusOr<bool>(absl::string_view network_id)> ask_multicast;
+  // Takes the host's end of a container's interface away, and so the other, quicker than we could. Any thread; whatever
+  // goes wrong, we do it.
+  std::function<absl::Status(int link_index, absl::string_view name)> remove_interface;
+
+  // Of a network that was made when we were not asked. Any thread.
+  std::function<absl::StatusOr<NetworkSettings>(absl::string_view network_id)> ask_settings;
 };
 
 // Any thread; blocks for some milliseconds. Calls about one endpoint may be repeated: what is there is taken over, what
@@ -46,7 +45,8 @@ class NetworkDriver {
   absl::StatusOr<Join> JoinEndpoint(const v1::libnetwork::EndpointRequest& request);
 
  private:
-  bool WantsMulticast(absl::string_view network_id);
+  // Those of a network that nobody can tell about are the usual ones.
+  NetworkSettings SettingsOf(absl::string_view network_id);
 
   const NetworkDriverConfig config_;
   NetworkOptions& options_;

@@ -105,6 +105,11 @@ absl::Status PeerAccess::Disown(const std::vector<IpAddress>& addresses) const {
   return client->Disown(request);
 }
 
+absl::Status PeerAccess::RemoveInterface(int link_index, absl::string_view name) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
+  return client->RemoveInterface(link_index, name);
+}
+
 absl::StatusOr<Cidr> PeerAccess::DefaultSubnet() const {
   ASSIGN_OR_RETURN(const std::shared_ptr<PeerClient> client, Reach());
   const absl::StatusOr<std::string> text = client->GetReport("{{.IPAM.DefaultSubnet}}");

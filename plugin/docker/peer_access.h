@@ -40,6 +40,9 @@ class PeerAccess {
   // Docker knows nothing of these any more.
   absl::Status Disown(const std::vector<IpAddress>& addresses) const;
 
+  // The peer's own words.
+  absl::Status RemoveInterface(int link_index, absl::string_view name) const;
+
   // FailedPrecondition: the peer allocates no addresses.
   absl::StatusOr<Cidr> DefaultSubnet() const;
 

@@ -32,13 +32,12 @@ constexpr Duration kListenPause = absl::Seconds(5);
 // Within a call of Docker's: it may be busy with itself.
 DockerApiOptions InsideCall(const PluginOptions& options) { return {options.docker_api, absl::Milliseconds(1500)}; }
 
-absl::StatusOr<bool> AskMulticast(const PluginOptions& options, absl::string_view network_id) {
+absl::StatusOr<NetworkSettings> AskSettings(const PluginOptions& options, absl::string_view network_id) {
   if (options.docker_api.empty()) return absl::UnavailableError("Docker is not to be asked (--docker-api)");
   ASSIGN_OR_RETURN(const DockerDaemon daemon, NegotiateDocker(InsideCall(options)));
   ASSIGN_OR_RETURN(const std::optional<DockerNetwork> network, FindDockerNetwork(daemon, network_id));
   if (!network) return absl::NotFoundError("Docker knows no such network");
-  const auto option = network->options.find(kMulticastOption);
-  return option != network->options.end() && ParseMulticastOption(option->second).value_or(false);
+  return ReadNetworkSettings(network->options, network->subnets);
 }
 
 absl::StatusOr<bool> AskInUse(const PluginOptions& options, const IpAddress& address) {
@@ -100,11 +99,14 @@ class PluginDaemon {
         // In a swarm one daemon asks for the addresses of containers on all hosts: only it knows when they end.
         peer_(options.api_socket, options.plugin_v2 ? v1::UPKEEP_HOLDER : v1::UPKEEP_DOCKER),
         networks_(options.state_file),
-        network_driver_({.bridge = options.weave_bridge,
-                         .proc_path = options.proc_path,
-                         .multicast_for_all = options.plugin_v2 && options.plugin_v2_multicast,
-                         .ask_multicast = [this](absl::string_view id) { return AskMulticast(options_, id); }},
-                        networks_, logger),
+        network_driver_(
+            {.bridge = options.weave_bridge,
+             .proc_path = options.proc_path,
+             .multicast_for_all = options.plugin_v2 && options.plugin_v2_multicast,
+             .remove_interface = [this](int link_index,
+                                        absl::string_view name) { return peer_.RemoveInterface(link_index, name); },
+             .ask_settings = [this](absl::string_view id) { return AskSettings(options_, id); }},
+            networks_, logger),
         ipam_driver_(peer_, [this](const IpAddress& address) { return AskInUse(options_, address); }),
         quick_("quick", kQuickThreads),
         waiting_("address", kWaitingThreads) {}

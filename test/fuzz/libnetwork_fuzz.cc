@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       weave::TakeRequest<pb::AllocateNetworkRequest>(text);
       break;
     default:
-      (void)weave::ParseMulticastOption(text);
+      (void)weave::ReadNetworkSettings({{weave::kMulticastOption, std::string(text)}}, {});
       if (const auto pool = weave::ParsePoolId(text); pool.ok())
         CHECK(weave::FormatPoolId(weave::ParsePoolId(weave::FormatPoolId(*pool)).value()) ==
               weave::FormatPoolId(*pool));

@@ -14,7 +14,7 @@ class Watched {
  public:
   explicit Watched(LinkMonitorOptions options = {}) {
     LinkMonitorCallbacks callbacks;
-    callbacks.on_host_end_gone = [this](const std::string& name) { Heard("gone " + name); };
+    callbacks.on_host_end_gone = [this](const std::string& name, int) { Heard("gone " + name); };
     callbacks.on_ports_changed = [this] { ++ports_change_count_; };
     callbacks.on_bridge_gone = [this] { Heard("bridge gone"); };
     callbacks.on_bridge_down = [this] { Heard("bridge down"); };

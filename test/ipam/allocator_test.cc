@@ -81,6 +81,26 @@ TEST_CASE("A peer that runs out of space receives half of a neighbour's range", 
   c.CheckAll();
 }
 
+TEST_CASE("A subnet is exhausted when no peer is known to have an address for it", "[ipam]") {
+  Cluster c({.peers = 2, .seed = 5, .range = "10.0.0.0/28"});
+  const Cidr all = Cidr::Parse("10.0.0.0/28").value();
+  CHECK_FALSE(c.at(0).IsExhausted(all));  // no ring
+  for (int i = 0; i < 13; ++i) c.Answer(c.Allocate(i % 2, absl::StrCat("web", i)));
+  c.RunFor(Allocator::kTick + absl::Seconds(30));  // until each has heard of the other
+  CHECK_FALSE(c.at(0).IsExhausted(all));
+  CHECK_FALSE(c.at(1).IsExhausted(all));  // one is left, with either of them
+  c.Answer(c.Allocate(1, "last"));
+  c.RunFor(Allocator::kTick + absl::Seconds(30));
+  CHECK(c.at(0).IsExhausted(all));
+  CHECK(c.at(1).IsExhausted(all));
+  CHECK_FALSE(c.at(0).IsExhausted(Cidr::Parse("10.9.0.0/24").value()));  // not the ring's to say
+  CHECK_FALSE(c.at(0).IsExhausted(Cidr::Parse("10.0.0.4/31").value()));  // refused for other reasons
+  c.Answer(c.Release(0, "web0"));
+  c.RunFor(Allocator::kTick + absl::Seconds(30));
+  CHECK_FALSE(c.at(0).IsExhausted(all));
+  CHECK_FALSE(c.at(1).IsExhausted(all));  // the other has it
+}
+
 TEST_CASE("Who is refused space asks the next peer at once", "[ipam]") {
   Cluster c({.peers = 3, .range = "10.0.0.0/28"});
   for (Cluster::Index i = 0; i < 3; ++i)

@@ -56,31 +56,64 @@ TEST_CASE("Docker has forgotten what neither a container nor a network of this h
   CHECK(FindForgotten(held, {}, {}, {"weavemesh"}).empty());
 }
 
-TEST_CASE("The multicast option is what Go takes for a boolean", "[plugin]") {
-  for (const char* yes : {"", "1", "t", "true", "True", "TRUE"}) CHECK(ParseMulticastOption(yes).value());
-  for (const char* no : {"0", "f", "false", "F"}) CHECK_FALSE(ParseMulticastOption(no).value());
-  CHECK(ParseMulticastOption("yes").status().message() ==
+TEST_CASE("A network's options are what Go takes for booleans", "[plugin]") {
+  const std::vector<Cidr> subnets = {Cidr::Parse("10.32.1.0/24").value()};
+  const auto read = [&](const char* option, const char* value) {
+    return ReadNetworkSettings({{option, value}, {"of.somebody.else", "perhaps"}}, subnets);
+  };
+  for (const char* yes : {"", "1", "t", "true", "True", "TRUE"}) {
+    CHECK(read(kMulticastOption, yes).value() == NetworkSettings{true, {}});
+    CHECK(read(kIsolatedOption, yes).value() == NetworkSettings{false, subnets});
+  }
+  for (const char* no : {"0", "f", "false", "F"}) {
+    CHECK(read(kMulticastOption, no).value() == NetworkSettings());
+    CHECK(read(kIsolatedOption, no).value() == NetworkSettings());
+  }
+  CHECK(read(kMulticastOption, "yes").status().message() ==
         "unrecognized value \"yes\" for option works.weave.multicast");
+  CHECK(read(kIsolatedOption, "yes").status().message() ==
+        "unrecognized value \"yes\" for option works.weave.isolated");
+}
+
+TEST_CASE("A network cannot be isolated that has no subnet of its own", "[plugin]") {
+  const auto isolate = [](const std::vector<const char*>& texts) {
+    std::vector<Cidr> subnets;
+    for (const char* text : texts) subnets.push_back(Cidr::Parse(text).value());
+    return ReadNetworkSettings({{kIsolatedOption, ""}}, subnets).status();
+  };
+  CHECK(isolate({"10.32.1.0/24", "10.32.2.0/24"}).ok());
+  CHECK(isolate({}).message() == "option works.weave.isolated: 0 IPv4 subnets: want 1 to 4");
+  CHECK(absl::IsInvalidArgument(isolate({"0.0.0.0/0"})));
+  CHECK(absl::IsInvalidArgument(isolate({"fd00::/64"})));
+  CHECK(absl::IsInvalidArgument(isolate({"10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24", "10.0.4.0/24"})));
 }
 
 TEST_CASE("Networks' options outlive the plugin, and a damaged file costs only itself", "[plugin]") {
   std::string directory = (std::filesystem::temp_directory_path() / "weave-plugin-XXXXXX").string();
   REQUIRE(::mkdtemp(directory.data()) != nullptr);
   const std::string path = directory + "/sub/networks";
+  const NetworkSettings multicast{true, {}};
+  const NetworkSettings isolated{false, {Cidr::Parse("10.32.1.0/24").value(), Cidr::Parse("10.32.2.0/24").value()}};
   {
     NetworkOptions options(path);
-    CHECK_FALSE(options.MulticastOf("n1").has_value());
-    REQUIRE(options.Set("n1", true).ok());
-    REQUIRE(options.Set("n2", false).ok());
-    REQUIRE(options.Set("n3", true).ok());
+    CHECK_FALSE(options.Find("n1").has_value());
+    REQUIRE(options.Set("n1", multicast).ok());
+    REQUIRE(options.Set("n2", isolated).ok());
+    REQUIRE(options.Set("n3", multicast).ok());
+    REQUIRE(options.Set("n5", {}).ok());
     REQUIRE(options.Remove("n3").ok());
     REQUIRE(options.Remove("n4").ok());
   }
-  CHECK(NetworkOptions(path).MulticastOf("n1") == true);
-  CHECK(NetworkOptions(path).MulticastOf("n2") == false);
-  CHECK_FALSE(NetworkOptions(path).MulticastOf("n3").has_value());
-  REQUIRE(::system(("printf 'n1 multi' >" + path).c_str()) == 0);
-  CHECK_FALSE(NetworkOptions(path).MulticastOf("n1").has_value());
+  CHECK(NetworkOptions(path).Find("n1") == multicast);
+  CHECK(NetworkOptions(path).Find("n2") == isolated);
+  CHECK_FALSE(NetworkOptions(path).Find("n3").has_value());
+  CHECK(NetworkOptions(path).Find("n5") == NetworkSettings());
+  REQUIRE(
+      ::system(
+          ("printf 'n1 multi\nn2 plain isolated:\nn3 plain isolated:10.0.0\nn4 plain walled\nn6 multicast\n' >" + path)
+              .c_str()) == 0);
+  for (const char* damaged : {"n1", "n2", "n3", "n4"}) CHECK_FALSE(NetworkOptions(path).Find(damaged).has_value());
+  CHECK(NetworkOptions(path).Find("n6") == multicast);
   std::filesystem::remove_all(directory);
 }
 

@@ -59,6 +59,33 @@ quietly cni host1 DEL dbdbdbdb - net1 "$(config 0.3.0)"
 has net1 inside db ip link && fail "DEL without a namespace left the interface with an address that is free"
 [ "$(holders host1 | grep -vc weave:expose)" = 0 ] || fail "left: $(holders host1)"
 
+step "behind DEL nothing is left to happen: ADD at once, 50 times, and somebody else with the address"
+gone() { ! inside "$1" ip link show eth0 >/dev/null 2>&1 && ! on host1 ip link show "$2" >/dev/null 2>&1; } # gone CONTAINER HOST-END
+for ((i = 0; i < 50; i++)); do
+    web=$(cni host1 ADD webwebweb web eth0 "$(config 1.0.0)") || fail "ADD number $i: $web"
+    quietly cni host1 DEL webwebweb web eth0 "$(config 1.0.0)"
+    gone web vethweplwebwebw || fail "after DEL number $i: $(inside web ip link) $(on host1 ip link)"
+done
+fails_with 101 "is missing" cni host1 CHECK webwebweb web eth0 "$(with_result "$(config 1.0.0)" "$web")"
+db=$(cni host1 ADD dbdbdbdb db eth0 "$(config 1.0.0)") || fail "ADD: $db"
+web=$(cni host1 ADD webwebweb web eth0 "$(config 1.0.0)") || fail "ADD: $web"
+[ "$(address_of "$web")" != "$(address_of "$db")" ] || fail "given twice: $(address_of "$db")"
+expect_ping web "$(address_of "$db" | cut -d/ -f1)"
+quietly cni host1 DEL dbdbdbdb db eth0 "$(config 1.0.0)"
+quietly cni host1 DEL webwebweb web eth0 "$(config 1.0.0)"
+quietly cni host1 DEL webwebweb web eth0 "$(config 1.0.0)"
+
+step "DEL of a container whose namespace only a process is left in"
+make_container held
+cni host1 ADD heldheld held eth0 "$(config 1.0.0)" >/dev/null
+in_background held sleep 60 &
+holder=$!
+eventually 5 test "$(readlink "/proc/$holder/ns/net")" != "$(readlink /proc/self/ns/net)" || fail "the process is not there"
+ip netns del "$TAG-held"
+quietly cni host1 DEL heldheld held eth0 "$(config 1.0.0)"
+has eth0 nsenter --net="/proc/$holder/ns/net" ip link && fail "the interface stays"
+kill $holder
+
 step "a container in the network twice has two addresses"
 cni host1 ADD twice web eth0 "$(config 1.0.0)" >/dev/null
 cni host1 ADD twice web net1 "$(config 1.0.0)" >/dev/null
@@ -161,6 +188,24 @@ has eth0 inside web ip link && fail "DEL without a peer left the interface"
 launch host1 --name ::1 --nickname host1 --ipalloc-range 10.32.0.0/24
 quietly cni host1 DEL webwebweb web eth0 "$(config 1.1.0)"
 holders host1 | grep -q '^webwebweb ' && fail "$(holders host1)"
+
+step "STATUS when the range has no address left, and when it has one again"
+make_host host2
+on host2 weave launch --name ::2 --nickname host2 --no-dns --ipalloc-range 10.33.0.0/29 >/dev/null || fail "no second peer"
+small=$(config 1.1.0 ', "ipam": {"subnet": "10.33.0.0/29", "gateway": "10.33.0.6"}')
+quietly cni host2 STATUS - - - "$small"
+make_container full
+for ((i = 0; i < 5; i++)); do
+    quietly on host2 curl -sf -o /dev/null -X POST "http://127.0.0.1:6784/ip/filler$i"
+done
+quietly cni host2 STATUS - - - "$small"
+cni host2 ADD fullfull full eth0 "$small" >/dev/null || fail "no sixth address"
+fails_with 50 "no address of 10.33.0.0/29 is free" cni host2 STATUS - - - "$small"
+fails_with 50 "no address of 10.33.0.0/29 is free" cni host2 STATUS - - - "$(config 1.1.0)"
+fails_with 50 "no address of 10.33.0.0/29 is free" cni host2 STATUS - - - "$small" weave-ipam
+quietly cni host2 DEL fullfull full eth0 "$small"
+quietly cni host2 STATUS - - - "$small"
+on host2 weave reset --force
 
 step "a lost store: addresses in use are not given out again, and are freed by who made the interface"
 make_container fresh

@@ -1,6 +1,6 @@
 #!/bin/bash
-# weave-net killed at any moment of an ADD leaves nothing that the next ADD or DEL does not put right; many at once do not
-# disturb each other.
+# weave-net killed at any moment of an ADD or DEL, or the peer under a DEL, leaves nothing that the next call does not put
+# right; many at once do not disturb each other.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=cni_lib.sh
@@ -50,6 +50,52 @@ for ((delay = 0; delay < 40; delay += 2)); do
     quietly cni host1 DEL webwebweb web eth0 "$(config 1.0.0)"
 done
 expect_state_as_before "ADD killed, ADD and DEL"
+
+step "DEL killed, and the container deleted meanwhile: the next DEL finishes it"
+start_del() { # start_del ID CONTAINER
+    CNI_COMMAND=DEL CNI_CONTAINERID=$1 CNI_NETNS=$(path_of "$2") CNI_IFNAME=eth0 CNI_PATH=$BIN \
+        WEAVE_API_SOCKET=$(run_dir host1)/peer.sock ip netns exec "$TAG-host1" weave-net \
+        <"$WORK/config" >"$WORK/result" 2>&1 &
+    DEL_PID=$!
+}
+killed=0
+for ((delay = 0; delay < 40; delay++)); do
+    cni host1 ADD webwebweb web eth0 "$(config 1.0.0)" >/dev/null || fail "ADD"
+    start_del webwebweb web
+    sleep "$(printf '0.%04d' $((delay * 5)))"
+    ! kill -KILL $DEL_PID 2>/dev/null || killed=$((killed + 1))
+    wait $DEL_PID 2>/dev/null || true
+    quietly cni host1 DEL webwebweb web eth0 "$(config 1.0.0)"
+    has eth0 inside web ip link && fail "killed after $delay half milliseconds, DEL left an interface"
+    [ "$(holders host1)" = "$empty" ] || fail "killed after $delay half milliseconds, DEL left $(holders host1)"
+done
+expect_state_as_before "DEL killed and DEL"
+[ $killed -gt 0 ] || fail "no DEL was killed: all were too quick"
+for delay in 1 3 6 10; do
+    make_container "going$delay"
+    cni host1 ADD going "going$delay" eth0 "$(config 1.0.0)" >/dev/null || fail "ADD"
+    start_del going "going$delay"
+    sleep "$(printf '0.%03d' $delay)"
+    ip netns del "$TAG-going$delay"
+    wait $DEL_PID || fail "DEL while its container goes: $(cat "$WORK/result")"
+done
+[ "$(holders host1)" = "$empty" ] || fail "left: $(holders host1)"
+
+step "the peer killed during DEL: the interface is gone, whatever DEL says, and the address when it is repeated"
+killed=0
+for delay in 2 6 10 14 18; do
+    cni host1 ADD webwebweb web eth0 "$(config 1.0.0)" >/dev/null || fail "ADD"
+    peer=$(weaver_of host1)
+    start_del webwebweb web
+    sleep "$(printf '0.%03d' $delay)"
+    kill -KILL "$peer"
+    wait $DEL_PID || killed=$((killed + 1))
+    has eth0 inside web ip link && fail "the peer killed after $delay ms: DEL left the interface; it said $(cat "$WORK/result")"
+    eventually 20 answers host1 || fail "the peer does not come back"
+    quietly cni host1 DEL webwebweb web eth0 "$(config 1.0.0)"
+    [ "$(holders host1)" = "$empty" ] || fail "left: $(holders host1)"
+done
+[ $killed -gt 0 ] || fail "no DEL noticed: all were too quick"
 
 step "held up until its address was freed: ADD fails, and leaves no interface that has it"
 half_way() { holders host1 | grep -q '^webwebweb ' && lacks vethweplwebwebw on host1 ip link; }
