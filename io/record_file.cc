@@ -22,6 +22,9 @@ constexpr char kPut[] = "INSERT OR REPLACE INTO records (key, value, checksum) V
 constexpr char kErase[] = "DELETE FROM records WHERE key = ?1";
 constexpr char kSelectAll[] = "SELECT key, value, checksum FROM records";
 
+// Behind the name of a store that is being made.
+constexpr char kBuilding[] = ".new";
+
 // How long another program (sqlite3 in a terminal) may keep the file before opening fails.
 constexpr int kBusyMilliseconds = 2000;
 
@@ -160,11 +163,15 @@ absl::StatusOr<std::string> RecordFile::QueryText(const char* sql) {
   return row ? std::string(TextColumn(statement.get(), 0)) : std::string();
 }
 
+absl::Status RecordFile::RemoveUnfinished(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"})
+    RETURN_IF_ERROR(RemoveIfExists(absl::StrCat(path, kBuilding, suffix)));
+  return absl::OkStatus();
+}
+
 absl::Status RecordFile::Create(const std::string& path, const StoreBatch& records) {
-  const std::string building = path + ".new";
-  const auto remove = [&building] {
-    for (const char* suffix : {"", "-wal", "-shm", "-journal"}) (void)RemoveIfExists(building + suffix);
-  };
+  const std::string building = path + kBuilding;
+  const auto remove = [&path] { (void)RemoveUnfinished(path); };
   remove();
   absl::Cleanup remove_again = remove;
   {

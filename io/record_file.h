@@ -23,6 +23,9 @@ class RecordFile {
   // there.
   static absl::Status Create(const std::string& path, const StoreBatch& records);
 
+  // Removes what a Create() that was killed left beside `path`.
+  static absl::Status RemoveUnfinished(const std::string& path);
+
   // Opens and checks everything. DataLoss: damaged, and not to be used; other codes as RecordStore::Open.
   static absl::StatusOr<std::unique_ptr<RecordFile>> Open(const std::string& path);
 

@@ -291,7 +291,8 @@ absl::Status RecordStore::Remove(absl::string_view path) {
   absl::StatusOr<LockFile> lock = LockFile::Acquire(name + ".lock");
   if (!lock.ok()) return Annotate(lock.status(), absl::StrCat("remove store ", name));
   // The -wal before the file: a crash in between must not leave it alone.
-  for (const char* suffix : {"-wal", "-shm", ".new", ""}) RETURN_IF_ERROR(RemoveIfExists(name + suffix));
+  for (const char* suffix : {"-wal", "-shm", ""}) RETURN_IF_ERROR(RemoveIfExists(name + suffix));
+  RETURN_IF_ERROR(RecordFile::RemoveUnfinished(name));
   RETURN_IF_ERROR(lock->ReleaseAndRemove());
   return SyncDirectory(DirectoryOf(name));
 }

@@ -342,6 +342,11 @@ TEST_CASE("Removing a store leaves none of its files, and is fine without one", 
   CHECK(RecordStore::Remove(scratch / "weave.db").ok());
   CHECK(scratch.List().empty());
   CHECK(RecordStore::Remove(scratch / "no/such/weave.db").ok());
+  // Of a process that was killed while it made the store.
+  for (const char* left : {"weave.db.new", "weave.db.new-wal", "weave.db.new-shm"})
+    REQUIRE(WriteFileAtomically(scratch / left, "").ok());
+  CHECK(RecordStore::Remove(scratch / "weave.db").ok());
+  CHECK(scratch.List().empty());
 }
 
 }  // namespace
