@@ -22,11 +22,13 @@
 #include "cli/commands.h"
 #include "cli/docker_bridge.h"
 #include "cli/launch_plan.h"
+#include "cli/launch_traces.h"
 #include "cli/process.h"
 #include "cli/running_check.h"
 #include "cli/supervisor.h"
 #include "cli/systemd.h"
 #include "cli/weaver_program.h"
+#include "host/bridge.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/lock_file.h"
@@ -50,10 +52,10 @@ struct Outcome {
 class Launch {
  public:
   // `plugin`: the program; empty: none.
-  Launch(CommandContext& context, LaunchPlan plan, std::string weaver, std::string plugin, Duration patience)
+  Launch(CommandContext& context, LaunchPlan plan, LaunchTraces traces, std::string plugin, Duration patience)
       : context_(context),
         plan_(std::move(plan)),
-        weaver_(std::move(weaver)),
+        traces_(std::move(traces)),
         plugin_(std::move(plugin)),
         patience_(patience) {}
 
@@ -68,34 +70,34 @@ class Launch {
   void OnPeerEnded(int exit_status, Outcome& outcome);
   bool Keep(Outcome& outcome);
   void AwaitPlugin(Outcome& outcome);
-  void Undo();
   std::string LastLogLine() const;
 
   CommandContext& context_;
   const LaunchPlan plan_;
-  const std::string weaver_;
+  const LaunchTraces traces_;
   const std::string plugin_;
   const Duration patience_;
 
-  std::optional<std::string> previous_state_;  // content of the launch state's file
   Fd log_;
   off_t log_start_ = 0;  // where this launch's output begins
   std::optional<LaunchSocket> notifications_;
   LaunchChannel supervisor_;
-  pid_t pid_ = 0;            // of the peer's process
-  bool ready_ = false;       // it said so
-  std::string last_status_;  // what it said last
+  pid_t pid_ = 0;                     // of the peer's process
+  bool ready_ = false;                // it said so
+  PeerEnd end_ = PeerEnd::kTookBack;  // if it has ended
+  std::string last_status_;           // what it said last
 };
 
 absl::StatusOr<Outcome> Launch::Run() {
   if (const absl::Status status = Prepare(); !status.ok()) {
-    Undo();
+    (void)TakeBackLaunch(traces_, end_);
     return status;
   }
   Outcome outcome = AwaitReady();
   if (outcome.pid == 0) {
     supervisor_.Close();
-    Undo();
+    if (const absl::Status status = TakeBackLaunch(traces_, end_); !status.ok())
+      absl::StrAppend(&outcome.error, "; not all of it could be taken back: ", status.message());
   } else if (!plugin_.empty()) {
     AwaitPlugin(outcome);
   }
@@ -111,9 +113,8 @@ absl::Status Launch::Prepare() {
 
   ASSIGN_OR_RETURN(LaunchSocket notifications, LaunchSocket::Bind(instance.run_directory));
   notifications_.emplace(std::move(notifications));
-  if (absl::StatusOr<std::string> state = ReadSmallFile(instance.launch_state()); state.ok()) previous_state_ = *state;
   RETURN_IF_ERROR(WriteFileAtomically(instance.launch_state(), FormatLaunchState(plan_.state)));
-  ASSIGN_OR_RETURN(supervisor_, StartSupervisor({.weaver = weaver_,
+  ASSIGN_OR_RETURN(supervisor_, StartSupervisor({.traces = traces_,
                                                  .args = plan_.weaver_args,
                                                  .launch_socket = notifications_->path(),
                                                  .lock_path = plan_.supervised ? instance.supervisor_lock() : "",
@@ -148,7 +149,9 @@ Outcome Launch::AwaitReady() {
   if (outcome.pid == 0) {
     // The supervisor sees that nobody waits, ends the peer and goes.
     ::shutdown(supervisor_.fd(), SHUT_WR);
-    while (supervisor_.Receive()) {
+    while (const std::optional<LaunchChannel::Message> message = supervisor_.Receive()) {
+      int exit_status = 0;
+      if (message->word == "ended" && absl::SimpleAtoi(message->text, &exit_status)) end_ = EndOfPeer(exit_status);
     }
   }
   return outcome;
@@ -181,6 +184,7 @@ bool Launch::OnSupervisor(Outcome& outcome) {
 }
 
 void Launch::OnPeerEnded(int exit_status, Outcome& outcome) {
+  end_ = EndOfPeer(exit_status);
   // Its last words may have come between our looks at the two.
   for (auto message = notifications_->Receive(absl::ZeroDuration()); message.ok();
        message = notifications_->Receive(absl::ZeroDuration()))
@@ -221,20 +225,6 @@ void Launch::AwaitPlugin(Outcome& outcome) {
   }
 }
 
-void Launch::Undo() {
-  const std::string path = context_.instance.launch_state();
-  if (previous_state_) {
-    (void)WriteFileAtomically(path, *previous_state_);
-  } else {
-    (void)RemoveIfExists(path);
-  }
-  // A peer that was killed could not take its socket away.
-  if (!LookAt(context_.instance).weaver) {
-    (void)RemoveApiSocket(context_.instance);
-    (void)RemoveIfExists(context_.instance.weaver_lock());
-  }
-}
-
 std::string Launch::LastLogLine() const {
   absl::StatusOr<std::string> text = ReadSmallFile(plan_.state.log_path, 16 << 20);
   if (!text.ok() || static_cast<off_t>(text->size()) <= log_start_) return "";
@@ -263,6 +253,7 @@ class RunDirectory {
     made_ = ::access(path_.c_str(), F_OK) != 0;
     return EnsureDirectory(path_);
   }
+  bool made() const { return made_; }
   void Keep() { kept_ = true; }
 
  private:
@@ -309,6 +300,18 @@ absl::StatusOr<std::string> ChoosePlugin(const CommandContext& context, absl::st
 
 bool LinkExistsHere(absl::string_view name) { return ::if_nametoindex(std::string(name).c_str()) != 0; }
 
+// Before anything is made. To be called under the launch lock.
+LaunchTraces TracesOf(const Instance& instance, const LaunchState& state, std::string weaver, bool made_run_directory) {
+  LaunchTraces traces = {.instance = instance, .state = state, .weaver = std::move(weaver)};
+  if (absl::StatusOr<std::string> text = ReadSmallFile(instance.launch_state()); text.ok())
+    traces.previous_state = *std::move(text);
+  traces.made_run_directory = made_run_directory;
+  traces.had_bridge =
+      LinkExistsHere(state.bridge) || LinkExistsHere(state.datapath.empty() ? kDefaultDatapath : state.datapath);
+  traces.had_store = ::access(state.store_path().c_str(), F_OK) == 0;
+  return traces;
+}
+
 }  // namespace
 
 int RunLaunch(CommandContext& context) {
@@ -335,8 +338,9 @@ int RunLaunch(CommandContext& context) {
     return *exit_status;
   }
 
+  LaunchTraces traces = TracesOf(context.instance, plan->state, *std::move(weaver), run_directory.made());
   const absl::StatusOr<Outcome> outcome =
-      Launch(context, *std::move(plan), *std::move(weaver), *std::move(plugin), *patience).Run();
+      Launch(context, *std::move(plan), std::move(traces), *std::move(plugin), *patience).Run();
   (void)lock->ReleaseAndRemove();
   if (!outcome.ok()) return Fail(context, outcome.status());
   if (outcome->pid == 0) {

@@ -2,23 +2,18 @@
 // weave delete-datapath.
 #include <unistd.h>
 
-#include <filesystem>
-#include <system_error>
-#include <vector>
-
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "cli/commands.h"
 #include "cli/launch_state.h"
+#include "cli/launch_traces.h"
 #include "cli/process.h"
 #include "cli/stop.h"
 #include "cli/weaver_program.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/lock_file.h"
-#include "io/record_store.h"
 #include "io/subprocess.h"
 
 namespace weave {
@@ -41,30 +36,6 @@ absl::StatusOr<LockFile> LockReset(const Instance& instance) {
     if (SampleClocks().monotonic - start > kLockPatience) return lock;
     absl::SleepFor(kLockPause);
   }
-}
-
-// Removes what a peer that no longer runs left in the kernel.
-absl::Status CleanUpHost(const LaunchState& state, const Environment& environment) {
-  ASSIGN_OR_RETURN(const std::string weaver, FindWeaver(environment));
-  std::vector<std::string> argv = {weaver, "--cleanup", "--weave-bridge=" + state.bridge,
-                                   "--db-prefix=" + state.db_prefix};
-  if (!state.datapath.empty()) argv.push_back("--datapath=" + state.datapath);
-  if (!state.docker_bridge.empty()) argv.push_back("--docker-bridge=" + state.docker_bridge);
-  if (!state.port.empty()) argv.push_back("--port=" + state.port);
-  if (!state.http_addr.empty()) argv.push_back("--http-addr=" + state.http_addr);
-  return RunSuccessfully({.argv = std::move(argv)}).status();
-}
-
-absl::Status RemoveStore(const LaunchState& state) {
-  RETURN_IF_ERROR(RecordStore::Remove(state.store_path()));
-  // Damaged files that were set aside (io/record_store.h).
-  const std::filesystem::path store = state.store_path();
-  const std::string damaged = store.filename().string() + ".damaged-";
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(store.parent_path(), error))
-    if (absl::StartsWith(entry.path().filename().string(), damaged))
-      RETURN_IF_ERROR(RemoveIfExists(entry.path().string()));
-  return absl::OkStatus();
 }
 
 // Files and the directories they leave empty, but for the lock that is held.
@@ -103,7 +74,9 @@ int Reset(CommandContext& context, bool force) {
 
   absl::Status status = EndPeer(context.instance, context.err);
   if (!status.ok()) return Fail(context, status);
-  status = CleanUpHost(state, context.environment);
+  const absl::StatusOr<std::string> weaver = FindWeaver(context.environment);
+  if (!weaver.ok()) return Fail(context, weaver.status());
+  status = CleanUpHost(state, *weaver);
   if (!status.ok()) return Fail(context, status);
   status = RemoveFiles(context.instance, state);
   return status.ok() ? kExitSuccess : Fail(context, status);

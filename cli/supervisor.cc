@@ -89,6 +89,9 @@ class Supervisor {
     if (plugin_lock_) (void)plugin_lock_->ReleaseAndRemove();
   }
 
+  // How the peer ended, if launch has gone without.
+  std::optional<PeerEnd> abandoned_end() const { return abandoned_ ? std::optional(end_) : std::nullopt; }
+
  private:
   bool supervised() const { return !options_.lock_path.empty(); }
 
@@ -113,11 +116,12 @@ class Supervisor {
   Child weaver_;
   Child plugin_;
   std::optional<LockFile> plugin_lock_;
-  bool ready_ = false;           // launch has said "keep"
-  bool abandoned_ = false;       // launch has gone without
-  bool let_end_ = false;         // do not start them again
-  bool plugin_started_ = false;  // once
-  bool finishing_ = false;       // only the plugin is to end yet
+  bool ready_ = false;                // launch has said "keep"
+  bool abandoned_ = false;            // launch has gone without
+  PeerEnd end_ = PeerEnd::kTookBack;  // before it got ready
+  bool let_end_ = false;              // do not start them again
+  bool plugin_started_ = false;       // once
+  bool finishing_ = false;            // only the plugin is to end yet
   bool finished_ = false;
 };
 
@@ -206,6 +210,7 @@ void Supervisor::OnEnd(int wait_status) {
   const int exit_status = ExitStatusOf(wait_status, "the peer", weaver_.pid);
   weaver_.pid = 0;
   weaver_.deadline.reset();
+  end_ = EndOfPeer(exit_status);
   if (!ready_) launch_.Send("ended", absl::StrCat(exit_status));
   if (!ready_ || let_end_ || exit_status == 0) return Finish();
   const Duration wait = weaver_.backoff.Next(lifetime);
@@ -226,7 +231,7 @@ void Supervisor::OnPluginEnd(int wait_status) {
 void Supervisor::Start() {
   weaver_.started = SampleClocks().monotonic;
   const absl::StatusOr<pid_t> pid = Spawn(
-      options_.weaver, options_.args,
+      options_.traces.weaver, options_.args,
       ready_ ? absl::StrCat(kRestartVariable, "=1") : absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
   if (pid.ok()) {
     weaver_.pid = *pid;
@@ -328,6 +333,18 @@ absl::StatusOr<Fd> WatchSignals() {
   return fd;
 }
 
+// Nothing while launch lives: it takes back itself what it made. Or another one has come.
+std::optional<LockFile> LockOfKilledLaunch(const Instance& instance) {
+  absl::StatusOr<LockFile> lock = LockFile::Acquire(instance.launch_lock());
+  return lock.ok() ? std::optional(*std::move(lock)) : std::nullopt;
+}
+
+void TakeBack(const LaunchTraces& traces, PeerEnd end) {
+  const absl::Status status = TakeBackLaunch(traces, end);
+  if (!status.ok())
+    LogLine(LogLevel::kWarning, "what the launch made could not be taken back", {{"error", status.message()}});
+}
+
 absl::Status Supervise(const SupervisorOptions& options, int log_fd, LaunchChannel& channel) {
   RETURN_IF_ERROR(LeaveLaunchBehind(log_fd, channel));
   ASSIGN_OR_RETURN(Fd signals, WatchSignals());
@@ -337,7 +354,16 @@ absl::Status Supervise(const SupervisorOptions& options, int log_fd, LaunchChann
   }
   Supervisor supervisor(options, std::move(channel), std::move(signals));  // with the channel: closed after the lock
   supervisor.Run();
-  return lock ? lock->ReleaseAndRemove() : absl::OkStatus();
+  // Both locks at once: no other launch comes in between.
+  std::optional<LockFile> launch;
+  if (supervisor.abandoned_end()) launch = LockOfKilledLaunch(options.traces.instance);
+  if (launch) TakeBack(options.traces, *supervisor.abandoned_end());
+  const absl::Status status = lock ? lock->ReleaseAndRemove() : absl::OkStatus();
+  if (launch) {
+    (void)launch->ReleaseAndRemove();
+    if (options.traces.made_run_directory) ::rmdir(options.traces.instance.run_directory.c_str());
+  }
+  return status;
 }
 
 }  // namespace

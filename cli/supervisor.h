@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/time.h"
 #include "cli/launch_channel.h"
+#include "cli/launch_traces.h"
 #include "io/fd.h"
 
 namespace weave {
@@ -21,8 +22,11 @@ inline constexpr Duration kStopPatience = absl::Seconds(10);
 // and SIGINT end the peer, too.
 inline constexpr int kLetEndSignal = SIGUSR1;
 
+// Of a peer that never got ready. `exit_status`: 128 and the signal that killed it, or its own.
+inline PeerEnd EndOfPeer(int exit_status) { return exit_status > 128 ? PeerEnd::kKilled : PeerEnd::kTookBack; }
+
 struct SupervisorOptions {
-  std::string weaver;             // path of the program
+  LaunchTraces traces;            // of the launch, with the program to run
   std::vector<std::string> args;  // without the program's name
   std::string launch_socket;      // for the first start: where the peer tells that it is ready
   std::string lock_path;          // held for the supervisor's life; empty: only see the first start through
@@ -38,6 +42,9 @@ struct SupervisorOptions {
 // RestartBackoff says, with kRestartVariable (io/service_notify.h): it dials the peers it dialled last, as `weave
 // connect` and `weave forget` left them (contract A2-10). Without a lock path the supervisor leaves the peer alone once
 // it is ready, and goes.
+//
+// When launch goes before it said that the peer may stay, the peer is ended; and when launch was killed, which shows by
+// its lock, what it made is taken back here.
 //
 // The plugin is started again likewise, and ends with a supervised peer. Where the peer is left alone another process
 // of the supervisor's kind stays with the plugin, until somebody asks that to end.

@@ -17,6 +17,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "io/service_notify.h"
+#include "io/subprocess.h"
 #include "test/cli/world.h"
 #include "test/support/catch.h"
 
@@ -109,8 +110,17 @@ TEST_CASE("A failed launch leaves what an earlier one noted", "[cli]") {
   REQUIRE(world.Weave({"stop"}).exit_status == 0);
   const std::string before = ReadSmallFile("/run/weave/launch.state").value();
   CHECK(absl::StrContains(before, "bridge=br7\n"));
+  const auto noted = [] { return ReadSmallFile("/run/weave/launch.state").value_or(""); };
   CHECK(world.Launch({"--fake-fail=no"}).exit_status == 1);
-  CHECK(ReadSmallFile("/run/weave/launch.state").value() == before);
+  CHECK(noted() == before);
+
+  const pid_t launch = world.Start({"launch", "--db-prefix=/run/store-", "--fake-never-ready"});
+  REQUIRE(Eventually([&] { return world.Journal("restarted").size() == 3; }));
+  CHECK(noted() != before);
+  ::kill(launch, SIGKILL);
+  ::waitpid(launch, nullptr, 0);
+  CHECK(Eventually([&] { return Listing("/run/weave") == "launch.state"; }));
+  CHECK(noted() == before);
 }
 
 TEST_CASE("A peer that never gets ready is ended after the time limit", "[cli]") {
@@ -124,16 +134,53 @@ TEST_CASE("A peer that never gets ready is ended after the time limit", "[cli]")
   CheckNothingRuns(world);
 }
 
-TEST_CASE("A launch that is killed half-way takes its peer along", "[cli]") {
+TEST_CASE("A launch that is killed half-way takes its peer along, and all it made", "[cli]") {
   const World world;
   const pid_t launch = world.Start({"launch", "--db-prefix=/run/store-", "--fake-never-ready"});
   REQUIRE(Eventually([&] { return world.WeaverPid() != 0 && Exists("/run/store-data.db"); }));
   const pid_t weaver = world.WeaverPid();
   ::kill(launch, SIGKILL);
   ::waitpid(launch, nullptr, 0);
-  CHECK(Eventually([&] { return !IsAlive(weaver) && world.SupervisorPid() == 0; }));
+  CHECK(Eventually([&] { return !Exists("/run/weave"); }));
+  CHECK_FALSE(IsAlive(weaver));
+  CHECK(world.Weave({"status"}).err == "weave container is not present. Have you launched it?\n");
   CHECK(world.Launch().exit_status == 0);
   CHECK(Listing("/run/weave") == "launch.state peer.sock supervisor.lock weaver.lock");
+}
+
+TEST_CASE("A peer that is killed while it starts leaves nothing; what was there before stays", "[cli]") {
+  const bool had_bridge = GENERATE(false, true), had_store = GENERATE(false, true);
+  const World world;
+  if (had_bridge) REQUIRE(RunSuccessfully({.argv = {"ip", "link", "add", "weave", "type", "bridge"}}).ok());
+  if (had_store) REQUIRE(WriteFileAtomically("/run/store-data.db", "").ok());
+  const pid_t launch = world.Start({"launch", "--db-prefix=/run/store-", "--fake-never-ready"});
+  REQUIRE(Eventually([&] { return Exists("/run/store-data.db") && Exists("/run/weave/weaver.lock"); }));
+  ::kill(world.WeaverPid(), SIGKILL);
+  int status = 0;
+  ::waitpid(launch, &status, 0);
+  CHECK(WEXITSTATUS(status) == 1);
+  CheckNothingRuns(world);
+  CHECK(world.Journal("cleanup").size() == (had_bridge ? 0u : 1u));
+  CHECK(Exists("/run/store-data.db") == had_store);
+}
+
+TEST_CASE("Where what a killed peer made cannot be taken back, reset still can", "[cli]") {
+  World world;
+  const std::string unable =
+      absl::StrCat("#!/bin/sh\n[ \"$1\" != --cleanup ] || exit 1\nexec ", FAKE_WEAVER_PROGRAM, " \"$@\"\n");
+  REQUIRE(WriteFileAtomically("/run/unable", unable).ok());
+  REQUIRE(::chmod("/run/unable", 0700) == 0);
+  world.environment.emplace_back("WEAVE_WEAVER", "/run/unable");
+  const pid_t launch = world.Start({"launch", "--db-prefix=/run/store-", "--fake-never-ready", "--weave-bridge=br7"});
+  REQUIRE(Eventually([&] { return Exists("/run/store-data.db") && Exists("/run/weave/weaver.lock"); }));
+  ::kill(world.WeaverPid(), SIGKILL);
+  ::waitpid(launch, nullptr, 0);
+  CHECK(Listing("/run/weave") == "launch.state");
+  world.environment.pop_back();
+  CHECK(world.Weave({"reset", "--force"}).exit_status == 0);
+  CHECK(absl::StrContains(world.Journal("cleanup").back(), "--weave-bridge=br7"));
+  CHECK_FALSE(Exists("/run/weave"));
+  CHECK_FALSE(Exists("/run/store-data.db"));
 }
 
 TEST_CASE("Of two launches at once the second says that the first is under way", "[cli]") {

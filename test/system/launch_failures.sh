@@ -177,4 +177,42 @@ for delay in 0 0.01 0.03 0.06 0.1 0.2 0.3 0.5; do
     fi
     nothing_runs || fail "after a launch killed after $delay s and a reset: $(state)"
 done
+
+mkdir -p "$(dirname "$store")"
+remember_state
+bridge_is_there() { has weave links host1; }
+# launch_and_hold: a launch whose peer is stopped between making its bridge and being ready: $LAUNCH and $PEER
+launch_and_hold() {
+    local attempt
+    for attempt in {1..20}; do
+        start host1 weave launch --name ::1 >"$WORK/launch.held" 2>&1
+        LAUNCH=$!
+        until bridge_is_there || dead "$LAUNCH"; do :; done
+        PEER=$(weaver_of host1) && kill -STOP "$PEER" || fail "launch $attempt: $(cat "$WORK/launch.held")"
+        eventually 1 dead "$LAUNCH" || return 0
+        kill -CONT "$PEER"
+        wait "$LAUNCH" || fail "launch $attempt: $(cat "$WORK/launch.held")"
+        expect 0 "" on host1 weave reset
+        mkdir -p "$(dirname "$store")"
+    done
+    fail "no launch was caught before its peer was ready"
+}
+
+step "a launch is killed while its peer starts: the bridge goes again, and all files"
+launch_and_hold
+kill -KILL "$LAUNCH"
+wait "$LAUNCH" 2>/dev/null || true
+kill -CONT "$PEER"
+expect_state_as_before "a launch that was killed"
+expect 1 "weave container is not present" on host1 weave status
+
+step "a peer is killed while it starts: the same, and launch says so"
+launch_and_hold
+kill -KILL "$PEER"
+status=0
+wait "$LAUNCH" || status=$?
+[ "$status" = 1 ] || fail "a launch whose peer was killed exited with $status: $(cat "$WORK/launch.held")"
+grep -q "has died (signal 9)" "$WORK/launch.held" || fail "a launch whose peer was killed said: $(cat "$WORK/launch.held")"
+[ "$(wc -l <"$WORK/launch.held")" = 1 ] || fail "more than a line: $(cat "$WORK/launch.held")"
+expect_state_as_before "a peer that was killed while it started"
 pass
