@@ -12,6 +12,7 @@
 #include "cli/launch_channel.h"
 #include "cli/launch_traces.h"
 #include "io/fd.h"
+#include "io/service_notify.h"
 
 namespace weave {
 
@@ -22,8 +23,11 @@ inline constexpr Duration kStopPatience = absl::Seconds(10);
 // and SIGINT end the peer, too.
 inline constexpr int kLetEndSignal = SIGUSR1;
 
-// Of a peer that never got ready. `exit_status`: 128 and the signal that killed it, or its own.
-inline PeerEnd EndOfPeer(int exit_status) { return exit_status > 128 ? PeerEnd::kKilled : PeerEnd::kTookBack; }
+// Of a peer that never got ready. `exit_status`: 128 and the signal that killed it, or its own. kTakeBackSignal kills only
+// who has not begun yet to make anything.
+inline PeerEnd EndOfPeer(int exit_status) {
+  return exit_status > 128 && exit_status != 128 + kTakeBackSignal ? PeerEnd::kKilled : PeerEnd::kTookBack;
+}
 
 struct SupervisorOptions {
   LaunchTraces traces;            // of the launch, with the program to run

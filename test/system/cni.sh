@@ -80,7 +80,8 @@ make_container held
 cni host1 ADD heldheld held eth0 "$(config 1.0.0)" >/dev/null
 in_background held sleep 60 &
 holder=$!
-eventually 5 test "$(readlink "/proc/$holder/ns/net")" != "$(readlink /proc/self/ns/net)" || fail "the process is not there"
+is_inside() { [ "$(readlink "/proc/$holder/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+eventually 5 is_inside || fail "the process is not there"
 ip netns del "$TAG-held"
 quietly cni host1 DEL heldheld held eth0 "$(config 1.0.0)"
 has eth0 nsenter --net="/proc/$holder/ns/net" ip link && fail "the interface stays"

@@ -36,15 +36,18 @@ gone_at=$SECONDS
 # Meanwhile: an ADD that is killed when it has an address and no interface yet.
 config 1.0.0 >"$WORK/config"
 half_way() { holds killedkilled && lacks "vethweplkilledk" on host1 ip link; }
+delay=300 # tenths of a millisecond; a try that comes too late makes the next one earlier, one that comes too early later
 for ((try = 0; try < 400; try++)); do
     CNI_COMMAND=ADD CNI_CONTAINERID=killedkilled CNI_NETNS=$(path_of killed) CNI_IFNAME=eth0 CNI_PATH=$BIN \
         WEAVE_API_SOCKET=$(run_dir host1)/peer.sock ip netns exec "$TAG-host1" weave-net \
         <"$WORK/config" >/dev/null 2>&1 &
     add=$!
-    sleep "$(printf '0.%04d' $((try % 100 * 3)))"
+    sleep "$(printf '0.%04d' $delay)"
     kill -KILL $add 2>/dev/null || true
     wait $add 2>/dev/null || true
     ! half_way || break
+    step=$((delay / 10 + RANDOM % 10))
+    if holds killedkilled; then delay=$((delay > step ? delay - step : 1)); else delay=$((delay + step < 5000 ? delay + step : 300)); fi
     quietly cni host1 DEL killedkilled killed eth0 "$(config 1.0.0)"
 done
 half_way || fail "no ADD was killed between address and interface"
