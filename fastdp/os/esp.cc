@@ -17,6 +17,10 @@ namespace {
 // A dump that other changes keep interrupting is asked for again this often.
 constexpr int kDumpAttempts = 20;
 
+// An index that is not filled in is the kernel's again after 30 s (net.core.xfrm_acq_expires). The first association of
+// a boot can take longer on a busy machine: modules are loaded and ciphers test themselves. Later ones find that done.
+constexpr int kInboundAttempts = 3;
+
 std::string Describe(const EspAssociation& association) {
   return absl::StrCat(association.source.ToString(), " to ", association.destination.ToString(), " index 0x",
                       absl::Hex(association.spi));
@@ -38,6 +42,9 @@ absl::Status Explain(const absl::Status& status) {
   };
   if (absl::IsPermissionDenied(status))
     return absl::PermissionDeniedError(absl::StrCat("IPsec: no permission, root is needed (", status.message(), ")"));
+  if (is(ESRCH))
+    return absl::DeadlineExceededError(
+        absl::StrCat("IPsec: the kernel took the index back before the association was made (", status.message(), ")"));
   if (is(EPROTONOSUPPORT)) return lacks("ESP for IPv4, module esp4");
   if (is(ENOSYS) || absl::IsNotFound(status))
     return lacks(absl::StrCat("cipher ", kEspCipher, ", modules gcm, ghash-generic, ctr and seqiv"));
@@ -140,11 +147,15 @@ EspKernel::~EspKernel() = default;
 
 absl::StatusOr<Spi> EspKernel::AddInbound(const IpAddress& local, const IpAddress& remote, const EspKey& key) {
   RETURN_IF_ERROR(CheckPair(remote, local));
-  ASSIGN_OR_RETURN(const Spi spi, impl_->Allocate(remote, local));
-  const EspAssociation association = {remote, local, spi};
-  absl::Status added = impl_->Add(XFRM_MSG_UPDSA, association, key);
-  if (added.ok()) return spi;
-  (void)impl_->Remove(association);  // the place that was kept
+  absl::Status added;
+  for (int attempt = 0; attempt < kInboundAttempts; ++attempt) {
+    ASSIGN_OR_RETURN(const Spi spi, impl_->Allocate(remote, local));
+    const EspAssociation association = {remote, local, spi};
+    added = impl_->Add(XFRM_MSG_UPDSA, association, key);
+    if (added.ok()) return spi;
+    (void)impl_->Remove(association);  // the place that was kept
+    if (!absl::IsDeadlineExceeded(added)) break;
+  }
   return added;
 }
 

@@ -17,7 +17,7 @@ container() {
     on "$1" weave attach "$3" "$(path_of "$2")" >/dev/null || fail "weave attach on $1 failed"
 }
 by() { [ "$(connections "$1" | grep -c " $2 ")" = "$3" ]; } # by HOST OVERLAY COUNT
-expect_by() { eventually 20 by "$@" || fail "not $3 connections of $1 by $2: $(connections "$1")"; }
+expect_by() { eventually 90 by "$@" || fail "not $3 connections of $1 by $2: $(connections "$1")"; }
 metric() { on "$1" curl -s http://127.0.0.1:6782/metrics | sed -n "s/^$2 //p"; }
 associations() { on "$1" ip xfrm state | grep -c '^src' || true; }
 no_associations() { [ "$(associations "$1")" = 0 ]; }
