@@ -358,7 +358,7 @@ absl::Status Supervise(const SupervisorOptions& options, int log_fd, LaunchChann
   std::optional<LockFile> launch;
   if (supervisor.abandoned_end()) launch = LockOfKilledLaunch(options.traces.instance);
   if (launch) TakeBack(options.traces, *supervisor.abandoned_end());
-  const absl::Status status = lock ? lock->ReleaseAndRemove() : absl::OkStatus();
+  absl::Status status = lock ? lock->ReleaseAndRemove() : absl::OkStatus();
   if (launch) {
     (void)launch->ReleaseAndRemove();
     if (options.traces.made_run_directory) ::rmdir(options.traces.instance.run_directory.c_str());

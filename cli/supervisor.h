@@ -23,8 +23,8 @@ inline constexpr Duration kStopPatience = absl::Seconds(10);
 // and SIGINT end the peer, too.
 inline constexpr int kLetEndSignal = SIGUSR1;
 
-// Of a peer that never got ready. `exit_status`: 128 and the signal that killed it, or its own. kTakeBackSignal kills only
-// who has not begun yet to make anything.
+// Of a peer that never got ready. `exit_status`: 128 and the signal that killed it, or its own. kTakeBackSignal kills
+// only who has not begun yet to make anything.
 inline PeerEnd EndOfPeer(int exit_status) {
   return exit_status > 128 && exit_status != 128 + kTakeBackSignal ? PeerEnd::kKilled : PeerEnd::kTookBack;
 }

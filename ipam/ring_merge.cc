@@ -60,15 +60,14 @@ class EntryMerge {
     const RingEntry& mine = mine_[i];
     const RingEntry& theirs = theirs_[j];
     const bool same_version = theirs.version == mine.version;
-    if (theirs.version < mine.version || (same_version && theirs.peer == mine.peer)) {
+    const bool is_older = theirs.version < mine.version || (same_version && theirs.peer == mine.peer);
+    if (is_older || (same_version && !WinsTie(theirs, mine, std::min(ring_.SizeOf(i), other_.SizeOf(j))))) {
       merged_.push_back(mine);
     } else if (mine.peer == self_ && theirs.peer == self_) {
       // A version of ours that we have forgotten. Ours must be the newest again.
       RingEntry newer = mine;
       newer.version = theirs.version + 1;
       Take(newer);
-    } else if (same_version && !WinsTie(theirs, mine, std::min(ring_.SizeOf(i), other_.SizeOf(j)))) {
-      merged_.push_back(mine);
     } else {
       Take(theirs);
     }
