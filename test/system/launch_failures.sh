@@ -207,6 +207,8 @@ expect 1 "weave container is not present" on host1 weave status
 
 step "a peer is killed while it starts: the same, and launch says so"
 launch_and_hold
+kill -STOP "$PEER" # with what it runs, which would go on without it
+pkill -KILL -P "$PEER"
 kill -KILL "$PEER"
 rm "$WORK/hold"
 status=0
