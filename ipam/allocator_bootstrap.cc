@@ -175,18 +175,12 @@ void Allocator::OnRingChanged(bool was_empty) {
 
 // Makes the free list fit the ring. Returns ranges that are ours since, each perhaps with addresses that were before.
 std::vector<AddressRange> Allocator::UpdateSpace() {
-  AddressSet lost;
-  for (const auto& [start, size] : owned_ranges_) lost.Add({start, size});
   AddressSet usable;
   for (const AddressRange& range : ring_.RangesOf(config_.self)) usable.Add(range);
   resting_.ForEach([&](const AddressRange& range) { usable.Remove(range); });
   std::vector<AddressRange> ranges;
-  usable.ForEach([&](const AddressRange& range) {
-    ranges.push_back(range);
-    lost.Remove(range);
-  });
-  space_.SetOwned(ranges);
-  SortStrays(lost);
+  usable.ForEach([&](const AddressRange& range) { ranges.push_back(range); });
+  SortStrays(space_.SetOwned(ranges));
   std::vector<AddressRange> gained;
   absl::btree_set<std::pair<IpAddress, AddressCount>> now_owned;
   for (const AddressRange& range : ranges) {

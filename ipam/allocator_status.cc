@@ -23,10 +23,9 @@ IpamStatus Allocator::Status() const {
   absl::btree_map<PeerName, AddressCount> counts;
   for (std::size_t i = 0; i < ring_.entries().size(); ++i) counts[ring_.entries()[i].peer] += ring_.SizeOf(i);
   for (const auto& [peer, count] : counts) {
-    const auto nickname = nicknames_.find(peer);
     IpamStatus::Owner owner;
     owner.peer = peer;
-    if (nickname != nicknames_.end()) owner.nickname = nickname->second;
+    owner.nickname = Name(peer).nickname;
     owner.count = count;
     owner.reachable = peer == config_.self || peers_.IsKnown(peer);
     status.owners.push_back(std::move(owner));

@@ -27,10 +27,10 @@ AddressRange BiggestBlock(const AddressRange& stretch) {
 
 }  // namespace
 
-void Space::SetOwned(absl::Span<const AddressRange> ranges) {
+AddressSet Space::SetOwned(absl::Span<const AddressRange> ranges) {
   AddressSet owned;
   for (const AddressRange& range : ranges) owned.Add(range);
-  if (owned == owned_) return;
+  if (owned == owned_) return {};
   AddressSet gone = owned_;
   owned.ForEach([&gone](const AddressRange& stretch) { gone.Remove(stretch); });
   AddressSet gained = owned;
@@ -38,6 +38,7 @@ void Space::SetOwned(absl::Span<const AddressRange> ranges) {
   gone.ForEach([this](const AddressRange& stretch) { free_.Remove(stretch); });
   gained.ForEach([this](const AddressRange& stretch) { free_.Add(stretch); });
   owned_ = std::move(owned);
+  return gone;
 }
 
 std::optional<IpAddress> Space::Allocate(const AddressRange& range) {

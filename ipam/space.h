@@ -14,8 +14,8 @@ namespace weave {
 class Space {
  public:
   // Owns exactly `ranges` from now on (of one family, disjoint). What stays owned keeps its state; what is new is free;
-  // what goes is forgotten.
-  void SetOwned(absl::Span<const AddressRange> ranges);
+  // what goes is forgotten, and returned.
+  AddressSet SetOwned(absl::Span<const AddressRange> ranges);
   void Clear() { SetOwned({}); }
 
   bool Owns(const IpAddress& address) const { return owned_.Contains(address); }
