@@ -46,8 +46,12 @@ for ((try = 0; try < 400; try++)); do
     kill -KILL $add 2>/dev/null || true
     wait $add 2>/dev/null || true
     ! half_way || break
-    step=$((delay / 10 + RANDOM % 10))
-    if holds killedkilled; then delay=$((delay > step ? delay - step : 1)); else delay=$((delay + step < 5000 ? delay + step : 300)); fi
+    change=$((delay / 10 + RANDOM % 10))
+    if holds killedkilled; then
+        delay=$((delay > change ? delay - change : 1))
+    else
+        delay=$((delay + change < 5000 ? delay + change : 300))
+    fi
     quietly cni host1 DEL killedkilled killed eth0 "$(config 1.0.0)"
 done
 half_way || fail "no ADD was killed between address and interface"

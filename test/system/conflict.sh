@@ -50,7 +50,7 @@ expect 0 "" on host2 weave stop
 unplug host3
 expect_gone host3
 for host in host1 host3; do expect 0 "IPs taken over from host2" on "$host" weave rmpeer --force host2; done
-sleep 2 # what is taken by force rests
+# What is taken by force rests for two seconds: who asks waits.
 for i in 1 3; do expect 0 "${twice%/*}" attach "host$i" "both$i" "ip:$twice"; done
 
 step "they meet: one network, and one side names the address"
