@@ -119,9 +119,9 @@ absl::InlinedVector<AddressRange, 2> Ring::PartsOf(std::size_t index) const {
 }
 
 AddressCount Ring::SizeOf(std::size_t index) const {
-  AddressCount size = 0;
-  for (const AddressRange& part : PartsOf(index)) size += part.size;
-  return size;
+  const AddressCount start = entries_[index].token.value();
+  if (index + 1 < entries_.size()) return entries_[index + 1].token.value() - start;
+  return universe_.size - (start - entries_.front().token.value());
 }
 
 std::optional<PeerName> Ring::OwnerOf(const IpAddress& address) const {
