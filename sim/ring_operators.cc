@@ -68,7 +68,7 @@ RingOperators::Seat* RingOperators::Pick(State state, absl::FunctionRef<bool(con
 }
 
 void RingOperators::Burn() {
-  Seat* seat = MayGo() ? Pick(State::kHere, [](const Seat&) { return true; }) : nullptr;
+  Seat* seat = MayGo() ? Pick(State::kHere, [&](const Seat& s) { return !IsLastToTell(s); }) : nullptr;
   if (seat == nullptr) return;
   trace_.Note(seat->host->id(), "burns down");
   Lose(*seat);
@@ -95,8 +95,9 @@ void RingOperators::Return(Seat& seat, State state) {
 // While its neighbours borrow from it, and it from them. It has told somebody of its ring: an elector that forgets a
 // promise could vote twice.
 void RingOperators::ResetOne() {
-  Seat* seat =
-      MayGo() ? Pick(State::kHere, [&](const Seat& s) { return s.host->up() && RingOf(s) != nullptr; }) : nullptr;
+  Seat* seat = MayGo() ? Pick(State::kHere,
+                              [&](const Seat& s) { return s.host->up() && RingOf(s) != nullptr && !IsLastToTell(s); })
+                       : nullptr;
   if (seat == nullptr) return;
   seat->faults->Lose();  // a crash would end the reset, and perhaps bring back a peer whose disk is empty
   seat->StopCallers();
@@ -245,6 +246,13 @@ absl::Status RingOperators::CheckHeard() {
 const RingRecord* RingOperators::RingOf(const Seat& seat) const {
   const auto row = seat.host->disk().durable().find(RingKey());
   return row == seat.host->disk().durable().end() ? nullptr : &std::get<RingRecord>(row->second);
+}
+
+bool RingOperators::IsLastToTell(const Seat& seat) const {
+  if (options_.late == 0 || RingOf(seat) == nullptr) return false;
+  return std::none_of(seats_.begin(), seats_.end(), [&](const Seat& other) {
+    return &other != &seat && other.state == State::kHere && RingOf(other) != nullptr;
+  });
 }
 
 std::vector<const RingRecord*> RingOperators::RingsOfLiving() const {

@@ -1,6 +1,7 @@
 // The people of a network whose hosts share a ring: hosts burn down, are removed by those who are left, come back with
 // their disk or without; peers are reset; hosts join. They keep to what docs/ipam.md asks of them:
 //
+//   - where others join later, one of those who have the ring is always there;
 //   - a peer is removed when it is dead, and when those who live know all that it had told of its ranges;
 //   - who was lost meanwhile comes back with its disk if that tells of no grant that nobody else had heard of then;
 //   - who was to be removed comes back when everybody knows that it is, and callers there wait until it knows, too;
@@ -123,6 +124,8 @@ class RingOperators {
 
   // Null: it has no ring on disk.
   const RingRecord* RingOf(const Seat& seat) const;
+  // Of the ring, and nobody else who is here has it: those who join later would agree on another.
+  bool IsLastToTell(const Seat& seat) const;
   std::vector<const RingRecord*> RingsOfLiving() const;
   bool IsBuried(const Seat& dead) const;
   bool KnowsMore(const Seat& seat) const;
