@@ -79,7 +79,7 @@ void FastdpConnection::OnOffer(ByteView data, FastdpOutput& out) {
     return;
   }
   keyed_ = true;
-  out.ipsec.emplace_back(SetUpOutbound{id_, tunnel_.local, tunnel_.remote, offer->spi,
+  out.ipsec.emplace_back(SetUpOutbound{id_, tunnel_.local, tunnel_.remote, tunnel_.udp_port, offer->spi,
                                        DeriveEspKey(*key_, offer->nonce, tunnel_.remote_peer)});
 }
 

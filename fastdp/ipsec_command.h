@@ -40,6 +40,7 @@ struct SetUpOutbound {
   ConnectionId connection = 0;
   IpAddress local;
   IpAddress remote;
+  std::uint16_t remote_port = 0;  // UDP of the other end's VXLAN
   Spi spi = 0;
   EspKey key = {};
 };

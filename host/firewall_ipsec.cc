@@ -17,7 +17,8 @@ constexpr char kInMark[] = "WEAVE-IPSEC-IN-MARK";
 constexpr char kOut[] = "WEAVE-IPSEC-OUT";
 constexpr char kOutMark[] = "WEAVE-IPSEC-OUT-MARK";
 constexpr char kIpsecRuleMark[] = "0x20000/0x20000";
-constexpr std::uint32_t kReservedSpiCount = 0x100;  // RFC 4303, section 2.1
+constexpr char kUnprotected[] = "-m policy --dir out --pol none";  // not on its way into ESP
+constexpr std::uint32_t kReservedSpiCount = 0x100;                 // RFC 4303, section 2.1
 
 absl::Status CheckPath(const IpsecPath& path) {
   const auto refuse = [&](absl::string_view why) {
@@ -90,7 +91,7 @@ absl::Status AddIpsecRules(const std::vector<IpsecPath>& paths, RuleSet& rules) 
     AddOnce(guard.rules, absl::StrCat(inbound, "udp -m udp --dport ", path.local_port, " -m mark ! --mark ",
                                       kIpsecRuleMark, " -j DROP"));
     AddOnce(out.rules, absl::StrCat("-s ", local, "/32 -d ", remote, "/32 -p udp -m udp --dport ", path.remote_port,
-                                    " -j ", kOutMark));
+                                    " ", kUnprotected, " -j ", kOutMark));
   }
   rules.chains.push_back(std::move(in));
   rules.chains.push_back({FirewallTable::kMangle, kInMark, {set_mark}});
@@ -106,7 +107,7 @@ absl::Status AddIpsecRules(const std::vector<IpsecPath>& paths, RuleSet& rules) 
   add_top(FirewallTable::kMangle, "OUTPUT", absl::StrCat("-j ", kOut));
   add_top(FirewallTable::kFilter, "INPUT", absl::StrCat("-j ", kIn));
   add_top(FirewallTable::kFilter, "OUTPUT",
-          absl::StrCat("! -p esp -m policy --dir out --pol none -m mark --mark ", kIpsecRuleMark, " -j DROP"));
+          absl::StrCat("! -p esp ", kUnprotected, " -m mark --mark ", kIpsecRuleMark, " -j DROP"));
   return absl::OkStatus();
 }
 

@@ -1,11 +1,12 @@
 // The part of the packet filter that belongs to ESP between peers (spec/overlay.md section 4.3): what carries our mark
 // and why nothing passes in clear. Pure; a part of the RuleSet of firewall_rules.h.
 //
-// A VXLAN packet to a peer is marked on its way out. The mark takes it into the policy; without one it is dropped. An
-// ESP packet under an index of ours is marked on its way in, and what comes out of it keeps the mark; VXLAN from the
-// peer that has no mark is dropped. Names and rules are 2.8's. Ours stand at the top of the built-in chains, though:
-// below
-// `-p udp --dport 6784 -j ACCEPT`, which many hosts need to let VXLAN in, they would not be reached.
+// A VXLAN packet to a peer that is not on its way into ESP yet is marked on its way out. The mark takes it into the
+// policy for marked packets (fastdp/os/esp.h); without one it is dropped. An ESP packet under an index of ours is
+// marked on its way in, and what comes out of it keeps the mark; VXLAN from the peer that has no mark is dropped. Names
+// and rules are 2.8's, but that 2.8 marks every packet, which the kernel then routes a second time. Ours stand at the
+// top of the built-in chains: below `-p udp --dport 6784 -j ACCEPT`, which many hosts need to let VXLAN in, they would
+// not be reached.
 #pragma once
 
 #include <cstdint>

@@ -88,42 +88,47 @@ class EspKernel::Impl {
                     "IPsec");
   }
 
-  absl::Status PutPolicy(const EspAssociation& policy) {
-    return Explain(socket_.Exchange(PolicyRequest(policy), absl::StrCat("policy ", Describe(policy))));
+  absl::Status PutPolicy(const EspPolicy& policy) {
+    return Explain(socket_.Exchange(PolicyRequest(policy), absl::StrCat("policy ", Describe(policy.association))));
   }
 
-  absl::Status RemovePolicy(const EspAssociation& policy) {
-    return Annotate(socket_.Exchange(PolicyOfPairRequest(XFRM_MSG_DELPOLICY, policy.source, policy.destination),
-                                     absl::StrCat("removing policy ", Describe(policy)), {ENOENT}),
+  absl::Status PutPolicies(const EspAssociation& association, std::uint16_t port) {
+    RETURN_IF_ERROR(PutPolicy({association}));
+    return PutPolicy({association, port});
+  }
+
+  absl::Status RemovePolicy(const EspPolicy& policy) {
+    return Annotate(socket_.Exchange(DeletePolicyRequest(policy),
+                                     absl::StrCat("removing policy ", Describe(policy.association)), {ENOENT}),
                     "IPsec");
   }
 
-  absl::StatusOr<std::optional<EspAssociation>> PolicyOfPair(const IpAddress& source, const IpAddress& destination) {
-    std::optional<EspAssociation> policy;
-    RETURN_IF_ERROR(
-        Annotate(socket_.Exchange(PolicyOfPairRequest(XFRM_MSG_GETPOLICY, source, destination), "looking for a policy",
-                                  [&](const nlmsghdr& header) { policy = DecodePolicy(header); }, {ENOENT}),
-                 "IPsec"));
-    return policy;
+  // First what leads to it.
+  absl::Status RemoveOutbound(const EspAssociation& association) {
+    ASSIGN_OR_RETURN(const std::vector<EspPolicy> policies, ListPolicies());
+    for (const EspPolicy& policy : policies)
+      if (policy.association == association) RETURN_IF_ERROR(RemovePolicy(policy));
+    return Remove(association);
   }
+
+  absl::StatusOr<std::vector<EspPolicy>> ListPolicies() { return Dump(XFRM_MSG_GETPOLICY, DecodePolicy); }
 
   absl::StatusOr<EspState> List() {
     EspState state;
     ASSIGN_OR_RETURN(state.associations, Dump(XFRM_MSG_GETSA, DecodeAssociation));
-    ASSIGN_OR_RETURN(state.policies, Dump(XFRM_MSG_GETPOLICY, DecodePolicy));
+    ASSIGN_OR_RETURN(state.policies, ListPolicies());
     return state;
   }
 
  private:
-  using Decode = std::optional<EspAssociation> (*)(const nlmsghdr&);
-
-  absl::StatusOr<std::vector<EspAssociation>> Dump(int type, Decode decode) {
+  template <typename One>
+  absl::StatusOr<std::vector<One>> Dump(int type, std::optional<One> (*decode)(const nlmsghdr&)) {
     absl::Status status;
     for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-      std::vector<EspAssociation> found;
+      std::vector<One> found;
       status = socket_.Exchange(NetlinkRequest(type, NLM_F_DUMP), "listing associations and policies",
                                 [&](const nlmsghdr& header) {
-                                  if (std::optional<EspAssociation> one = decode(header); one) found.push_back(*one);
+                                  if (std::optional<One> one = decode(header); one) found.push_back(*one);
                                 });
       if (status.ok()) return found;
       if (!absl::IsAborted(status)) break;
@@ -159,25 +164,22 @@ absl::StatusOr<Spi> EspKernel::AddInbound(const IpAddress& local, const IpAddres
   return added;
 }
 
-absl::Status EspKernel::AddOutbound(const EspAssociation& association, const EspKey& key) {
+absl::Status EspKernel::AddOutbound(const EspAssociation& association, std::uint16_t port, const EspKey& key) {
   RETURN_IF_ERROR(CheckPair(association.source, association.destination));
   RETURN_IF_ERROR(impl_->Replace(association, key));
-  absl::Status put = impl_->PutPolicy(association);
-  if (!put.ok()) (void)impl_->Remove(association);
+  absl::Status put = impl_->PutPolicies(association, port);
+  if (!put.ok()) (void)impl_->RemoveOutbound(association);
   return put;
 }
 
-absl::Status EspKernel::PointPolicy(const EspAssociation& association) {
+absl::Status EspKernel::PointPolicies(const EspAssociation& association, std::uint16_t port) {
   RETURN_IF_ERROR(CheckPair(association.source, association.destination));
-  return impl_->PutPolicy(association);
+  return impl_->PutPolicies(association, port);
 }
 
 absl::Status EspKernel::RemoveOutbound(const EspAssociation& association) {
   RETURN_IF_ERROR(CheckPair(association.source, association.destination));
-  ASSIGN_OR_RETURN(const std::optional<EspAssociation> policy,
-                   impl_->PolicyOfPair(association.source, association.destination));
-  if (policy == association) RETURN_IF_ERROR(impl_->RemovePolicy(association));
-  return impl_->Remove(association);
+  return impl_->RemoveOutbound(association);
 }
 
 absl::Status EspKernel::RemoveAssociation(const EspAssociation& association) {
@@ -190,7 +192,7 @@ absl::StatusOr<EspState> EspKernel::List() { return impl_->List(); }
 absl::Status EspKernel::RemoveAll() {
   ASSIGN_OR_RETURN(const EspState state, impl_->List());
   absl::Status status;  // the first failure; the others are still to go
-  for (const EspAssociation& policy : state.policies) status.Update(impl_->RemovePolicy(policy));
+  for (const EspPolicy& policy : state.policies) status.Update(impl_->RemovePolicy(policy));
   for (const EspAssociation& association : state.associations) status.Update(impl_->Remove(association));
   return status;
 }

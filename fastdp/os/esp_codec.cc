@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kKeyBitCount = 8 * std::tuple_size_v<EspKey>;
 constexpr std::uint32_t kIcvBitCount = 128;
 constexpr int kAddressBitCount = 32;
+constexpr std::uint16_t kWholePort = 0xffff;
 
 xfrm_address_t ToKernel(const IpAddress& address) {
   xfrm_address_t result = {};
@@ -50,13 +51,17 @@ xfrm_usersa_info AssociationInfo(const EspAssociation& association) {
   return info;
 }
 
-xfrm_selector Selector(const IpAddress& source, const IpAddress& destination) {
+xfrm_selector Selector(const EspPolicy& policy) {
   xfrm_selector selector = {};
   selector.family = AF_INET;
-  selector.saddr = ToKernel(source);
-  selector.daddr = ToKernel(destination);
+  selector.saddr = ToKernel(policy.association.source);
+  selector.daddr = ToKernel(policy.association.destination);
   selector.prefixlen_s = selector.prefixlen_d = kAddressBitCount;
   selector.proto = IPPROTO_UDP;
+  if (policy.port != 0) {
+    selector.dport = htons(policy.port);
+    selector.dport_mask = kWholePort;
+  }
   return selector;
 }
 
@@ -65,7 +70,12 @@ ByteView BytesOf(const Value& value) {
   return {reinterpret_cast<const std::uint8_t*>(&value), sizeof value};
 }
 
-void PutMark(NetlinkRequest& request) { request.Put(XFRMA_MARK, BytesOf(xfrm_mark{kIpsecMark, kIpsecMark})); }
+// Of two policies of a pair each packet meets one: that for marked packets, or that for all others.
+std::uint32_t MarkOf(const EspPolicy& policy) { return policy.port == 0 ? kIpsecMark : 0; }
+
+void PutMark(const EspPolicy& policy, NetlinkRequest& request) {
+  request.Put(XFRMA_MARK, BytesOf(xfrm_mark{MarkOf(policy), kIpsecMark}));
+}
 
 // Structures that end in bytes of their own, which no C++ type holds.
 Bytes Cipher(const EspKey& key) {
@@ -139,8 +149,7 @@ bool SelectsAll(const xfrm_selector& selector) {
 
 bool SelectsPair(const xfrm_selector& selector) {
   return selector.family == AF_INET && selector.prefixlen_s == kAddressBitCount &&
-         selector.prefixlen_d == kAddressBitCount && selector.proto == IPPROTO_UDP && selector.sport_mask == 0 &&
-         selector.dport_mask == 0;
+         selector.prefixlen_d == kAddressBitCount && selector.proto == IPPROTO_UDP && selector.sport_mask == 0;
 }
 
 }  // namespace
@@ -174,33 +183,34 @@ NetlinkRequest DeleteAssociationRequest(const EspAssociation& association) {
   return request;
 }
 
-NetlinkRequest PolicyRequest(const EspAssociation& policy) {
+NetlinkRequest PolicyRequest(const EspPolicy& policy) {
+  const EspAssociation& association = policy.association;
   xfrm_userpolicy_info info = {};
-  info.sel = Selector(policy.source, policy.destination);
+  info.sel = Selector(policy);
   info.lft = NoLimits();
   info.dir = XFRM_POLICY_OUT;
   info.action = XFRM_POLICY_ALLOW;
   xfrm_user_tmpl into = {};
   into.family = AF_INET;
-  into.saddr = ToKernel(policy.source);
-  into.id.daddr = ToKernel(policy.destination);
-  into.id.spi = htonl(policy.spi);
+  into.saddr = ToKernel(association.source);
+  into.id.daddr = ToKernel(association.destination);
+  into.id.spi = htonl(association.spi);
   into.id.proto = IPPROTO_ESP;
   into.mode = XFRM_MODE_TRANSPORT;
   into.aalgos = into.ealgos = into.calgos = 0xffffffff;  // any: the association says which
   NetlinkRequest request(XFRM_MSG_UPDPOLICY, 0);
   request.Append(info).Put(XFRMA_TMPL, BytesOf(into));
-  PutMark(request);
+  PutMark(policy, request);
   return request;
 }
 
-NetlinkRequest PolicyOfPairRequest(int type, const IpAddress& source, const IpAddress& destination) {
+NetlinkRequest DeletePolicyRequest(const EspPolicy& policy) {
   xfrm_userpolicy_id id = {};
-  id.sel = Selector(source, destination);
+  id.sel = Selector(policy);
   id.dir = XFRM_POLICY_OUT;
-  NetlinkRequest request(type, 0);
+  NetlinkRequest request(XFRM_MSG_DELPOLICY, 0);
   request.Append(id);
-  PutMark(request);
+  PutMark(policy, request);
   return request;
 }
 
@@ -222,18 +232,20 @@ std::optional<EspAssociation> DecodeAssociation(const nlmsghdr& header) {
   return EspAssociation{FromKernel(info->saddr), FromKernel(info->id.daddr), ntohl(info->id.spi)};
 }
 
-std::optional<EspAssociation> DecodePolicy(const nlmsghdr& header) {
+std::optional<EspPolicy> DecodePolicy(const nlmsghdr& header) {
   const auto info = ReadInfo<xfrm_userpolicy_info>(header, XFRM_MSG_NEWPOLICY);
   if (!info) return std::nullopt;
   const Attributes attributes(header, sizeof *info);
   xfrm_mark mark = {};
   xfrm_user_tmpl into = {};
   if (!attributes.Read(XFRMA_MARK, mark) || !attributes.Read(XFRMA_TMPL, into)) return std::nullopt;
-  const bool ours = mark.v == kIpsecMark && mark.m == kIpsecMark && info->dir == XFRM_POLICY_OUT &&
-                    SelectsPair(info->sel) && into.id.proto == IPPROTO_ESP && into.mode == XFRM_MODE_TRANSPORT &&
-                    into.reqid == 0;
+  const EspPolicy policy = {{FromKernel(info->sel.saddr), FromKernel(info->sel.daddr), ntohl(into.id.spi)},
+                            ntohs(info->sel.dport)};
+  const bool ours = mark.v == MarkOf(policy) && mark.m == kIpsecMark && info->dir == XFRM_POLICY_OUT &&
+                    SelectsPair(info->sel) && info->sel.dport_mask == (policy.port == 0 ? 0 : kWholePort) &&
+                    into.id.proto == IPPROTO_ESP && into.mode == XFRM_MODE_TRANSPORT && into.reqid == 0;
   if (!ours) return std::nullopt;
-  return EspAssociation{FromKernel(info->sel.saddr), FromKernel(info->sel.daddr), ntohl(into.id.spi)};
+  return policy;
 }
 
 }  // namespace weave

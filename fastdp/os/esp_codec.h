@@ -20,15 +20,15 @@ NetlinkRequest AllocateSpiRequest(const IpAddress& source, const IpAddress& dest
 NetlinkRequest AssociationRequest(int type, const EspAssociation& association, const EspKey& key);
 NetlinkRequest DeleteAssociationRequest(const EspAssociation& association);
 
-// XFRM_MSG_UPDPOLICY: marked UDP from source to destination goes into the association.
-NetlinkRequest PolicyRequest(const EspAssociation& policy);
-// XFRM_MSG_GETPOLICY or XFRM_MSG_DELPOLICY of the pair.
-NetlinkRequest PolicyOfPairRequest(int type, const IpAddress& source, const IpAddress& destination);
+// XFRM_MSG_UPDPOLICY: what the policy selects goes into the association.
+NetlinkRequest PolicyRequest(const EspPolicy& policy);
+// What selects the same, whichever association it names.
+NetlinkRequest DeletePolicyRequest(const EspPolicy& policy);
 
 // The index in the kernel's answer to an allocation. nullopt: no such answer.
 std::optional<Spi> DecodeAllocatedSpi(const nlmsghdr& header);
 // XFRM_MSG_NEWSA, XFRM_MSG_NEWPOLICY. nullopt: another message, malformed, or not ours (esp.h).
 std::optional<EspAssociation> DecodeAssociation(const nlmsghdr& header);
-std::optional<EspAssociation> DecodePolicy(const nlmsghdr& header);
+std::optional<EspPolicy> DecodePolicy(const nlmsghdr& header);
 
 }  // namespace weave

@@ -124,7 +124,7 @@ class IpsecKeeper::Impl {
   absl::btree_map<ConnectionId, ClearConnection> clear_;
   absl::btree_map<std::uint64_t, RestingPath> resting_;
   std::uint64_t last_resting_ = 0;
-  absl::btree_map<EndPair, Spi> policies_;  // where each points
+  absl::btree_map<EndPair, Spi> policies_;  // where those of each pair point
   std::unique_ptr<Timer> timer_;
   WorkerPool worker_;  // last member: joined first
 };
@@ -165,11 +165,13 @@ void IpsecKeeper::Impl::Do(SetUpOutbound command) {
   const EndPair pair(command.local, command.remote);
   const EspAssociation association = OutboundOf(pair, command.spi);
   live_[command.connection].path.pair = pair;
+  live_[command.connection].path.remote_port = command.remote_port;
   // An index that the other end uses again is the new association's from now on.
   for (auto& [id, resting] : resting_) {
     if (resting.path.pair == pair && resting.path.outbound == command.spi) resting.path.outbound.reset();
   }
-  InWorker([association, key = command.key](Esp& esp) { return Outcome(esp.AddOutbound(association, key)); },
+  InWorker([association, port = command.remote_port,
+            key = command.key](Esp& esp) { return Outcome(esp.AddOutbound(association, port, key)); },
            [this, connection = command.connection, association](const absl::StatusOr<Spi>& outcome) {
              OnOutboundAdded(connection, association, outcome.status());
            });
@@ -302,8 +304,8 @@ void IpsecKeeper::Impl::HandOverPolicy(const KeptPath& from) {
   for (const auto& [connection, live] : live_) {
     if (live.path.pair != from.pair || !live.path.outbound) continue;
     policy->second = *live.path.outbound;
-    return InWorker([association = OutboundOf(from.pair, policy->second)](
-                        Esp& esp) { return Outcome(esp.PointPolicy(association)); },
+    return InWorker([association = OutboundOf(from.pair, policy->second),
+                     port = live.path.remote_port](Esp& esp) { return Outcome(esp.PointPolicies(association, port)); },
                     [](const auto&) {});
   }
 }

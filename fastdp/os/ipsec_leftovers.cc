@@ -20,8 +20,14 @@ struct Ports {
 }  // namespace
 
 IpsecLeftovers SortLeftovers(const EspState& state, const std::vector<IpsecPath>& rules, std::uint16_t port) {
-  absl::btree_map<Pair, Spi> outbound;
-  for (const EspAssociation& policy : state.policies) outbound[{policy.source, policy.destination}] = policy.spi;
+  // A run that ended while it changed the policies of a pair left two indexes.
+  absl::btree_set<std::pair<Pair, Spi>> outbound;
+  absl::btree_set<Pair> sending;
+  for (const auto& [association, port_of_policy] : state.policies) {
+    const Pair pair(association.source, association.destination);
+    outbound.insert({pair, association.spi});
+    sending.insert(pair);
+  }
   absl::btree_map<Pair, Ports> ports;
   absl::btree_set<std::pair<Pair, Spi>> inbound;
   for (const IpsecPath& rule : rules) {
@@ -33,10 +39,9 @@ IpsecLeftovers SortLeftovers(const EspState& state, const std::vector<IpsecPath>
   for (const EspAssociation& association : state.associations) {
     const Pair receiving(association.destination, association.source);
     if (inbound.contains({receiving, association.spi})) continue;
-    const auto sending = outbound.find({association.source, association.destination});
-    if (outbound.contains(receiving)) {
+    if (sending.contains(receiving)) {
       inbound.insert({receiving, association.spi});
-    } else if (sending == outbound.end() || sending->second != association.spi) {
+    } else if (!outbound.contains({{association.source, association.destination}, association.spi})) {
       leftovers.unused.push_back(association);
     }
   }

@@ -20,7 +20,7 @@ struct IpsecLeftover {
   std::uint16_t local_port = 0;
   std::uint16_t remote_port = 0;
   std::optional<Spi> inbound;
-  std::optional<Spi> outbound;  // of the policy
+  std::optional<Spi> outbound;  // of its policies; where these differ, a leftover for each
 
   friend bool operator==(const IpsecLeftover&, const IpsecLeftover&) = default;
 };

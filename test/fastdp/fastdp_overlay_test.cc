@@ -69,7 +69,8 @@ struct World {
                                      ":", in->remote_port));
       } else if (const auto* to = std::get_if<SetUpOutbound>(&command)) {
         outbound_key = to->key;
-        lines.push_back(absl::StrCat("outbound ", to->local.ToString(), " ", to->remote.ToString(), " ", to->spi));
+        lines.push_back(absl::StrCat("outbound ", to->local.ToString(), " ", to->remote.ToString(), ":",
+                                     to->remote_port, " ", to->spi));
       } else if (const auto* pass = std::get_if<PassInClear>(&command)) {
         lines.push_back(absl::StrCat("pass ", pass->local.ToString(), " ", pass->remote.ToString()));
       } else {
@@ -255,7 +256,7 @@ TEST_CASE("With a key, the offer goes out once our side is ready, and heartbeats
   CHECK(world.Take().empty());
 
   world.fastdp.OnControl(world.now, kConnection, 1, Offer(0x5678));
-  CHECK(world.Take() == Lines{"outbound 10.0.0.1 10.0.0.2 22136"});
+  CHECK(world.Take() == Lines{"outbound 10.0.0.1 10.0.0.2:7001 22136"});
   CHECK(world.outbound_key == DeriveEspKey(MakeKey(), DecodeIpsecOffer(Offer(0x5678))->nonce, PeerName(2)));
   world.fastdp.OnIpsec(world.now, OutboundReady{kConnection, absl::OkStatus()});
   CHECK(world.Take() == Lines{"tunnel 10.0.0.1 10.0.0.2:7001", "heartbeat 1390", "control 17"});
@@ -273,7 +274,7 @@ TEST_CASE("An offer may come before we are confirmed; one that makes no sense ch
   CHECK(world.Take().empty());
   CHECK(world.fastdp.counters().bad_offers == 1);
   world.fastdp.OnControl(world.now, kConnection, 1, Offer(0x5678));
-  CHECK(world.Take() == Lines{"outbound 10.0.0.1 10.0.0.2 22136"});
+  CHECK(world.Take() == Lines{"outbound 10.0.0.1 10.0.0.2:7001 22136"});
   world.fastdp.Stop(world.now, kConnection);
   CHECK(world.Take() == Lines{"tear down"});
 

@@ -41,7 +41,7 @@ COMMIT
 :WEAVE-IPSEC-OUT-MARK - [0:0]
 -A WEAVE-IPSEC-IN -s 10.77.0.2/32 -d 10.77.0.1/32 -p esp -m esp --espspi 2581224798 -j WEAVE-IPSEC-IN-MARK
 -A WEAVE-IPSEC-IN-MARK -j MARK --set-xmark 0x20000/0x20000
--A WEAVE-IPSEC-OUT -s 10.77.0.1/32 -d 10.77.0.2/32 -p udp -m udp --dport 6784 -j WEAVE-IPSEC-OUT-MARK
+-A WEAVE-IPSEC-OUT -s 10.77.0.1/32 -d 10.77.0.2/32 -p udp -m udp --dport 6784 -m policy --dir out --pol none -j WEAVE-IPSEC-OUT-MARK
 -A WEAVE-IPSEC-OUT-MARK -j MARK --set-xmark 0x20000/0x20000
 -I INPUT 1 -j WEAVE-IPSEC-IN
 -I OUTPUT 1 -j WEAVE-IPSEC-OUT
@@ -54,7 +54,7 @@ TEST_CASE("Two associations of one pair share the rules of the pair", "[host][fi
   const std::string text = RenderPaths({kPath, kNewerPath});
   CHECK_THAT(text, Catch::Contains("--espspi 2581224798 -j"));
   CHECK_THAT(text, Catch::Contains("--espspi 256 -j"));
-  for (const char* once : {"--dport 6784 -m mark", "--dport 6784 -j WEAVE-IPSEC-OUT-MARK"})
+  for (const char* once : {"--dport 6784 -m mark", "--dport 6784 -m policy --dir out --pol none -j WEAVE-IPSEC-OUT-MARK"})
     CHECK(text.find(once) == text.rfind(once));
 }
 
@@ -88,7 +88,7 @@ COMMIT
 -A WEAVE-IPSEC-IN -s 10.77.0.2/32 -d 10.77.0.1/32 -p esp -m esp --espspi 256 -j WEAVE-IPSEC-IN-MARK
 -A WEAVE-IPSEC-IN -s 10.77.0.2/32 -d 10.77.0.1/32 -p esp -m esp --espspi 256:300 -j WEAVE-IPSEC-IN-MARK
 -A WEAVE-IPSEC-IN -d 10.77.0.1/32 -p esp -m esp --espspi 257 -j WEAVE-IPSEC-IN-MARK
--A WEAVE-IPSEC-OUT -s 10.77.0.1/32 -d 10.77.0.3/32 -p udp -m udp --dport 7001 -j WEAVE-IPSEC-OUT-MARK
+-A WEAVE-IPSEC-OUT -s 10.77.0.1/32 -d 10.77.0.3/32 -p udp -m udp --dport 7001 -m policy --dir out --pol none -j WEAVE-IPSEC-OUT-MARK
 COMMIT
 )")
                                 .value();

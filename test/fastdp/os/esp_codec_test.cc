@@ -20,9 +20,11 @@ Info& InfoOf(const NetlinkRequest& request) {
 
 TEST_CASE("What we write is what we know again", "[fastdp]") {
   CHECK(DecodeAssociation(HeaderOf(AssociationRequest(XFRM_MSG_NEWSA, kOne, {7}))) == kOne);
-  const NetlinkRequest policy = PolicyRequest(kOne);
-  nlmsg_hdr(policy.get())->nlmsg_type = XFRM_MSG_NEWPOLICY;  // as the kernel lists it
-  CHECK(DecodePolicy(HeaderOf(policy)) == kOne);
+  for (const EspPolicy& one : {EspPolicy{kOne}, EspPolicy{kOne, 6784}}) {
+    const NetlinkRequest policy = PolicyRequest(one);
+    nlmsg_hdr(policy.get())->nlmsg_type = XFRM_MSG_NEWPOLICY;  // as the kernel lists it
+    CHECK(DecodePolicy(HeaderOf(policy)) == one);
+  }
   CHECK(DecodeAllocatedSpi(HeaderOf(AssociationRequest(XFRM_MSG_NEWSA, kOne, {}))) == kOne.spi);
   CHECK_FALSE(DecodeAllocatedSpi(HeaderOf(AssociationRequest(XFRM_MSG_NEWSA, {kOne.source, kOne.destination, 1}, {}))));
 }
@@ -57,27 +59,31 @@ TEST_CASE("A policy without our mark, or of another form, is somebody else's", "
       [](auto& info) { info.dir = XFRM_POLICY_IN; },
       [](auto& info) { info.sel.prefixlen_d = 24; },
       [](auto& info) { info.sel.proto = 6; },
-      [](auto& info) { info.sel.dport_mask = 0xffff; },
+      [](auto& info) { info.sel.dport = info.sel.dport == 0 ? 1 : 0; },
+      [](auto& info) { info.sel.dport_mask ^= 0xff00; },
+      [](auto& info) { info.sel.sport_mask = 0xffff; },
   };
-  for (const auto& change : changes) {
-    const NetlinkRequest request = PolicyRequest(kOne);
-    nlmsg_hdr(request.get())->nlmsg_type = XFRM_MSG_NEWPOLICY;
-    change(InfoOf<xfrm_userpolicy_info>(request));
-    CHECK_FALSE(DecodePolicy(HeaderOf(request)));
+  for (const EspPolicy& one : {EspPolicy{kOne}, EspPolicy{kOne, 1}}) {
+    for (const auto& change : changes) {
+      const NetlinkRequest request = PolicyRequest(one);
+      nlmsg_hdr(request.get())->nlmsg_type = XFRM_MSG_NEWPOLICY;
+      change(InfoOf<xfrm_userpolicy_info>(request));
+      CHECK_FALSE(DecodePolicy(HeaderOf(request)));
+    }
+    NetlinkRequest unmarked(XFRM_MSG_NEWPOLICY, 0);
+    unmarked.Append(InfoOf<xfrm_userpolicy_info>(PolicyRequest(one)));
+    CHECK_FALSE(DecodePolicy(HeaderOf(unmarked)));
   }
-  NetlinkRequest unmarked(XFRM_MSG_NEWPOLICY, 0);
-  unmarked.Append(InfoOf<xfrm_userpolicy_info>(PolicyRequest(kOne)));
-  CHECK_FALSE(DecodePolicy(HeaderOf(unmarked)));
 }
 
 TEST_CASE("A message that was cut is nothing", "[fastdp]") {
   for (const bool policy : {false, true}) {
-    const NetlinkRequest request = policy ? PolicyRequest(kOne) : AssociationRequest(XFRM_MSG_NEWSA, kOne, {});
+    const NetlinkRequest request = policy ? PolicyRequest({kOne}) : AssociationRequest(XFRM_MSG_NEWSA, kOne, {});
     nlmsghdr* header = nlmsg_hdr(request.get());
     if (policy) header->nlmsg_type = XFRM_MSG_NEWPOLICY;
     for (std::uint32_t size = header->nlmsg_len - 1; size >= sizeof *header; --size) {
       header->nlmsg_len = size;
-      CHECK_FALSE((policy ? DecodePolicy(*header) : DecodeAssociation(*header)));
+      CHECK_FALSE((policy ? DecodePolicy(*header).has_value() : DecodeAssociation(*header).has_value()));
     }
   }
 }

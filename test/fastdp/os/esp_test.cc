@@ -33,8 +33,8 @@ TEST_CASE("Addresses of IPv6 are refused before the kernel is asked", "[fastdp]"
   const std::string why = "IPsec: ::1 to 0.0.0.1: only IPv4 is possible";
   CHECK((*esp)->AddInbound(association.destination, association.source, {}).status() ==
         absl::InvalidArgumentError(why));
-  CHECK((*esp)->AddOutbound(association, {}) == absl::InvalidArgumentError(why));
-  CHECK((*esp)->PointPolicy(association) == absl::InvalidArgumentError(why));
+  CHECK((*esp)->AddOutbound(association, 6784, {}) == absl::InvalidArgumentError(why));
+  CHECK((*esp)->PointPolicies(association, 6784) == absl::InvalidArgumentError(why));
   CHECK((*esp)->RemoveOutbound(association) == absl::InvalidArgumentError(why));
   CHECK((*esp)->RemoveAssociation(association) == absl::InvalidArgumentError(why));
 }

@@ -19,6 +19,7 @@ namespace {
 
 const IpAddress kHere = IpAddress::V4(0x0a4d0001);
 const IpAddress kThere = IpAddress::V4(0x0a4d0002);
+constexpr std::uint16_t kPort = 7002;  // of the other end's VXLAN
 constexpr Duration kForEver = absl::Hours(1);
 constexpr Duration kShortly = absl::Milliseconds(1);
 
@@ -53,12 +54,14 @@ class FakeEsp final : public Esp {
     journal_.Add(absl::StrCat("in ", ++last_));
     return last_;
   }
-  absl::Status AddOutbound(const EspAssociation& association, const EspKey&) override {
+  absl::Status AddOutbound(const EspAssociation& association, std::uint16_t port, const EspKey&) override {
     journal_.Add(absl::StrCat("out ", association.spi));
+    CHECK(port == kPort);
     return failure_;
   }
-  absl::Status PointPolicy(const EspAssociation& association) override {
-    journal_.Add(absl::StrCat("policy to ", association.spi));
+  absl::Status PointPolicies(const EspAssociation& association, std::uint16_t port) override {
+    journal_.Add(absl::StrCat("policies to ", association.spi));
+    CHECK(port == kPort);
     return {};
   }
   absl::Status RemoveOutbound(const EspAssociation& association) override {
@@ -99,9 +102,11 @@ class KeeperWorld {
         options_.linger);
   }
 
-  void Inbound(ConnectionId connection) { keeper_->Perform({SetUpInbound{connection, kHere, kThere, 6784, 6784, {}}}); }
+  void Inbound(ConnectionId connection) {
+    keeper_->Perform({SetUpInbound{connection, kHere, kThere, 6784, kPort, {}}});
+  }
   void Outbound(ConnectionId connection, Spi spi) {
-    keeper_->Perform({SetUpOutbound{connection, kHere, kThere, spi, {}}});
+    keeper_->Perform({SetUpOutbound{connection, kHere, kThere, kPort, spi, {}}});
   }
   void Clear(ConnectionId connection) { keeper_->Perform({PassInClear{connection, kHere, kThere}}); }
   void TearDown(ConnectionId connection) { keeper_->Perform({TearDownIpsec{connection}}); }
@@ -246,7 +251,7 @@ TEST_CASE("When the newer of two connections ends, the policy points to the olde
   world.Connect(1, 1000);
   world.Connect(2, 2000);
   world.TearDown(2);
-  CHECK(world.Until("policy to 1000") == "policy to 1000");
+  CHECK(world.Until("policies to 1000") == "policies to 1000");
   world.TearDown(1);
   CHECK(world.keeper().resting_count() == 2);
 }
@@ -282,16 +287,18 @@ TEST_CASE("A connection in clear waits until nothing refuses it", "[fastdp]") {
 TEST_CASE("Leftovers are told apart by rules and policies", "[fastdp]") {
   const IpAddress other = IpAddress::V4(0x0a4d0003);
   EspState state;
-  state.associations = {{kThere, kHere, 300}, {kHere, kThere, 1000}, {kHere, kThere, 999},
-                        {kThere, kHere, 301}, {other, kHere, 302},   {other, kHere, 303}};
-  state.policies = {{kHere, kThere, 1000}};
+  state.associations = {{kThere, kHere, 300}, {kHere, kThere, 1000}, {kHere, kThere, 999}, {kThere, kHere, 301},
+                        {other, kHere, 302},  {other, kHere, 303},   {kHere, kThere, 1001}};
+  // One of the pair's had been changed.
+  state.policies = {{{kHere, kThere, 1000}}, {{kHere, kThere, 1001}, 7001}};
   const std::vector<IpsecPath> rules = {{kHere, kThere, 300, 6784, 7001}, {kHere, other, 302, 6784, 0}};
   const IpsecLeftovers leftovers = SortLeftovers(state, rules, 6784);
   CHECK(leftovers.unused == std::vector<EspAssociation>{{kHere, kThere, 999}, {other, kHere, 303}});
   CHECK(leftovers.in_use == std::vector<IpsecLeftover>{{kHere, kThere, 6784, 7001, 300, std::nullopt},
                                                        {kHere, kThere, 6784, 7001, 301, std::nullopt},
                                                        {kHere, other, 6784, 6784, 302, std::nullopt},
-                                                       {kHere, kThere, 6784, 7001, std::nullopt, 1000}});
+                                                       {kHere, kThere, 6784, 7001, std::nullopt, 1000},
+                                                       {kHere, kThere, 6784, 7001, std::nullopt, 1001}});
   CHECK(SortLeftovers({}, {}, 6784).in_use.empty());
 }
 

@@ -29,7 +29,8 @@ void CheckAllCame(IpsecWorld& world, IpsecHost& receiver) {
   FAIL_CHECK("lost " << lost.size() << " of " << world.sent() << ", " << lost.front() << " to " << lost.back());
 }
 
-// The words of `ip xfrm` are those of a 2.8 peer's associations and policies.
+// The words of `ip xfrm` are those of a 2.8 peer's associations and policies; and there is a policy for unmarked
+// packets.
 void CheckForm(const IpsecHost& host, Spi in, Spi out) {
   const auto association = [](const char* source, const char* destination, Spi spi) {
     return absl::StrCat("src ", source, " dst ", destination, "\n\tproto esp spi ", Hex(spi),
@@ -41,10 +42,13 @@ void CheckForm(const IpsecHost& host, Spi in, Spi out) {
   CHECK_THAT(state, Catch::Contains(" 128\n\tanti-replay esn context:") &&
                         Catch::Contains("replay_window 256, bitmap-length 8") &&
                         Catch::Contains("sel src 0.0.0.0/0 dst 0.0.0.0/0"));
-  const std::string policy = host.Ip("xfrm policy");
-  CHECK_THAT(policy, Catch::StartsWith("src 10.77.0.1/32 dst 10.77.0.2/32 proto udp \n\tdir out priority 0 "));
-  CHECK_THAT(policy, Catch::EndsWith(absl::StrCat("\n\tmark 0x20000/0x20000 \n\ttmpl src 10.77.0.1 dst 10.77.0.2\n",
-                                                  "\t\tproto esp spi ", Hex(out), " reqid 0 mode transport\n")));
+  const auto policy = [&](const char* port, const char* mark) {
+    return absl::StrCat(
+        "src 10.77.0.1/32 dst 10.77.0.2/32 proto udp ", port, "\n\tdir out priority 0 ptype main \n\tmark ", mark,
+        "/0x20000 \n\ttmpl src 10.77.0.1 dst 10.77.0.2\n\t\tproto esp spi ", Hex(out), " reqid 0 mode transport\n");
+  };
+  CHECK_THAT(host.Ip("xfrm policy"),
+             Catch::Contains(policy("", "0x20000")) && Catch::Contains(policy("dport 6784 ", "0")));
 }
 
 TEST_CASE("Between two peers packets pass in ESP alone, and those in clear are refused both ways", "[fastdp][kernel]") {
@@ -72,6 +76,19 @@ TEST_CASE("Between two peers packets pass in ESP alone, and those in clear are r
   CHECK_THAT(world.a.Shell("ping -c 1 -W 9 -M do -s 1348 10.99.0.2"), Catch::Contains(" 1 received"));
   CHECK(wire.CountByProtocol()[kUdp] == 0);
   CHECK(wire.largest() == 1460);  // spec/overlay.md section 4.3
+  // Nothing was routed twice.
+  CHECK(world.a.Marked() == "0");
+
+  // Where the kernel does not look for policies when it routes VXLAN, and after an earlier version, the mark does it.
+  world.a.Ip("xfrm policy flush");
+  world.a.Ip(absl::StrCat(
+      "xfrm policy add src 10.77.0.1/32 dst 10.77.0.2/32 proto udp dir out mark 0x20000 mask 0x20000 tmpl src "
+      "10.77.0.1 dst 10.77.0.2 proto esp spi ",
+      Hex(world.b.inbound[1].spi), " reqid 0 mode transport"));
+  CHECK_THAT(world.a.Shell("ping -c 1 -W 9 -M do -s 1348 10.99.0.2"), Catch::Contains(" 1 received"));
+  CHECK(world.a.Marked() != "0");
+  CHECK(wire.CountByProtocol()[kUdp] == 0);
+  CHECK(wire.largest() == 1460);
 
   world.a.Ip("xfrm policy flush");
   world.a.Shell("ping -c 1 -W 1 10.99.0.2");
@@ -101,7 +118,7 @@ TEST_CASE("New keys lose no packet and show none", "[fastdp][kernel]") {
   CheckAllCame(world, world.b);
   CHECK(wire.CountByProtocol()[kUdp] == 0);
   CHECK(world.a.Shell("ip xfrm state | grep -c ^src") == "2\n");
-  CHECK(world.a.Shell("ip xfrm policy | grep -c ^src") == "1\n");
+  CHECK(world.a.Shell("ip xfrm policy | grep -c ^src") == "2\n");
 }
 
 TEST_CASE("A peer that was killed goes on where it was: no packet is lost, and old keys go", "[fastdp][kernel]") {
@@ -188,11 +205,12 @@ TEST_CASE("An index that is used again is the newer association's; a stranger's 
   REQUIRE(RunIn(world.a.ns(), [&] {
             ASSIGN_OR_RETURN(const std::unique_ptr<EspKernel> esp, EspKernel::Open());
             const EspAssociation association = {world.a.address(), world.b.address(), 0x1000};
-            RETURN_IF_ERROR(esp->AddOutbound(association, {1}));
-            RETURN_IF_ERROR(esp->AddOutbound(association, {2}));
+            RETURN_IF_ERROR(esp->AddOutbound(association, kVxlanPort, {1}));
+            RETURN_IF_ERROR(esp->AddOutbound(association, kVxlanPort, {2}));
             ASSIGN_OR_RETURN(EspState state, esp->List());
             CHECK(state.associations == std::vector<EspAssociation>{association});
-            CHECK(state.policies == std::vector<EspAssociation>{association});
+            const std::vector<EspPolicy> both = {{association}, {association, kVxlanPort}};
+            CHECK(std::is_permutation(state.policies.begin(), state.policies.end(), both.begin(), both.end()));
             RETURN_IF_ERROR(esp->RemoveOutbound(association));
             RETURN_IF_ERROR(esp->RemoveOutbound(association));
 
@@ -200,7 +218,7 @@ TEST_CASE("An index that is used again is the newer association's; a stranger's 
                 "xfrm state add src 10.77.0.1 dst 10.77.0.2 proto esp spi 0x1000 reqid 3 mode transport aead "
                 "'rfc4106(gcm(aes))' 0x" +
                 std::string(72, '1') + " 128");
-            CHECK(absl::IsAlreadyExists(esp->AddOutbound(association, {3})));
+            CHECK(absl::IsAlreadyExists(esp->AddOutbound(association, kVxlanPort, {3})));
             ASSIGN_OR_RETURN(state, esp->List());
             CHECK((state.associations.empty() && state.policies.empty()));
             CHECK(

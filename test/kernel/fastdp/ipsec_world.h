@@ -93,6 +93,11 @@ class IpsecHost {
   std::string Ip(const std::string& arguments) const { return IpCommand(arguments, ns_.fd()); }
   std::string Shell(const std::string& command) const { return TryIn(ns_.fd(), {"/bin/sh", "-c", command}).output; }
 
+  // How many packets the packet filter has marked on their way out.
+  std::string Marked() const {
+    return Shell("iptables-legacy -t mangle -nvxL WEAVE-IPSEC-OUT-MARK | awk '$3 == \"MARK\" { printf $1 }'");
+  }
+
   // As a peer's start does.
   void Start(FirewallBackend backend, Duration linger) {
     REQUIRE(RunIn(ns_, [&] { return StartHere(backend, linger); }).ok());
@@ -198,8 +203,8 @@ class IpsecWorld {
     for (IpsecHost* host : {&a, &b}) {
       IpsecHost& other = host == &a ? b : a;
       REQUIRE(other.inbound[connection].status == absl::OkStatus());
-      host->Perform(SetUpOutbound{connection, host->address(), other.address(), other.inbound[connection].spi,
-                                  DeriveEspKey(session, {}, other.name())});
+      host->Perform(SetUpOutbound{connection, host->address(), other.address(), kVxlanPort,
+                                  other.inbound[connection].spi, DeriveEspKey(session, {}, other.name())});
     }
     Await([&] { return a.outbound.contains(connection) && b.outbound.contains(connection); });
     REQUIRE(a.outbound[connection].status == absl::OkStatus());
