@@ -1,7 +1,7 @@
 #!/bin/bash
 # Two hosts on which nothing has its usual number or name: port, bridge, listeners (contract A3-02, A3-03, A3-06a,
-# A3-18a, A4-02a); who listens where (A21-02); frames and heartbeats in the log (A3-11, A3-12); subnets across hosts (A7-14) and an address
-# that moves between them (A20-03).
+# A3-18a, A4-02a); who listens where (A21-02); what a buffer holds (A3-16); frames and heartbeats in the log (A3-11,
+# A3-12); subnets across hosts (A7-14) and an address that moves between them (A20-03).
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=mesh_lib.sh
@@ -21,7 +21,7 @@ attach() { expect 0 "$2" on "$1" weave attach "$2" "$(path_of "$3")"; } # attach
 step "on another port and another bridge two peers connect, and listen nowhere else"
 W_ENV="WEAVE_PORT=7000"
 launch_peer host1 --weave-bridge mesh0 --no-fastdp --host 10.99.0.1 --http-addr "$WORK/http.sock" --status-addr= \
-    --no-dns
+    --no-dns --bufsz 1
 launch_peer host2 --weave-bridge mesh0 --no-fastdp --pkt-debug --log-level=debug "$(address_of host1)"
 W_ENV=""
 expect_mesh 30 host1 host2
@@ -46,6 +46,21 @@ for pair in "c1 10.5.2.2" "d1 10.5.1.2" "c2 10.5.2.1" "d2 10.5.1.1"; do
     # shellcheck disable=SC2086
     expect_no_ping $pair
 done
+
+step "of a burst that a peer cannot look at the larger buffer keeps what the smaller loses"
+burst() { # burst CONTAINER: 4000 frames to everybody, three times what fits into a buffer of 1 MB
+    inside "$1" perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 0) or die; connect(S, sockaddr_in(9, inet_aton("239.1.2.3"))) or die "$!\n";
+        for (1 .. 4000) { defined send(S, "x" x 1400, 0) or die "$!\n" }' || fail "$1 cannot send"
+}
+lost_of() { on "$@" | sed -n 's/^weave_frame_drops_total{reason="capture_buffer"} //p'; }
+lost_by_small() { lost_of host1 curl -sf --unix-socket "$WORK/http.sock" http://weave/metrics; }
+lost_by_large() { lost_of host2 curl -sf http://127.0.0.1:6782/metrics; }
+for host in host1 host2; do kill -STOP "$(weaver_of $host)"; done
+burst c1
+burst c2
+for host in host1 host2; do kill -CONT "$(weaver_of $host)"; done
+eventually 10 answers host1 && eventually 10 answers host2 || fail "a peer that was stopped for a moment does not answer"
+[ "$(lost_by_small)" -gt "$(lost_by_large)" ] || fail "frames lost with 1 MB: $(lost_by_small), with 8 MB: $(lost_by_large)"
 
 step "with --pkt-debug a ping is two lines in the log, without it none"
 before=$(frames_logged host2)
