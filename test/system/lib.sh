@@ -195,15 +195,20 @@ refuses_with_usage() {
     expect_state_as_before "${*:3}"
 }
 
+nobody_on() { # nobody_on HOST: or else they are killed
+    local pids
+    pids=$(ip netns pids "$TAG-$1" 2>/dev/null)
+    [ -n "$pids" ] || return 0
+    # shellcheck disable=SC2086
+    kill -KILL $pids 2>/dev/null
+    return 1
+}
 clean_up() {
-    local status=$? name pid
+    local status=$? name
     set +e
+    # All at once and without a word: what peers made goes with the namespaces, and a reset for each would take a second.
     for name in "${HOSTS[@]}"; do
-        on "$name" weave reset --force >/dev/null 2>&1
-        for pid in "$(fuser_lock "$(run_dir "$name")/supervisor.lock")" "$(fuser_lock "$(run_dir "$name")/weaver.lock")" \
-            "$(fuser_lock "$(run_dir "$name")/plugin.lock")"; do
-            [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null
-        done
+        eventually 10 nobody_on "$name"
     done
     for name in "${CONTAINERS[@]}" "${HOSTS[@]}"; do ip netns del "$TAG-$name" 2>/dev/null; done
     for name in "${HOSTS[@]}"; do
