@@ -25,7 +25,7 @@ launch_peer host2 --ipalloc-init $SEEDS 10.99.0.1
 launch_peer host3 --ipalloc-init $SEEDS 10.99.0.1 10.99.0.2
 expect_mesh 60 host1 host2 host3
 for i in 1 2 3; do attach "host$i" "c$i" >"$WORK/address.$i" || fail "no address on host$i"; done
-unplug host3
+cut_off host3 host1 host2
 expect_gone host1
 expect_gone host3
 expect 0 "IPs taken over from host3" on host1 weave rmpeer host3
@@ -47,7 +47,7 @@ step "two sides insist on the same dead host, and give the same address"
 twice=$(sed 's|[0-9]*/|77/|' "$WORK/address.2")
 kill -KILL "$(weaver_of host2)"
 expect 0 "" on host2 weave stop
-unplug host3
+cut_off host3 host1
 expect_gone host3
 for host in host1 host3; do expect 0 "IPs taken over from host2" on "$host" weave rmpeer --force host2; done
 # What is taken by force rests for two seconds: who asks waits.
