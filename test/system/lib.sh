@@ -57,6 +57,22 @@ hung_docker() {
     eventually 10 test -S "$1" || fail "no socket at $1"
 }
 
+# slow_packet_filter: who is launched with PATH=$SLOW_PATH changes no rule between hold_packet_filter and go_on_filtering, and
+# what needs one waits: a test can look at what is half done, and end it there.
+slow_packet_filter() {
+    local program real
+    SLOW_PATH=$WORK/slow:$PATH
+    mkdir "$WORK/slow"
+    for program in iptables-restore iptables-nft-restore iptables-legacy-restore; do
+        real=$(command -v $program) || continue
+        printf '#!/bin/sh\nwhile [ "$1" != --version ] && [ -e %s ]; do sleep 0.1; done\nexec %s "$@"\n' \
+            "$WORK/hold" "$real" >"$WORK/slow/$program"
+        chmod +x "$WORK/slow/$program"
+    done
+}
+hold_packet_filter() { touch "$WORK/hold"; }
+go_on_filtering() { rm "$WORK/hold"; }
+
 make_host() { # make_host NAME
     ip netns add "$TAG-$1"
     HOSTS+=("$1")
@@ -87,12 +103,13 @@ can_ping() { inside "$1" ping -c 1 -W 2 "$2" >/dev/null 2>&1; }
 expect_ping() { eventually 10 can_ping "$1" "$2" || fail "$1 does not reach $2"; }
 expect_no_ping() { ! can_ping "$1" "$2" || fail "$1 reaches $2 and must not"; }
 
-eventually() { # eventually SECONDS COMMAND...: until it succeeds
-    local end=$((SECONDS + $1))
+eventually() { # eventually SECONDS COMMAND...: until it succeeds; who waits for long asks less often
+    local begin=$SECONDS seconds=$1 waited
     shift
     until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.1
+        waited=$((SECONDS - begin))
+        [ $waited -lt "$seconds" ] || return 1
+        if [ $waited -lt 5 ]; then sleep 0.1; else sleep 0.5; fi
     done
 }
 
