@@ -205,11 +205,10 @@ refuses() {
     says "$@"
     expect_state_as_before "${*:3}"
 }
-# refuses_with_usage STATUS TEXT COMMAND...: the same, but how the command is used follows the line or takes its place
-refuses_with_usage() {
+# says_usage STATUS TEXT COMMAND...: as expect, and how the command is used follows the text or takes its place
+says_usage() {
     expect "$@"
     [[ $OUT == *"Usage:"* ]] || fail "${*:3} printed no usage: $OUT"
-    expect_state_as_before "${*:3}"
 }
 
 nobody_on() { # nobody_on HOST: or else they are killed
@@ -224,9 +223,8 @@ clean_up() {
     local status=$? name
     set +e
     # All at once and without a word: what peers made goes with the namespaces, and a reset for each would take a second.
-    for name in "${HOSTS[@]}"; do
-        eventually 10 nobody_on "$name"
-    done
+    for name in "${HOSTS[@]}"; do nobody_on "$name"; done
+    for name in "${HOSTS[@]}"; do eventually 10 nobody_on "$name"; done
     for name in "${CONTAINERS[@]}" "${HOSTS[@]}"; do ip netns del "$TAG-$name" 2>/dev/null; done
     for name in "${HOSTS[@]}"; do
         rm -rf "$(run_dir "$name")" "/var/lib/$(instance "$name")"
