@@ -50,6 +50,13 @@ end_service() {
 address_in() { docker_on "$1" exec "$2" ip -o -4 addr show | sed -nE 's/.* ethwe[0-9]+ +inet ([0-9.]+).*/\1/p'; }
 reaches() { docker_on "$1" exec "$(replica_of "$1")" ping -c 1 -W 2 "$2" >/dev/null 2>&1; }
 
+# in_replica HOST COMMAND...: in the network of the replica on HOST, with programs of the machine.
+in_replica() { nsenter --net="/proc/$(docker_on "$1" inspect -f '{{.State.Pid}}' "$(replica_of "$1")")/ns/net" "${@:2}"; }
+send_to_group() {
+    in_replica host1 perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 0) and send(S, "word", 0, sockaddr_in(7777, inet_aton("239.1.2.3"))) or die "$!\n"'
+}
+group_heard() { send_to_group && [ "$(cat "$WORK/heard")" = "word from $one" ]; } # one frame may come before the member has joined
+
 step "two hosts, one swarm"
 for host in host1 host2; do
     make_docker_host $host
@@ -76,6 +83,13 @@ docker_on host1 network create --driver "$PLUGIN" --subnet 10.50.0.0/24 swarmnet
 serve
 has 224.0.0.0/4 docker_on host2 exec "$(replica_of host2)" ip route || fail "no multicast route"
 has "mtu 1300" docker_on host2 exec "$(replica_of host2)" ip link || fail "the MTU is another: $(docker_on host2 exec "$(replica_of host2)" ip link)"
+
+step "what one replica sends to a multicast group its members on the other node hear"
+# The member joins where its own multicast route leads: membership on ethwe's address.
+in_replica host2 perl -MSocket -e 'alarm 60; socket(S, PF_INET, SOCK_DGRAM, 0) and bind(S, sockaddr_in(7777, INADDR_ANY))
+    and setsockopt(S, 0, 35, inet_aton("239.1.2.3") . inet_aton($ARGV[0])) or die "$!\n"; # IP_ADD_MEMBERSHIP
+    $from = recv(S, $word, 100, 0) or die "$!\n"; print "$word from ", inet_ntoa((sockaddr_in($from))[1])' "$two" >"$WORK/heard" &
+eventually 20 group_heard || fail "a frame to 239.1.2.3 does not reach the other node: $(cat "$WORK/heard")"
 
 step "a node that starts again rejoins by the peers it knew"
 stop_docker host2

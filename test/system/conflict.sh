@@ -12,8 +12,8 @@ for name in c1 c2 c3 late1 late3 both1 both3; do make_container "$name"; done
 
 attach() { on "$1" weave attach "${@:3}" "$(path_of "$2")"; } # attach HOST CONTAINER [ADDRESS]: prints the address
 address_is() { [ "$(on "$1" weave ps "$(path_of "$2")" | awk '{ print $3 }')" = "$3" ]; } # address_is HOST CONTAINER ADDRESS
-gone() { has "unreachable!" on "$1" weave status ipam; }
-expect_gone() { eventually 120 gone "$1" || fail "nobody is missed on $1: $(on "$1" weave status ipam)"; }
+misses() { has "unreachable!" grep "($2)" <(on "$1" weave status ipam); }
+expect_missed() { eventually 120 misses "$1" "$2" || fail "$2 is not missed on $1: $(on "$1" weave status ipam)"; } # expect_missed ON HOST
 conflicts() { on "$1" weave status ipam | grep -E ' in use here by ' || true; }
 no_conflicts() { [ -z "$(conflicts "$1")" ]; }
 expect_no_conflicts() { eventually 45 no_conflicts "$1" || fail "conflicts on $1: $(conflicts "$1")"; }
@@ -25,9 +25,11 @@ launch_peer host2 --ipalloc-init $SEEDS 10.99.0.1
 launch_peer host3 --ipalloc-init $SEEDS 10.99.0.1 10.99.0.2
 expect_mesh 60 host1 host2 host3
 for i in 1 2 3; do attach "host$i" "c$i" >"$WORK/address.$i" || fail "no address on host$i"; done
-unplug host3
-expect_gone host1
-expect_gone host3
+cut_off host3 host1 host2
+for other in host1 host2; do
+    expect_missed $other host3
+    expect_missed host3 $other
+done
 expect 0 "IPs taken over from host3" on host1 weave rmpeer host3
 late=$(attach host3 late3) || fail "no address on host3"
 
@@ -47,8 +49,9 @@ step "two sides insist on the same dead host, and give the same address"
 twice=$(sed 's|[0-9]*/|77/|' "$WORK/address.2")
 kill -KILL "$(weaver_of host2)"
 expect 0 "" on host2 weave stop
-unplug host3
-expect_gone host3
+cut_off host3 host1 host2
+for host in host1 host3; do expect_missed $host host2; done
+expect_missed host3 host1
 for host in host1 host3; do expect 0 "IPs taken over from host2" on "$host" weave rmpeer --force host2; done
 # What is taken by force rests for two seconds: who asks waits.
 for i in 1 3; do expect 0 "${twice%/*}" attach "host$i" "both$i" "ip:$twice"; done

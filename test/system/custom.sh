@@ -1,7 +1,7 @@
 #!/bin/bash
 # Two hosts on which nothing has its usual number or name: port, bridge, listeners (contract A3-02, A3-03, A3-06a,
-# A3-18a, A4-02a); who listens where (A21-02); frames and heartbeats in the log (A3-11, A3-12); subnets across hosts (A7-14) and an address
-# that moves between them (A20-03).
+# A3-18a, A4-02a); who listens where (A21-02); what a buffer holds (A3-16); frames and heartbeats in the log (A3-11,
+# A3-12); subnets across hosts (A7-14) and an address that moves between them (A20-03).
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=mesh_lib.sh
@@ -21,7 +21,7 @@ attach() { expect 0 "$2" on "$1" weave attach "$2" "$(path_of "$3")"; } # attach
 step "on another port and another bridge two peers connect, and listen nowhere else"
 W_ENV="WEAVE_PORT=7000"
 launch_peer host1 --weave-bridge mesh0 --no-fastdp --host 10.99.0.1 --http-addr "$WORK/http.sock" --status-addr= \
-    --no-dns
+    --no-dns --bufsz 1
 launch_peer host2 --weave-bridge mesh0 --no-fastdp --pkt-debug --log-level=debug "$(address_of host1)"
 W_ENV=""
 expect_mesh 30 host1 host2
@@ -58,6 +58,20 @@ step "with --log-level=debug heartbeats are lines in the log, without it none"
 logged host2 'DEBUG' || fail "no line of level debug"
 for what in sent received acknowledged; do logged host2 "sleeve: heartbeat $what" || fail "no heartbeat $what in the log"; done
 ! logged host1 "heartbeat" || fail "heartbeats are logged without being asked for"
+
+step "of a burst that a peer cannot look at the larger buffer keeps what the smaller loses"
+burst() { # burst CONTAINER: 4000 frames to everybody, four times what a buffer of 1 MB holds
+    inside "$1" perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 0) or die; connect(S, sockaddr_in(9, inet_aton("239.1.2.3"))) or die "$!\n";
+        for (1 .. 4000) { defined send(S, "x" x 1400, 0) or die "$!\n" }' || fail "$1 cannot send"
+}
+small_loses() { on host1 curl -sf --unix-socket "$WORK/http.sock" http://weave/metrics | grep '{reason="capture_buffer"} [1-9]' >/dev/null; }
+large_keeps() { [ "$(on host2 curl -sf http://127.0.0.1:6782/metrics | sed -n 's/^weave_frames_total{way="captured"} //p')" -ge 4000 ]; }
+for host in host1 host2; do kill -STOP "$(weaver_of $host)"; done
+burst c1
+burst c2
+for host in host1 host2; do kill -CONT "$(weaver_of $host)"; done
+eventually 10 small_loses || fail "no frame is lost with --bufsz 1"
+eventually 10 large_keeps || fail "frames are lost with a buffer of 8 MB: $(on host2 curl -s http://127.0.0.1:6782/metrics | grep ^weave_frame)"
 
 step "attach --no-multicast-route; an address that the host has a route to: a warning, and it is attached"
 expect 0 "" on host1 weave detach 10.5.2.1/24 "$(path_of d1)"

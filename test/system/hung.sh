@@ -18,14 +18,22 @@ launch host1 --name ::1
 pid=$(cat "$WORK/pid.host1")
 expect 0 "" on host1 weave attach 10.2.1.1/24 "$(path_of web)"
 kill -STOP "$pid"
-for command in status ps bridge-type; do
+# tell_of_hung COMMAND...: as says, in a process of its own; they wait at the same time
+tell_of_hung() {
+    local begin took
     begin=$(now_ms)
-    says 1 "$pid" on host1 weave $command
+    says 1 "$pid" on host1 weave "$@"
     took=$(($(now_ms) - begin))
-    echo "weave $command of a hung peer: $took ms: $OUT"
-    [ $took -lt 8000 ] || fail "weave $command took $took ms"
+    echo "weave $* of a hung peer: $took ms: $OUT"
+    [ $took -lt 8000 ] || fail "weave $* took $took ms"
+}
+asking=()
+for command in status ps bridge-type; do
+    tell_of_hung $command &
+    asking+=($!)
 done
 says 1 "$pid" on host1 weave launch --name ::1
+for asked in "${asking[@]}"; do wait "$asked" || exit 1; done
 expect 0 "weave script" sh -c "ip netns exec $TAG-host1 env WEAVE_API_SOCKET=$(run_dir host1)/peer.sock weave version"
 
 step "stop ends it all the same"

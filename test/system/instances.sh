@@ -59,6 +59,19 @@ expect 1 "already running" ip netns exec "$TAG-x" env "WEAVE_CONTAINER_NAME=$TAG
 [ ! -e "/run/$TAG-second" ] && [ ! -e "/var/lib/$TAG-second/weavedata.db" ] || fail "a refused launch left files"
 alive "$x_pid" || fail "x died"
 
+step "a second one on the same host, with ports and a bridge of its own"
+second=(ip netns exec "$TAG-x" env "WEAVE_CONTAINER_NAME=$TAG-second" WEAVE_NO_PLUGIN=1 WEAVE_PORT=7000
+    WEAVE_HTTP_ADDR=127.0.0.1:7784 WEAVE_STATUS_ADDR=127.0.0.1:7782 weave)
+asked() { on x curl -sf "http://127.0.0.1:$1/report?format=%7B%7B.Router.Name%7D%7D"; } # who answers at a port
+second_pid=$("${second[@]}" launch --name ::4 --weave-bridge second) || fail "launch of a second peer: $second_pid"
+[ "$(name_of "${second[@]}")" = 00:00:00:00:00:04 ] || fail "the second is $(name_of "${second[@]}")"
+for port in 7784 7782; do [ "$(asked $port)" = 00:00:00:00:00:04 ] || fail "at $port answers $(asked $port)"; done
+for port in 6784 6782; do [ "$(asked $port)" = 00:00:00:00:00:01 ] || fail "at $port answers $(asked $port)"; done
+expect 0 "" "${second[@]}" reset
+dead "$second_pid" || fail "the second stays"
+alive "$x_pid" || fail "x died"
+expect_ping x1 10.7.1.2
+
 step "stop, crash and reset of one leave the others alone"
 expect 0 "" "${y[@]}" stop
 dead "$y_pid" || fail "y stays"

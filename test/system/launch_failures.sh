@@ -181,17 +181,10 @@ done
 mkdir -p "$(dirname "$store")"
 remember_state
 bridge_is_there() { has weave links host1; }
-# A packet filter that waits as long as it is told to, so that a peer has its bridge and is not ready.
-mkdir "$WORK/slow"
-for program in iptables-restore iptables-nft-restore iptables-legacy-restore; do
-    real=$(command -v $program) || continue
-    printf '#!/bin/sh\nwhile [ "$1" != --version ] && [ -e %s ]; do sleep 0.1; done\nexec %s "$@"\n' \
-        "$WORK/hold" "$real" >"$WORK/slow/$program"
-    chmod +x "$WORK/slow/$program"
-done
+slow_packet_filter
 launch_and_hold() { # a launch whose peer has made its bridge and is not ready: $LAUNCH and $PEER
-    touch "$WORK/hold"
-    W_ENV="PATH=$WORK/slow:$PATH" start host1 weave launch --name ::1 >"$WORK/launch.held" 2>&1
+    hold_packet_filter
+    W_ENV="PATH=$SLOW_PATH" start host1 weave launch --name ::1 >"$WORK/launch.held" 2>&1
     LAUNCH=$!
     eventually 10 bridge_is_there || fail "no bridge: $(cat "$WORK/launch.held")"
     PEER=$(weaver_of host1) && ! dead "$LAUNCH" || fail "the peer was ready at once: $(cat "$WORK/launch.held")"
@@ -200,7 +193,7 @@ launch_and_hold() { # a launch whose peer has made its bridge and is not ready: 
 step "a launch is killed while its peer starts: the bridge goes again, and all files"
 launch_and_hold
 kill -KILL "$LAUNCH"
-rm "$WORK/hold"
+go_on_filtering
 wait "$LAUNCH" 2>/dev/null || true
 expect_state_as_before "a launch that was killed"
 expect 1 "weave container is not present" on host1 weave status
@@ -210,7 +203,7 @@ launch_and_hold
 kill -STOP "$PEER" # with what it runs, which would go on without it
 pkill -KILL -P "$PEER"
 kill -KILL "$PEER"
-rm "$WORK/hold"
+go_on_filtering
 status=0
 wait "$LAUNCH" || status=$?
 [ "$status" = 1 ] || fail "a launch whose peer was killed exited with $status: $(cat "$WORK/launch.held")"

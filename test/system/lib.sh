@@ -57,6 +57,22 @@ hung_docker() {
     eventually 10 test -S "$1" || fail "no socket at $1"
 }
 
+# slow_packet_filter: who is launched with PATH=$SLOW_PATH changes no rule between hold_packet_filter and go_on_filtering, and
+# what needs one waits: a test can look at what is half done, and end it there.
+slow_packet_filter() {
+    local program real
+    SLOW_PATH=$WORK/slow:$PATH
+    mkdir "$WORK/slow"
+    for program in iptables-restore iptables-nft-restore iptables-legacy-restore; do
+        real=$(command -v $program) || continue
+        printf '#!/bin/sh\nwhile [ "$1" != --version ] && [ -e %s ]; do sleep 0.1; done\nexec %s "$@"\n' \
+            "$WORK/hold" "$real" >"$WORK/slow/$program"
+        chmod +x "$WORK/slow/$program"
+    done
+}
+hold_packet_filter() { touch "$WORK/hold"; }
+go_on_filtering() { rm "$WORK/hold"; }
+
 make_host() { # make_host NAME
     ip netns add "$TAG-$1"
     HOSTS+=("$1")
@@ -87,12 +103,13 @@ can_ping() { inside "$1" ping -c 1 -W 2 "$2" >/dev/null 2>&1; }
 expect_ping() { eventually 10 can_ping "$1" "$2" || fail "$1 does not reach $2"; }
 expect_no_ping() { ! can_ping "$1" "$2" || fail "$1 reaches $2 and must not"; }
 
-eventually() { # eventually SECONDS COMMAND...: until it succeeds
-    local end=$((SECONDS + $1))
+eventually() { # eventually SECONDS COMMAND...: until it succeeds; who waits for long asks less often
+    local begin=$SECONDS seconds=$1 waited
     shift
     until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.1
+        waited=$((SECONDS - begin))
+        [ $waited -lt "$seconds" ] || return 1
+        if [ $waited -lt 5 ]; then sleep 0.1; else sleep 0.5; fi
     done
 }
 
@@ -188,23 +205,26 @@ refuses() {
     says "$@"
     expect_state_as_before "${*:3}"
 }
-# refuses_with_usage STATUS TEXT COMMAND...: the same, but how the command is used follows the line or takes its place
-refuses_with_usage() {
+# says_usage STATUS TEXT COMMAND...: as expect, and how the command is used follows the text or takes its place
+says_usage() {
     expect "$@"
     [[ $OUT == *"Usage:"* ]] || fail "${*:3} printed no usage: $OUT"
-    expect_state_as_before "${*:3}"
 }
 
+nobody_on() { # nobody_on HOST: or else they are killed
+    local pids
+    pids=$(ip netns pids "$TAG-$1" 2>/dev/null)
+    [ -n "$pids" ] || return 0
+    # shellcheck disable=SC2086
+    kill -KILL $pids 2>/dev/null
+    return 1
+}
 clean_up() {
-    local status=$? name pid
+    local status=$? name
     set +e
-    for name in "${HOSTS[@]}"; do
-        on "$name" weave reset --force >/dev/null 2>&1
-        for pid in "$(fuser_lock "$(run_dir "$name")/supervisor.lock")" "$(fuser_lock "$(run_dir "$name")/weaver.lock")" \
-            "$(fuser_lock "$(run_dir "$name")/plugin.lock")"; do
-            [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null
-        done
-    done
+    # All at once and without a word: what peers made goes with the namespaces, and a reset for each would take a second.
+    for name in "${HOSTS[@]}"; do nobody_on "$name"; done
+    for name in "${HOSTS[@]}"; do eventually 10 nobody_on "$name"; done
     for name in "${CONTAINERS[@]}" "${HOSTS[@]}"; do ip netns del "$TAG-$name" 2>/dev/null; done
     for name in "${HOSTS[@]}"; do
         rm -rf "$(run_dir "$name")" "/var/lib/$(instance "$name")"

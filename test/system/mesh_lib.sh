@@ -21,6 +21,17 @@ make_mesh_host() { # make_mesh_host hostN: plugged into the network
 }
 unplug() { ip -n "$TAG-net" link set "$1" down; }
 plug() { ip -n "$TAG-net" link set "$1" up; }
+# cut_off HOST OTHERS...: unplugged, and its connections with the others end at once on both sides, where the minute after which
+# peers miss each other shows nothing more. A kernel that cannot end them takes that minute.
+cut_off() {
+    local host=$1 other
+    shift
+    unplug "$host"
+    for other in "$@"; do
+        on "$host" ss -K dst "$(address_of "$other")" >/dev/null
+        on "$other" ss -K dst "$(address_of "$host")" >/dev/null
+    done
+}
 
 launch_peer() { # launch_peer hostN ARGUMENTS...
     local host=$1

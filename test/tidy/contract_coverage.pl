@@ -103,11 +103,31 @@ sub check_tests {
   return $count;
 }
 
+# The ids in a text; "A3-32a to A3-32o" are all between them.
+sub ids_in {
+  my ($text) = @_;
+  my %ids;
+  while ($text =~ /\b(A\d+-\d+)([a-z]?)\b(?: to \1([a-z])\b)?/g) { $ids{"$1$_"} = 1 for defined $3 ? $2 .. $3 : $2 }
+  return %ids;
+}
+
 my %tests = tests_of_build();
 my $differing = slurp($differences);
 my $text = slurp($table);
 exit 0 if $text eq '';
 my %parts = map { s/\s+/ /gr => 0 } map { split /,\s+/ } $text =~ /^Parts to come: ([^.]*)\.$/m;
+
+# A part that a row waits for is one of those to come, and its line has the row's id.
+sub check_part {
+  my ($line, $id, $part) = @_;
+  if (!defined $parts{$part}) { complain($line, "\"$part\" is none of the parts to come that the head lists"); return 0 }
+  my ($told) = $differing =~ /^(\| \Q$part\E \|.*)/m;
+  if (!$told) { complain($line, "no line of $differences begins with | $part |: say why not there"); return 0 }
+  my %waiting = ids_in($told);
+  complain($line, "the line | $part | of $differences lacks $id: name what waits for it") unless $waiting{$id};
+  return 1;
+}
+
 my (%line_of, %count, %told, $section, $last, $line);
 my @key_of_last = (0, 0, '');
 for (split /\n/, $text) {
@@ -122,9 +142,9 @@ for (split /\n/, $text) {
   my @key = ($1, $2, $3);
   if ($line_of{$id}) { complain($line, "$id has a row in line $line_of{$id}: one is enough"); next }
   $line_of{$id} = $line;
-  if ($key[0] != $section) { complain($line, "$id stands under another section's heading") }
+  if ($key[0] != $section) { complain($line, "$id stands under another section's heading"); next }
   my $order = $key[0] <=> $key_of_last[0] || $key[1] <=> $key_of_last[1] || $key[2] cmp $key_of_last[2];
-  if ($order < 0) { complain($line, "$id stands behind $last: rows are in the order of their ids") }
+  if ($order < 0) { complain($line, "$id stands behind $last: rows are in the order of their ids"); next }
   ($last, @key_of_last) = ($id, @key);
 
   my $test_count = check_tests($line, $shown_by, \%tests);
@@ -134,13 +154,12 @@ for (split /\n/, $text) {
     complain($line, "$id is shown by no test: name one, or say partly") if $test_count == 0;
   } elsif ($word eq 'differs' && $rest eq '') {
     complain($line, "$id differs and no line of $differences has it: say why there") unless $differing =~ /\b\Q$id\E\b/;
-  } elsif ($word eq 'open' && $rest =~ /^ \((.+)\)$/) {
-    my $part = $1;
-    if (!defined $parts{$part}) { complain($line, "\"$part\" is none of the parts to come that the head lists") }
-    elsif ($differing !~ /^\| \Q$part\E \|/m) { complain($line, "no line of $differences begins with | $part |: say why not there") }
-    ++$parts{$part};
-  } elsif (!($word eq 'partly' && $rest =~ /^: \S/)) {
-    complain($line, "state \"$state\": want shown, partly: WHAT IS MISSING, open (PART) or differs");
+  } elsif ($word eq 'open' && $rest =~ /^ \((.+)\)$/ || $word eq 'partly' && $rest =~ /^ \((.+?)\): \S/) {
+    for my $part (split /, /, $1) {
+      ++$parts{$part} if check_part($line, $id, $part);
+    }
+  } else {
+    complain($line, "state \"$state\": want shown, partly (PARTS): WHAT IS MISSING, open (PART) or differs");
   }
 }
 exit 0 if $complaints;  # what follows from them would only confuse
@@ -156,7 +175,8 @@ for my $state (@states) {
 my $number = 0;
 for (split /\n/, $differing) {
   ++$number;
-  while (/\b(A\d+-\d+[a-z]?)\b/g) {
-    print "$differences:$number: $table has no row $1: an id of the contract is meant\n" unless $line_of{$1};
+  my %ids = ids_in($_);
+  for my $id (sort keys %ids) {
+    print "$differences:$number: $table has no row $id: an id of the contract is meant\n" unless $line_of{$id};
   }
 }

@@ -128,13 +128,15 @@ for word in "" wonderland; do
         on host3 weave reset
 
         step "   two peers that cannot reach each other, by the one between them"
-        launch_peer host3 --no-dns 10.99.0.2
         for pair in "host1 host3" "host3 host1"; do
             on "${pair% *}" iptables -I INPUT -s "$(address_of "${pair#* }")" -j DROP
         done
+        launch_peer host3 --no-dns 10.99.0.2
         container host3 c3 10.32.3.1/16
-        eventually 90 by host1 fastdp 1
+        expect_by host3 fastdp 1
+        expect_by host2 fastdp 2
         expect_ping c1 10.32.3.1
+        expect_by host1 fastdp 1
         misses=$(metric host2 'weave_misses_total{outcome="handled"}')
         inside c1 ping -c 50 -i 0.02 -q 10.32.3.1 >/dev/null || fail "pings are lost"
         [ $(($(metric host2 'weave_misses_total{outcome="handled"}') - misses)) -lt 10 ] || fail "the relay sees all pings"
