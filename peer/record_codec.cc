@@ -65,6 +65,7 @@ absl::Status Check(absl::string_view key, const NameRecord& record) {
 void Store(const IdentityRecord& record, v1::StoredRecord& stored) {
   stored.mutable_identity()->set_name(record.name.value());
   stored.mutable_identity()->set_boot_id(record.boot_id);
+  if (record.short_id.has_value()) stored.mutable_identity()->set_short_id(*record.short_id);
 }
 
 void Store(const EndpointRecord& record, v1::StoredRecord& stored) {
@@ -98,7 +99,12 @@ void Store(const NameRecord& record, v1::StoredRecord& stored) {
 
 absl::StatusOr<Record> Load(const v1::StoredIdentity& stored) {
   ASSIGN_OR_RETURN(const PeerName name, LoadPeerName(stored.name()));
-  return IdentityRecord{name, stored.boot_id()};
+  IdentityRecord record{name, stored.boot_id()};
+  if (stored.has_short_id()) {
+    if (stored.short_id() > kMaxShortId) return Damaged("the short id has more than 12 bits");
+    record.short_id = static_cast<ShortId>(stored.short_id());
+  }
+  return record;
 }
 
 absl::StatusOr<Record> Load(const v1::StoredEndpoint& stored) {

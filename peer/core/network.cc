@@ -25,8 +25,9 @@ Network::Network(MeshConfig config, const std::optional<FastdpConfig>& fastdp, E
                &sleeve_, logger),
       mesh_(std::move(config), overlay_, entropy, Random(entropy.Next()), logger) {}
 
-void Network::Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out) {
-  mesh_.Start(now);
+void Network::Start(Now now, std::optional<ShortId> short_id, const std::vector<DirectPeer>& peers,
+                    NetworkOutput& out) {
+  mesh_.Start(now, short_id);
   mesh_.Connect(now, peers, /*replace=*/true, out.mesh);
   Settle(now, out);
 }

@@ -35,7 +35,8 @@ class Network {
     mesh_.AddComparingChannel(name, gossiper);
   }
 
-  void Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out);
+  // `short_id`: of an earlier life.
+  void Start(Now now, std::optional<ShortId> short_id, const std::vector<DirectPeer>& peers, NetworkOutput& out);
   // Ends every connection; nothing happens afterwards.
   void Stop(Now now, absl::string_view reason, NetworkOutput& out);
 

@@ -12,6 +12,7 @@
 #include "base/ip.h"
 #include "base/peer_name.h"
 #include "ipam/ipam_records.h"
+#include "wire/topology.h"
 
 namespace weave {
 
@@ -24,10 +25,12 @@ struct SandboxRef {
   friend bool operator==(const SandboxRef&, const SandboxRef&) = default;
 };
 
-// The name this peer had, so that it keeps it (contract A7-15), and during which boot of the machine.
+// The name this peer had, so that it keeps it (contract A7-15), during which boot of the machine, and how tunnels
+// called it.
 struct IdentityRecord {
   PeerName name;
-  std::string boot_id = {};  // empty: not known
+  std::string boot_id = {};              // empty: not known
+  std::optional<ShortId> short_id = {};  // none: not known
 
   friend bool operator==(const IdentityRecord&, const IdentityRecord&) = default;
 };

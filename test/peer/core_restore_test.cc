@@ -5,7 +5,7 @@
 namespace weave {
 namespace {
 
-const Record kIdentity = IdentityRecord{PeerName(1), "boot"};
+const Record kIdentity = IdentityRecord{PeerName(1), "boot", ShortId{7}};
 constexpr char kSync[] = "sync [] without [] ports vethwepl7\n";
 
 TEST_CASE("An endpoint as it was left is taken over without a word", "[core]") {
@@ -13,6 +13,19 @@ TEST_CASE("An endpoint as it was left is taken over without a word", "[core]") {
   CHECK(t.Start({kIdentity, OnRecord(7, "10.0.0.1/24")}, {{}, {Alive(7, "10.0.0.1/24")}}) ==
         std::string("#1 ") + kSync);
   CHECK(t.Attach(100, Box(8), "10.0.0.1/24") == "reply 100 ALREADY_EXISTS []\n");
+}
+
+TEST_CASE("Tunnels call a peer as they did before it started again, unless it has another name", "[core]") {
+  Transcript again;
+  CHECK(again.Start({kIdentity}) == "#1 sync [] without [] ports \n");
+  CHECK(again.core().mesh().topology().self_short_id() == 7);
+
+  Transcript other;
+  CHECK(other.Start({Record(IdentityRecord{PeerName(2), "boot", ShortId{7}})}) ==
+        "record identity = 00:00:00:00:00:01\n#1 sync [] without [] ports \n");
+  CHECK(other.core().mesh().topology().self_short_id() != 7);
+  CHECK(std::get<IdentityRecord>(other.core().Records().at(IdentityKey())).short_id ==
+        other.core().mesh().topology().self_short_id());
 }
 
 TEST_CASE("A container that went meanwhile is forgotten", "[core]") {

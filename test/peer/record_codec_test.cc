@@ -133,7 +133,9 @@ Record AnyRecord(Random& random) {
     case 6:
       return AnyAllocation(random);
     case 0:
-      return IdentityRecord{PeerName(1 + random.Below(0xffff'ffff'ffff)), AnyText(random, 40)};
+      return IdentityRecord{
+          PeerName(1 + random.Below(0xffff'ffff'ffff)), AnyText(random, 40),
+          random.Chance(1, 2) ? std::nullopt : std::optional(static_cast<ShortId>(random.Below(kMaxShortId + 1)))};
     case 1:
       return AnyEndpoint(random);
     case 2:
@@ -242,6 +244,9 @@ TEST_CASE("Values that cannot be are refused", "[peer][records]") {
   stored.mutable_identity()->set_name(std::uint64_t{1} << 48);
   CHECK(absl::StrContains(DecodeError("identity", stored), "more than 48 bits"));
   CHECK(absl::StrContains(EncodeError(IdentityRecord{PeerName()}), "the peer name is zero"));
+  stored.mutable_identity()->set_name(1);
+  stored.mutable_identity()->set_short_id(kMaxShortId + 1);
+  CHECK(absl::StrContains(DecodeError("identity", stored), "the short id has more than 12 bits"));
 
   v1::StoredAddress& address = *stored.mutable_exposure()->mutable_address();
   address.set_address("abc");
