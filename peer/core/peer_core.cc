@@ -73,7 +73,9 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
   }
   // Before the allocator, which guesses from the peers that are dialled how many must agree: a start that claims what
   // it finds attached would agree with itself otherwise, and own what others gave out already.
-  network_.Start(now, former.name == config_.name ? former.short_id : std::nullopt, config_.direct_peers, out.network);
+  recorded_ = former;
+  network_.Start(now, {former.name == config_.name ? former.short_id : std::nullopt, former.interface_mtu},
+                 config_.direct_peers, out.network);
   recorded_ = Identity();
   if (former != recorded_) out.persist.push_back({IdentityKey(), recorded_});
   endpoints_.Hold(endpoints, inventory, out);
@@ -93,7 +95,7 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
 // The end of every event: what its parts have to tell each other.
 void PeerCore::Finish(Now now, PeerOutput& out) {
   planner_.Settle(now, out);
-  RecordShortId(out);
+  RecordIdentity(out);
   SettleNames(now, out);
   if (allocator_ == nullptr || reset_ == ResetState::kDone) return;
   if (std::exchange(routes_seen_, network_.mesh().route_generation()) != network_.mesh().route_generation())
@@ -105,15 +107,23 @@ void PeerCore::Finish(Now now, PeerOutput& out) {
   }
 }
 
-// Another peer may have had ours.
-void PeerCore::RecordShortId(PeerOutput& out) {
-  if (reset_ == ResetState::kDone || recorded_.short_id == network_.mesh().topology().self_short_id()) return;
+// Another peer may have had our short id, and paths may carry something else now.
+void PeerCore::RecordIdentity(PeerOutput& out) {
+  if (reset_ == ResetState::kDone || (recorded_.short_id == network_.mesh().topology().self_short_id() &&
+                                      recorded_.interface_mtu == InterfaceMtuToRecord()))
+    return;
   recorded_ = Identity();
   out.tidy.push_back({IdentityKey(), recorded_});
 }
 
 IdentityRecord PeerCore::Identity() const {
-  return {config_.name, config_.boot_id, network_.mesh().topology().self_short_id()};
+  return {config_.name, config_.boot_id, network_.mesh().topology().self_short_id(), InterfaceMtuToRecord()};
+}
+
+// A run with --mtu, or without a datapath, keeps what was known before.
+std::optional<std::size_t> PeerCore::InterfaceMtuToRecord() const {
+  const std::optional<std::size_t> mtu = network_.interface_mtu();
+  return mtu.has_value() ? mtu : recorded_.interface_mtu;
 }
 
 void PeerCore::SettleNames(Now now, PeerOutput& out) {

@@ -146,8 +146,9 @@ class PeerCore {
 
   void OnNameRequest(Now now, RequestId id, const ApiRequest& request, PeerOutput& out);
   void SettleNames(Now now, PeerOutput& out);
-  void RecordShortId(PeerOutput& out);
+  void RecordIdentity(PeerOutput& out);
   IdentityRecord Identity() const;
+  std::optional<std::size_t> InterfaceMtuToRecord() const;
 
   void SaveAgain(Now now, PeerOutput& out);
 

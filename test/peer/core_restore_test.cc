@@ -28,6 +28,30 @@ TEST_CASE("Tunnels call a peer as they did before it started again, unless it ha
         other.core().mesh().topology().self_short_id());
 }
 
+// What a start asks of the bridge, and what is on record then.
+using Mtus = std::pair<std::optional<std::size_t>, std::optional<std::size_t>>;
+Mtus StartWithDatapath(std::optional<std::size_t> remembered, bool search) {
+  struct Entropy final : EntropySource {
+    void Fill(absl::Span<std::uint8_t> bytes) override { std::fill(bytes.begin(), bytes.end(), 7); }
+  } entropy;
+  NullLogger logger;
+  PeerConfig config;
+  config.name = config.mesh.name = PeerName(1);
+  config.fastdp = FastdpConfig{config.name, 6784, kDefaultTunnelMtu, search};
+  PeerCore core(config, entropy, logger);
+  PeerOutput out;
+  core.OnStart({}, {IdentityRecord{PeerName(1), "", ShortId{7}, remembered}}, {}, out);
+  return {out.network.interface_mtu, std::get<IdentityRecord>(core.Records().at(IdentityKey())).interface_mtu};
+}
+
+TEST_CASE(
+    "Containers that come before the first neighbour get what the paths carried last, unless --mtu says otherwise",
+    "[core]") {
+  CHECK(StartWithDatapath(8950, /*search=*/true) == Mtus{8950, 8950});
+  CHECK(StartWithDatapath(std::nullopt, /*search=*/true) == Mtus{std::nullopt, kDefaultTunnelMtu});
+  CHECK(StartWithDatapath(8950, /*search=*/false) == Mtus{std::nullopt, 8950});
+}
+
 TEST_CASE("A container that went meanwhile is forgotten", "[core]") {
   Transcript t;
   CHECK(t.Start({kIdentity, OnRecord(7, "10.0.0.1/24")}) == "tidy endpoint/7 = -\n#1 sync [] without [] ports \n");
