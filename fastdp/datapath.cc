@@ -104,7 +104,7 @@ void Datapath::OnCommand(MonotonicTime now, const FastdpCommand& command) {
   } else if (const auto* close = std::get_if<CloseFastdpTunnel>(&command)) {
     const auto tunnel = tunnels_.find(close->connection);
     if (tunnel == tunnels_.end()) return;
-    parted_ends_[{tunnel->second.set.remote, tunnel->second.set.local}] = now + kLinger;
+    parted_ends_[EndsOf(tunnel->second.set)] = now + kLinger;
     BringForward(linger_check_at_, now + kLinger);
     tunnels_.erase(tunnel);
     OnTunnelsChanged();
@@ -115,7 +115,7 @@ void Datapath::OnCommand(MonotonicTime now, const FastdpCommand& command) {
 
 void Datapath::OnTunnelsChanged() {
   tunnel_ends_.clear();
-  for (const auto& [id, tunnel] : tunnels_) tunnel_ends_.emplace(tunnel.set.remote, tunnel.set.local);
+  for (const auto& [id, tunnel] : tunnels_) tunnel_ends_.insert(EndsOf(tunnel.set));
   all_doubtful_ = true;
 }
 
@@ -191,7 +191,18 @@ void Datapath::OnHeartbeatFrame(const Upcall& upcall) {
 }
 
 bool Datapath::IsFromNeighbour(const TunnelKey& tunnel) const {
-  const TunnelEnds ends(tunnel.source, tunnel.destination);
+  if (IsOpen(tunnel)) return true;
+  const auto first = parted_ends_.lower_bound({tunnel.source, tunnel.destination, PeerName()});
+  return first != parted_ends_.end() && first->first.AreOf(tunnel);
+}
+
+bool Datapath::IsOpen(const TunnelKey& tunnel) const {
+  const auto first = tunnel_ends_.lower_bound({tunnel.source, tunnel.destination, PeerName()});
+  return first != tunnel_ends_.end() && first->AreOf(tunnel);
+}
+
+bool Datapath::IsFrom(PeerName neighbour, const TunnelKey& tunnel) const {
+  const TunnelEnds ends{tunnel.source, tunnel.destination, neighbour};
   return tunnel_ends_.contains(ends) || parted_ends_.contains(ends);
 }
 
@@ -223,6 +234,7 @@ void Datapath::Apply(const Decision& decision, ByteView frame) {
   if (decision.unknown_peer) ++counters_.unknown_peers;
   if (decision.hairpin) ++counters_.hairpins;
   if (decision.no_way) ++counters_.no_way;
+  if (decision.stray) ++counters_.strays;
   if (!decision.actions.empty()) SendFitting(decision, frame);
   for (const FramePlan::Leg& leg : decision.by_user_space) {
     if (user_space_.Carry(*leg.hop, decision.source, leg.destination, {frame, {}}, decision.broadcast))

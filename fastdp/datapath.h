@@ -49,6 +49,7 @@ struct DatapathCounters {
   std::uint64_t unknown_ports = 0;
   std::uint64_t hairpins = 0;  // would leave where they came from
   std::uint64_t no_way = 0;
+  std::uint64_t strays = 0;              // not passed on: they came from another neighbour than they should have
   std::uint64_t too_big = 0;             // for the tunnel, and not to be cut: their sender was told where it may be
   std::uint64_t too_big_broadcasts = 0;  // of copies for many nobody is told
   // Frames that were too large for a tunnel otherwise:
@@ -126,6 +127,7 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
     bool hairpin = false;
     bool no_way = false;        // for all of it
     bool unproven_way = false;  // for all of it: a neighbour that connects, perhaps anew
+    bool stray = false;
 
     // May be a flow.
     bool settled() const {
@@ -136,6 +138,8 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   enum class Origin { kHere, kElsewhere, kUnknown };
 
   bool IsFromNeighbour(const TunnelKey& tunnel) const;
+  bool IsOpen(const TunnelKey& tunnel) const;
+  bool IsFrom(PeerName neighbour, const TunnelKey& tunnel) const;
   bool Learn(MonotonicTime now, const FlowKey& key);
   void LearnFromFlow(MonotonicTime now, const FlowKey& key);
   Origin OriginOf(const FlowKey& key) const;
@@ -194,8 +198,17 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   absl::btree_set<VportNumber> local_ports_;  // the local bridge's side: those of vports_ that are no tunnels
   absl::btree_map<MacAddress, VportNumber> local_macs_;  // which of them; valid while the router says it is ours
   absl::btree_map<ConnectionId, Tunnel> tunnels_;
-  using TunnelEnds = std::pair<IpAddress, IpAddress>;  // theirs, ours
-  absl::btree_set<TunnelEnds> tunnel_ends_;            // of those
+  // Of those.
+  struct TunnelEnds {
+    IpAddress theirs;
+    IpAddress ours;
+    PeerName neighbour;  // one of several, if they share an address
+
+    bool AreOf(const TunnelKey& tunnel) const { return theirs == tunnel.source && ours == tunnel.destination; }
+    friend auto operator<=>(const TunnelEnds&, const TunnelEnds&) = default;
+  };
+  static TunnelEnds EndsOf(const SetFastdpTunnel& set) { return {set.remote, set.local, set.remote_peer}; }
+  absl::btree_set<TunnelEnds> tunnel_ends_;
   // Of tunnels that were closed, and until when what comes through them is still taken: the other end may not know yet,
   // or have opened another already.
   absl::btree_map<TunnelEnds, MonotonicTime> parted_ends_;

@@ -12,7 +12,7 @@ void Datapath::Decide(const FlowKey& key, Decision& decision) const {
   decision.by_user_space.clear();
   decision.source = PeerName();
   decision.broadcast = decision.unknown_destination = decision.unknown_peer = decision.parted = decision.hairpin =
-      decision.no_way = decision.unproven_way = false;
+      decision.no_way = decision.unproven_way = decision.stray = false;
   if (key.tunnel.has_value())
     DecideForwarded(key, decision);
   else
@@ -52,19 +52,22 @@ void Datapath::DecideForwarded(const FlowKey& key, Decision& decision) const {
     decision.unknown_peer = true;
     return;
   }
-  decision.parted = !tunnel_ends_.contains({key.tunnel->source, key.tunnel->destination});
+  decision.parted = !IsOpen(*key.tunnel);
   const std::optional<PeerName> source = OwnerOf(SourceOfVni(key.tunnel->vni));
   const std::optional<PeerName> destination = OwnerOf(DestinationOfVni(key.tunnel->vni));
   if (!source.has_value() || !destination.has_value()) {
     decision.unknown_peer = true;
     return;
   }
-  router_.PlanForwarded(*source, *destination, key.destination, plan_);
+  const std::optional<PeerName> right = router_.BroadcastFrom(*source);
+  const PeerName from = right.has_value() && IsFrom(*right, *key.tunnel) ? *right : PeerName();
+  router_.PlanForwarded(from, *source, *destination, key.destination, plan_);
   if (plan_.fate == FramePlan::Fate::kNone) {  // our own, back again: another route may be right next time
     decision.hairpin = true;
     return;
   }
   decision.unknown_destination = plan_.fate == FramePlan::Fate::kFlooded;
+  decision.stray = plan_.stray;
   if (plan_.deliver) AddLocal(key.destination, std::nullopt, decision);
   AddLegs(key, plan_, decision);
 }

@@ -56,6 +56,11 @@ MeshRouter::MeshRouter(MeshConfig config, Overlay& overlay, EntropySource& entro
       routes_(topology_.self(), topology_.View()),
       maker_({config_.name, config_.port, config_.discovery}, topology_, random.Split("targets")) {}
 
+void MeshRouter::Start(Now now, std::optional<ShortId> short_id) {
+  if (short_id.has_value()) topology_.TakeShortId(*short_id);
+  gossip_at_ = now.monotonic + kGossipInterval;
+}
+
 void MeshRouter::Stop(Now now, absl::string_view reason, MeshOutput& out) {
   stopped_ = true;
   gossip_at_.reset();

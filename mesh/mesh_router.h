@@ -73,8 +73,8 @@ class MeshRouter {
   // The same for one that compares with neighbours that can, too. Its name has no blank.
   void AddComparingChannel(absl::string_view name, ComparingGossiper& gossiper);
 
-  // First: the periodic gossip begins.
-  void Start(Now now) { gossip_at_ = now.monotonic + kGossipInterval; }
+  // First: the periodic gossip begins. `short_id`: ours in an earlier life, if there was one.
+  void Start(Now now, std::optional<ShortId> short_id = std::nullopt);
   // Ends every connection and dials no more.
   void Stop(Now now, absl::string_view reason, MeshOutput& out);
 

@@ -26,7 +26,7 @@ void RouteTable::Update(std::shared_ptr<const TopologyView> view) {
   for (Table& table : tables_) {
     table.via.clear();
     table.neighbours.clear();
-    table.fan_out.clear();
+    table.relays.clear();
   }
   fan_outs_.clear();
 }
@@ -53,12 +53,14 @@ std::vector<RouteTable::UnicastRoute> RouteTable::UnicastRoutes(Links links) con
 
 const std::vector<PeerName>& RouteTable::Broadcast(Links links, PeerName source) const {
   const std::optional<PeerIndex> index = view_->IndexOf(source);
-  if (!index.has_value()) return nobody_;
-  Table& table = TableOf(links);
-  table.fan_out.resize(view_->size(), nullptr);
-  const std::vector<PeerName>*& known = table.fan_out[*index];
-  if (known == nullptr) known = &*fan_outs_.insert(FanOut(links, *index)).first;
-  return *known;
+  return index.has_value() ? *RelayOf(links, *index).to : nobody_;
+}
+
+std::optional<PeerName> RouteTable::BroadcastFrom(Links links, PeerName source) const {
+  const std::optional<PeerIndex> index = view_->IndexOf(source);
+  const PeerIndex from = index.has_value() ? RelayOf(links, *index).from : kNoPeer;
+  if (from == kNoPeer) return std::nullopt;
+  return view_->NameOf(from);
 }
 
 std::vector<PeerName> RouteTable::RandomNeighbours(PeerName except, Random& random) const {
@@ -105,14 +107,21 @@ const RouteTable::Table& RouteTable::Unicast(Links links) const {
   return table;
 }
 
-std::vector<PeerName> RouteTable::FanOut(Links links, PeerIndex source) const {
-  std::vector<PeerName> neighbours;
-  if (!walk_.Run(*view_, source, self_, links)) return neighbours;
-  for (const TopologyView::Link& link : view_->LinksOf(self_)) {
-    if (links == Links::kEstablished && !link.symmetric) continue;
-    if (!walk_.Reached(link.to)) neighbours.push_back(view_->NameOf(link.to));
+const RouteTable::Relay& RouteTable::RelayOf(Links links, PeerIndex source) const {
+  Table& table = TableOf(links);
+  table.relays.resize(view_->size());
+  Relay& relay = table.relays[source];
+  if (relay.to != nullptr) return relay;
+  std::vector<PeerName> fan_out;
+  if (walk_.Run(*view_, source, self_, links)) {
+    if (source != self_) relay.from = walk_.BeforeStop();
+    for (const TopologyView::Link& link : view_->LinksOf(self_)) {
+      if (links == Links::kEstablished && !link.symmetric) continue;
+      if (!walk_.Reached(link.to)) fan_out.push_back(view_->NameOf(link.to));
+    }
   }
-  return neighbours;
+  relay.to = &*fan_outs_.insert(std::move(fan_out)).first;
+  return relay;
 }
 
 }  // namespace weave

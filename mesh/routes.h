@@ -46,6 +46,10 @@ class RouteTable {
   // its messages cannot come to us by its own record (spec/mesh.md section 7.2, trap). Valid until the next Update.
   const std::vector<PeerName>& Broadcast(Links links, PeerName source) const;
 
+  // The neighbour from which what `source` broadcasts comes to us, if all have the same topology. None when it does not
+  // come to us, or is our own.
+  std::optional<PeerName> BroadcastFrom(Links links, PeerName source) const;
+
   // How many neighbours hear of one round of gossip (section 7.3): 2 * log2(n), rounded down. `peer_count`: at least 1.
   static std::size_t GossipFanOut(std::uint64_t peer_count);
 
@@ -59,17 +63,23 @@ class RouteTable {
     std::uint64_t reaches = 0;  // peers whose next hop it is, itself included
   };
 
+  // What becomes of one source's broadcasts.
+  struct Relay {
+    PeerIndex from = kNoPeer;                   // kNoPeer: they do not come to us, or are our own
+    const std::vector<PeerName>* to = nullptr;  // into `fan_outs_`; null: not computed yet
+  };
+
   // What is known so far of one kind of links.
   struct Table {
-    std::vector<PeerIndex> via;                         // by destination; kNoPeer: unreachable. Empty: not computed yet
-    std::vector<Neighbour> neighbours;                  // in order of names
-    std::size_t reachable_count = 0;                    // ourselves included
-    std::vector<const std::vector<PeerName>*> fan_out;  // by source, into `fan_outs_`; null: not computed yet
+    std::vector<PeerIndex> via;         // by destination; kNoPeer: unreachable. Empty: not computed yet
+    std::vector<Neighbour> neighbours;  // in order of names
+    std::size_t reachable_count = 0;    // ourselves included
+    std::vector<Relay> relays;          // by source
   };
 
   Table& TableOf(Links links) const { return tables_[links == Links::kAll ? 1 : 0]; }
   const Table& Unicast(Links links) const;
-  std::vector<PeerName> FanOut(Links links, PeerIndex source) const;
+  const Relay& RelayOf(Links links, PeerIndex source) const;
 
   const PeerName self_name_;
   std::shared_ptr<const TopologyView> view_;

@@ -55,6 +55,15 @@ Topology::Topology(PeerName self, std::string nickname, PeerUid uid, Random rand
   Store(self_slot_, record, change);
 }
 
+void Topology::TakeShortId(ShortId short_id) {
+  CHECK(short_id <= kMaxShortId) << short_id;
+  PeerSummary ours = Self();
+  ours.short_id = short_id;
+  PeerRecordPtr record = MakeRecord(std::move(ours));
+  TopologyChange change;
+  Store(self_slot_, record, change);
+}
+
 void Topology::AddConnection(PeerName remote, const std::string& remote_address, bool outbound,
                              TopologyChange& change) {
   CHECK(remote != self_) << remote;

@@ -51,6 +51,10 @@ class Topology {
 
   // ---- our own record ----
 
+  // The short id of an earlier life, in place of the one that was drawn: what others made of it stays true. Before
+  // anybody has heard of us. CHECK: in range.
+  void TakeShortId(ShortId short_id);
+
   // Each gives our record the next version. The last one is 2^64-1, which only somebody who forges records of us can
   // make us reach; others do not hear of changes after it.
 

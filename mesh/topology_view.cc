@@ -122,7 +122,9 @@ bool TopologyWalk::Run(const TopologyView& view, PeerIndex start, PeerIndex stop
       if (reached_count_ == view.size()) return stop != kNoPeer;
       for (const TopologyView::Link& link : view.LinksOf(peer)) {
         if (links == Links::kEstablished && !link.symmetric) continue;
-        if (!Reached(link.to)) Reach(link.to, peer == start ? link.to : via_[peer]);
+        if (Reached(link.to)) continue;
+        if (link.to == stop) before_stop_ = peer;
+        Reach(link.to, peer == start ? link.to : via_[peer]);
       }
     }
   }

@@ -81,6 +81,8 @@ class TopologyWalk {
   std::size_t reached_count() const { return reached_count_; }
   // The neighbour of `start` over which `index` was reached; `start` itself for `start`. Undefined if not reached.
   PeerIndex Via(PeerIndex index) const { return via_[index]; }
+  // The peer over whose link it came to `stop`. Undefined if it did not, or started there.
+  PeerIndex BeforeStop() const { return before_stop_; }
 
  private:
   void Reach(PeerIndex index, PeerIndex via);
@@ -92,6 +94,7 @@ class TopologyWalk {
   std::vector<PeerIndex> next_level_;
   std::vector<std::uint64_t> sorting_;  // a bit per index, all zero between uses
   std::size_t reached_count_ = 0;
+  PeerIndex before_stop_ = kNoPeer;
 };
 
 }  // namespace weave

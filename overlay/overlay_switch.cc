@@ -178,7 +178,6 @@ void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent eve
   CHECK(way != entry.ways.end()) << overlay.name();
   if (!way->working) return;
 
-  ++generation_;
   if (const auto* control = std::get_if<SubOverlayControl>(&event.what)) {
     Bytes message;
     message.reserve(control->data.size() + 3);
@@ -191,6 +190,7 @@ void OverlaySwitch::OnSubEvent(Now now, SubOverlay& overlay, SubOverlayEvent eve
     out.emplace_back(OverlayControl{event.connection, std::move(message)});
     return;
   }
+  ++generation_;
   if (std::holds_alternative<SubOverlayEstablished>(event.what)) {
     way->established = true;
   } else if (const auto* health = std::get_if<SubOverlayHealth>(&event.what)) {

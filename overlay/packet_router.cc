@@ -42,8 +42,8 @@ void PacketRouter::OnCaptured(MonotonicTime now, const Frame& frame, FrameSink& 
   SendPlanned(frame, sink);
 }
 
-void PacketRouter::OnForwarded(MonotonicTime now, PeerName source, PeerName destination, const Frame& frame,
-                               FrameSink& sink) {
+void PacketRouter::OnForwarded(MonotonicTime now, PeerName from, PeerName source, PeerName destination,
+                               const Frame& frame, FrameSink& sink) {
   if (frame.bytes.size() < kEthernetHeaderSize) {
     ++counters_.without_header;
     return;
@@ -57,7 +57,7 @@ void PacketRouter::OnForwarded(MonotonicTime now, PeerName source, PeerName dest
     return;
   }
   if (destination == forwarding_->self) LearnForwarded(now, SourceOf(frame.bytes), source);
-  PlanForwarded(source, destination, DestinationOf(frame.bytes), plan_);
+  PlanForwarded(from, source, destination, DestinationOf(frame.bytes), plan_);
   Count(plan_);
   if (plan_.deliver) sink.Deliver(frame);
   SendPlanned(frame, sink);
@@ -91,8 +91,12 @@ void PacketRouter::PlanCaptured(const MacAddress& destination, FramePlan& plan) 
   }
 }
 
-void PacketRouter::PlanForwarded(PeerName source, PeerName destination, const MacAddress& destination_mac,
-                                 FramePlan& plan) const {
+// While peers have different topologies, each passes a broadcast on to those who do not have it, it believes: in
+// circles, and in ever more copies. With one topology for all a broadcast comes to each peer from one neighbour; so
+// nothing is lost if only its copy is passed on, and each peer is passed through once however topologies differ, unless
+// their errors close a circle.
+void PacketRouter::PlanForwarded(PeerName from, PeerName source, PeerName destination,
+                                 const MacAddress& destination_mac, FramePlan& plan) const {
   plan.Clear();
   plan.source = source;
   if (forwarding_ == nullptr || source == forwarding_->self) return;
@@ -104,7 +108,14 @@ void PacketRouter::PlanForwarded(PeerName source, PeerName destination, const Ma
     return;
   }
   plan.fate = group ? FramePlan::Fate::kBroadcast : FramePlan::Fate::kFlooded;
-  PlanBroadcast(source, plan);
+  if (BroadcastFrom(source) == from)
+    PlanBroadcast(source, plan);
+  else
+    plan.stray = !routes_->Broadcast(Links::kEstablished, source).empty();
+}
+
+std::optional<PeerName> PacketRouter::BroadcastFrom(PeerName source) const {
+  return routes_.has_value() ? routes_->BroadcastFrom(Links::kEstablished, source) : std::nullopt;
 }
 
 bool PacketRouter::LearnCaptured(MonotonicTime now, const MacAddress& mac) {
@@ -155,6 +166,7 @@ void PacketRouter::PlanBroadcast(PeerName source, FramePlan& plan) const {
 // A forwarded frame that is for us alone, or is passed on to others as well, counts as nothing here.
 void PacketRouter::Count(const FramePlan& plan) {
   counters_.unroutable += plan.unroutable;
+  if (plan.stray) ++counters_.strays;
   if (plan.fate == FramePlan::Fate::kUnicast && !plan.legs.empty()) ++counters_.unicast;
   if (plan.deliver) return;
   if (plan.fate == FramePlan::Fate::kLinkControl) ++counters_.link_control;

@@ -49,6 +49,7 @@ struct FramePlan {
   PeerName source;       // in whose name the legs go
   std::vector<Leg> legs;
   std::uint32_t unroutable = 0;  // legs to which there is no way now
+  bool stray = false;            // not passed on, for it should have come from another neighbour
 
   // As new, with the room it has.
   void Clear();
@@ -56,15 +57,16 @@ struct FramePlan {
 
 // Frames by what was decided. Only the first three went anywhere.
 struct PacketRouterCounters {
-  std::uint64_t unicast = 0;           // sent to one peer
-  std::uint64_t broadcast = 0;         // sent to everybody, as their destination asks
-  std::uint64_t flooded = 0;           // sent to everybody, as nobody knows their destination
-  std::uint64_t local = 0;             // captured, but for this side of the bridge
-  std::uint64_t link_control = 0;      // spanning tree and other frames that stay on their link
-  std::uint64_t foreign_sources = 0;   // captured from a MAC that is another peer's: probably injected by ourselves
-  std::uint64_t returned = 0;          // forwarded in our own name: they have been here
-  std::uint64_t unroutable = 0;        // no way to the destination now
-  std::uint64_t without_header = 0;    // shorter than an Ethernet header
+  std::uint64_t unicast = 0;          // sent to one peer
+  std::uint64_t broadcast = 0;        // sent to everybody, as their destination asks
+  std::uint64_t flooded = 0;          // sent to everybody, as nobody knows their destination
+  std::uint64_t local = 0;            // captured, but for this side of the bridge
+  std::uint64_t link_control = 0;     // spanning tree and other frames that stay on their link
+  std::uint64_t foreign_sources = 0;  // captured from a MAC that is another peer's: probably injected by ourselves
+  std::uint64_t returned = 0;         // forwarded in our own name: they have been here
+  std::uint64_t unroutable = 0;       // no way to the destination now
+  std::uint64_t strays = 0;           // not passed on: they came from another neighbour than broadcasts of their source
+  std::uint64_t without_header = 0;   // shorter than an Ethernet header
   std::uint64_t unlearnt_sources = 0;  // forwarded all the same: the MAC cache is full
 };
 
@@ -80,8 +82,9 @@ class PacketRouter {
 
   // From the local bridge.
   void OnCaptured(MonotonicTime now, const Frame& frame, FrameSink& sink);
-  // From a neighbour. `source` and `destination` are as it says, unchecked.
-  void OnForwarded(MonotonicTime now, PeerName source, PeerName destination, const Frame& frame, FrameSink& sink);
+  // From the neighbour `from`. `source` and `destination` are as it says, unchecked.
+  void OnForwarded(MonotonicTime now, PeerName from, PeerName source, PeerName destination, const Frame& frame,
+                   FrameSink& sink);
 
   // An answer made here to a frame that `destination` sent to `source`, in the latter's name: to that peer, or into the
   // local bridge when it is ours. Nothing is learnt from it.
@@ -90,7 +93,10 @@ class PacketRouter {
   // ---- for whoever decides about frames that it does not see ----
 
   void PlanCaptured(const MacAddress& destination, FramePlan& plan) const;
-  void PlanForwarded(PeerName source, PeerName destination, const MacAddress& destination_mac, FramePlan& plan) const;
+  void PlanForwarded(PeerName from, PeerName source, PeerName destination, const MacAddress& destination_mac,
+                     FramePlan& plan) const;
+  // The neighbour whose copies of what `source` sends to everybody are passed on; none: nobody's.
+  std::optional<PeerName> BroadcastFrom(PeerName source) const;
   // A frame from `mac` was captured here, or forwarded in the name of `peer`. False: not to be believed; it goes
   // nowhere.
   bool LearnCaptured(MonotonicTime now, const MacAddress& mac);

@@ -189,6 +189,7 @@ void HostExecutor::SetInterfaceMtu(std::uint32_t mtu_bytes) {
   InWorker(
       [this, mtu_bytes] {
         options_.bridge.mtu_bytes = mtu_bytes;
+        if (told_interfaces_ == FastdpInterfaces()) return HostResult();  // comes with the first SyncHost
         return Failure(SyncDevices().status());
       },
       [this, mtu_bytes](const HostResult& result) {

@@ -64,7 +64,7 @@ class HostExecutor {
   void RemoveForeignRules();
 
   // Of the bridge and of the containers that come, where BridgeSpec::mtu_follows_containers allows it: at once, or when
-  // no container is left. For the kinds with a datapath. Nobody waits.
+  // no container is left; before the first SyncHost, with that. For the kinds with a datapath. Nobody waits.
   void SetInterfaceMtu(std::uint32_t mtu_bytes);
   // A container has left.
   void FitInterfaceMtu();

@@ -251,6 +251,7 @@ void AddFrames(const DataPathStats& stats, Page& page) {
                  {"injection", stats.tap.injection_failures},
                  {"no_path", forwarder.no_path},
                  {"returned", router.returned},
+                 {"stray", router.strays + stats.datapath.strays},
                  {"too_big", forwarder.too_big + stats.datapath.too_big},
                  {"too_big_broadcast", forwarder.too_big_broadcasts + stats.datapath.too_big_broadcasts},
                  {"unroutable", router.unroutable}});

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "fastdp/tunnel_mtu.h"
 #include "sim/mesh_transport.h"
 
 namespace weave::sim {
@@ -34,6 +35,7 @@ SimDataPath::SimDataPath(HostId id, const DataPathOptions& options, EventQueue& 
              options.mutant == DataPathMutant::kDropsKeys ? absl::ZeroDuration() : kIpsecLinger,
              [this](const IpsecNotice& notice) { on_notice_(notice); }) {
   if (!kernel_.has_datapath()) return;
+  kernel_.dpif().path_mtu = options_.path_mtu_bytes;
   kernel_.dpif().keeps_deleted_flows = options.mutant == DataPathMutant::kKeepsFlows;
   datagrams_.Listen(TunnelAddressOf(id_), {[this](const SocketAddress& from, ByteView bytes) { OnPacket(from, bytes); },
                                            [](const SocketAddress&, std::size_t) {}});
@@ -58,6 +60,8 @@ void SimDataPath::Start(PeerName self) {
   DatapathEvents& events = *this;
   datapath_ = std::make_unique<Datapath>(now(), kVxlanPort, *router_, *forwarder_, events, logger_);
   ipsec_.Start();
+  // Containers send nothing that is large, so that what they have follows what is asked.
+  if (options_.path_mtu_bytes.has_value()) TellLater(FastdpInterfaces{kDefaultTunnelMtu, true});
   // The host is put in order first.
   queue_.AfterInBackground(Draw(random_, absl::ZeroDuration(), absl::Milliseconds(200)),
                            [this, incarnation = incarnation_] {
@@ -91,7 +95,7 @@ void SimDataPath::Perform(NetworkOutput& output) {
   for (const SleeveCommand& command : output.sleeve) forwarder_->OnCommand(command);
   for (const FastdpCommand& command : output.fastdp) datapath_->OnCommand(now(), command);
   ipsec_.Perform(output.ipsec);
-  if (output.interface_mtu.has_value()) TellLater(FastdpInterfaces{*output.interface_mtu, false});
+  if (output.interface_mtu.has_value()) TellLater(FastdpInterfaces{*output.interface_mtu, true});
   Settle();
 }
 

@@ -48,6 +48,7 @@ class FrameObserver {
 struct DataPathOptions {
   Wiring wiring = Wiring::kCaptured;
   bool checks_sizes = false;
+  std::optional<std::size_t> path_mtu_bytes = {};  // the kernel's word for every path; none: it has nothing to say
   DataPathMutant mutant = DataPathMutant::kNone;
 };
 

@@ -46,7 +46,9 @@ bool FrameBook::OnTunnelled(HostId host, ByteView frame, bool clear) {
   if (!id.has_value()) return true;
   trace_.Note(host, "frame tunnelled", *id, clear);
   if (clear && sealed_) trace_.Violation(host, absl::StrCat("frame ", *id, " leaves in clear"));
-  return ++stories_[*id].tunnelled < kMaxTunnelled;
+  if (++stories_[*id].tunnelled <= kMaxTunnelled) return true;
+  trace_.Violation(host, absl::StrCat("frame ", *id, " goes more than ", kMaxTunnelled, " ways"));
+  return false;
 }
 
 void FrameBook::OnSeenByPeer(HostId host, ByteView frame) {

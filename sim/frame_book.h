@@ -29,9 +29,9 @@ struct FrameStory {
 
 class FrameBook final : public FrameObserver {
  public:
-  // Times that one frame is tunnelled. While routes differ from peer to peer, frames go in circles, and those for
-  // everybody, or for nobody knows whom, multiply until they fill the links.
-  static constexpr std::uint32_t kMaxTunnelled = 2000;
+  // Times that one frame may be tunnelled, with room above what these small networks have been seen to need (12). While
+  // routes differ from peer to peer, frames that everybody passes on multiply until they fill the links.
+  static constexpr std::uint32_t kMaxTunnelled = 100;
 
   using OnReceipt = std::function<void(HostId host, const MacAddress& nic, const FrameStory& story)>;
 

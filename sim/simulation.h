@@ -116,7 +116,6 @@ class Simulation {
   // Each frame must fare so, unless that changes meanwhile: then they are sent again.
   void Probe(absl::string_view what, absl::FunctionRef<std::vector<FrameId>()> send,
              absl::FunctionRef<absl::Status(const FrameStory&)> judge);
-  std::optional<ShortId> ShortIdOf(HostId host, HostId at) const;
   void RestartOne(const std::vector<FrameId>& established);
 
   // A host whose end leaves the others connected.

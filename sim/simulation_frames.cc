@@ -161,13 +161,6 @@ bool Simulation::IsOnlyWay(HostId a, HostId b) const {
   return !reached.contains(b);
 }
 
-// As the data path of `at` knows it.
-std::optional<ShortId> Simulation::ShortIdOf(HostId host, HostId at) const {
-  const ForwardingSnapshotPtr forwarding = members_[at]->host.data_path().forwarding();
-  if (forwarding == nullptr || forwarding->short_ids == nullptr) return std::nullopt;
-  return forwarding->short_ids->IdOf(SimHost::NameOf(host));
-}
-
 // The end of a peer's process and its next start are not noticed by frames whose way is in the kernels. Where there is
 // another way for them, they take it, and it may be gone by then.
 void Simulation::RestartOne(const std::vector<FrameId>& established) {
@@ -184,39 +177,19 @@ void Simulation::RestartOne(const std::vector<FrameId>& established) {
   }
   if (streams.empty()) return;
   std::vector<FrameId> sent;
-  std::vector<FrameId> last;
-  // Whoever was away may tell of an earlier life of the peer, and of the short id it had. That is not this checker's.
-  absl::btree_set<HostId> ends;
-  for (const FrameStory& story : streams)
-    ends.insert(story.from == host.id() ? *HostOf(story.destination) : story.from);
-  const std::optional<ShortId> before = ShortIdOf(host.id(), host.id());
-  absl::btree_set<HostId> heard;  // of those: that have heard of another short id
-  MonotonicTime flows_until = queue_.time() + kMaxDown + Datapath::kLinger;  // for the short id that the peer has now
-  const auto is_told_right = [&](MonotonicTime at, HostId end) {
-    const std::optional<ShortId> known = ShortIdOf(host.id(), end);
-    if (known.has_value() && known != before) heard.insert(end);
-    if (known == ShortIdOf(host.id(), host.id())) return true;
-    return heard.contains(end) ? !known.has_value() : at < flows_until;
-  };
   const auto stream_for = [&](Duration duration) {
     const MonotonicTime stop = queue_.time() + duration;
     for (MonotonicTime at = queue_.time(); at < stop; at = at + kStreamPause) {
       queue_.AtInBackground(at, [] {});  // so that the clock goes on
       RunTo(at);
-      const bool told = std::all_of(ends.begin(), ends.end(), [&](HostId end) { return is_told_right(at, end); });
-      if (told) sent.insert(sent.end(), last.begin(), last.end());
-      last.clear();
-      for (const FrameStory& story : streams) {
-        const FrameId id = frames_->Send({story.source, story.from}, story.destination);
-        if (told) last.push_back(id);
-      }
+      for (const FrameStory& story : streams)
+        sent.push_back(frames_->Send({story.source, story.from}, story.destination));
     }
   };
   stream_for(absl::Seconds(1));
   host.Crash();
   stream_for(Draw(random, absl::ZeroDuration(), kMaxDown));
   host.Start();
-  flows_until = queue_.time() + (Datapath::kLinger - absl::Seconds(1));
   stream_for(absl::Minutes(1));
   RunFor(kProbeTime);
   for (const FrameId id : sent) {

@@ -111,7 +111,7 @@ void SleeveForwarder::OnDatagram(MonotonicTime now, const IpAddress& local, cons
       OnSpecial(*path->second, local, remote, *frame);
     } else {
       ++counters_.frames_received;
-      router_.OnForwarded(now, frame->source, frame->destination, {frame->frame, {}}, *this);
+      router_.OnForwarded(now, *sender, frame->source, frame->destination, {frame->frame, {}}, *this);
     }
   }
   if (!reader.status().ok()) ++counters_.malformed;

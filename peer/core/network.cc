@@ -25,8 +25,12 @@ Network::Network(MeshConfig config, const std::optional<FastdpConfig>& fastdp, E
                &sleeve_, logger),
       mesh_(std::move(config), overlay_, entropy, Random(entropy.Next()), logger) {}
 
-void Network::Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out) {
-  mesh_.Start(now);
+// Containers that come before the first neighbour have what the paths carried last. Should that be too much by now,
+// they hear of it as they do when a path becomes narrower.
+void Network::Start(Now now, const NetworkMemory& memory, const std::vector<DirectPeer>& peers, NetworkOutput& out) {
+  if (memory.interface_mtu.has_value() && interface_mtu().has_value())
+    out.interface_mtu = interface_mtu_ = *memory.interface_mtu;
+  mesh_.Start(now, memory.short_id);
   mesh_.Connect(now, peers, /*replace=*/true, out.mesh);
   Settle(now, out);
 }
@@ -97,6 +101,10 @@ void Network::OnTimer(Now now, NetworkOutput& out) {
   mesh_.OnTimer(now, out.mesh);
   overlay_.OnTimer(now);
   Settle(now, out);
+}
+
+std::optional<std::size_t> Network::interface_mtu() const {
+  return fastdp_.has_value() && fastdp_->searches_mtu() ? std::optional(interface_mtu_) : std::nullopt;
 }
 
 std::optional<MonotonicTime> Network::NextDeadline() const {

@@ -20,6 +20,12 @@
 
 namespace weave {
 
+// What an earlier life of the peer knew, as far as it is on record.
+struct NetworkMemory {
+  std::optional<ShortId> short_id;
+  std::optional<std::size_t> interface_mtu;  // see Network::interface_mtu
+};
+
 class Network {
  public:
   // A neighbour that comes back is not a path that has become narrower.
@@ -35,7 +41,7 @@ class Network {
     mesh_.AddComparingChannel(name, gossiper);
   }
 
-  void Start(Now now, const std::vector<DirectPeer>& peers, NetworkOutput& out);
+  void Start(Now now, const NetworkMemory& memory, const std::vector<DirectPeer>& peers, NetworkOutput& out);
   // Ends every connection; nothing happens afterwards.
   void Stop(Now now, absl::string_view reason, NetworkOutput& out);
 
@@ -51,6 +57,9 @@ class Network {
   std::optional<MonotonicTime> NextDeadline() const;
 
   const MeshRouter& mesh() const { return mesh_; }
+  // Bytes that containers' interfaces shall have, for all paths carry them, or did when there were any; none: that is
+  // not for us to say.
+  std::optional<std::size_t> interface_mtu() const;
 
  private:
   // Carries effects between mesh and overlay until there are none, and tells the data path of what changed for it.

@@ -71,16 +71,18 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
     if (const auto* peers = std::get_if<DirectPeersRecord>(&record)) former_peers = peers->peers;
     if (const auto* name = std::get_if<NameRecord>(&record)) names.push_back(*name);
   }
-  const IdentityRecord identity{config_.name, config_.boot_id};
-  if (former != identity) out.persist.push_back({IdentityKey(), identity});
+  // Before the allocator, which guesses from the peers that are dialled how many must agree: a start that claims what
+  // it finds attached would agree with itself otherwise, and own what others gave out already.
+  recorded_ = former;
+  network_.Start(now, {former.name == config_.name ? former.short_id : std::nullopt, former.interface_mtu},
+                 config_.direct_peers, out.network);
+  recorded_ = Identity();
+  if (former != recorded_) out.persist.push_back({IdentityKey(), recorded_});
   endpoints_.Hold(endpoints, inventory, out);
   host_.Hold(inventory.bridge_addresses);
   endpoints_.Adopt(inventory.strays, out);
   endpoints_.Restore(endpoints, inventory, out);
   host_.Restore(exposures, inventory.bridge_addresses, out);
-  // Before the allocator, which guesses from the peers that are dialled how many must agree: a start that claims what
-  // it finds attached would agree with itself otherwise, and own what others gave out already.
-  network_.Start(now, config_.direct_peers, out.network);
   if (allocator_ != nullptr) allocator_->OnStart(now, ipam);
   planner_.Restore(now, inventory.in_use);
   watch_.Start(now, !former.boot_id.empty() && former.boot_id != config_.boot_id);
@@ -93,6 +95,7 @@ void PeerCore::OnStart(Now now, const std::vector<Record>& records, const HostIn
 // The end of every event: what its parts have to tell each other.
 void PeerCore::Finish(Now now, PeerOutput& out) {
   planner_.Settle(now, out);
+  RecordIdentity(out);
   SettleNames(now, out);
   if (allocator_ == nullptr || reset_ == ResetState::kDone) return;
   if (std::exchange(routes_seen_, network_.mesh().route_generation()) != network_.mesh().route_generation())
@@ -102,6 +105,25 @@ void PeerCore::Finish(Now now, PeerOutput& out) {
     planner_.OnAnswered(reply);
     watch_.OnGiven(now, reply.addresses);
   }
+}
+
+// Another peer may have had our short id, and paths may carry something else now.
+void PeerCore::RecordIdentity(PeerOutput& out) {
+  if (reset_ == ResetState::kDone || (recorded_.short_id == network_.mesh().topology().self_short_id() &&
+                                      recorded_.interface_mtu == InterfaceMtuToRecord()))
+    return;
+  recorded_ = Identity();
+  out.tidy.push_back({IdentityKey(), recorded_});
+}
+
+IdentityRecord PeerCore::Identity() const {
+  return {config_.name, config_.boot_id, network_.mesh().topology().self_short_id(), InterfaceMtuToRecord()};
+}
+
+// A run with --mtu, or without a datapath, keeps what was known before.
+std::optional<std::size_t> PeerCore::InterfaceMtuToRecord() const {
+  const std::optional<std::size_t> mtu = network_.interface_mtu();
+  return mtu.has_value() ? mtu : recorded_.interface_mtu;
 }
 
 void PeerCore::SettleNames(Now now, PeerOutput& out) {
@@ -401,7 +423,7 @@ PeerSnapshot PeerCore::Snapshot() const {
 absl::btree_map<std::string, Record> PeerCore::Records() const {
   absl::btree_map<std::string, Record> records;
   if (reset_ == ResetState::kDone) return records;
-  records.emplace(IdentityKey(), IdentityRecord{config_.name, config_.boot_id});
+  records.emplace(IdentityKey(), Identity());
   if (std::vector<std::string> peers = network_.mesh().DirectPeers(); !peers.empty())
     records.emplace(DirectPeersKey(), DirectPeersRecord{std::move(peers)});
   for (const EndpointRecord& endpoint : endpoints_.Records())

@@ -146,6 +146,9 @@ class PeerCore {
 
   void OnNameRequest(Now now, RequestId id, const ApiRequest& request, PeerOutput& out);
   void SettleNames(Now now, PeerOutput& out);
+  void RecordIdentity(PeerOutput& out);
+  IdentityRecord Identity() const;
+  std::optional<std::size_t> InterfaceMtuToRecord() const;
 
   void SaveAgain(Now now, PeerOutput& out);
 
@@ -161,6 +164,7 @@ class PeerCore {
   AddressPlanner planner_;
   AddressWatch watch_;
   const std::unique_ptr<NameKeeper> names_;  // null: none
+  IdentityRecord recorded_;                  // ours, as it was last written
   std::uint64_t topology_seen_ = 0;          // its generation, as the names know it
   std::uint64_t routes_seen_ = 0;            // their generation, as the allocator knows it
 

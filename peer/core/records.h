@@ -2,6 +2,7 @@
 // simulator's disk keeps them as they are.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/ip.h"
 #include "base/peer_name.h"
 #include "ipam/ipam_records.h"
+#include "wire/topology.h"
 
 namespace weave {
 
@@ -24,10 +26,16 @@ struct SandboxRef {
   friend bool operator==(const SandboxRef&, const SandboxRef&) = default;
 };
 
-// The name this peer had, so that it keeps it (contract A7-15), and during which boot of the machine.
+// Bytes: the most that an interface can have.
+inline constexpr std::size_t kMaxInterfaceMtu = 65535;
+
+// The name this peer had, so that it keeps it (contract A7-15), during which boot of the machine, and what it was in
+// the network: how tunnels called it, and what its containers' interfaces could have.
 struct IdentityRecord {
   PeerName name;
-  std::string boot_id = {};  // empty: not known
+  std::string boot_id = {};                       // empty: not known
+  std::optional<ShortId> short_id = {};           // none: not known
+  std::optional<std::size_t> interface_mtu = {};  // bytes; none: not known
 
   friend bool operator==(const IdentityRecord&, const IdentityRecord&) = default;
 };

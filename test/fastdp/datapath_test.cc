@@ -51,6 +51,24 @@ TEST_CASE("A broadcast of another host's goes to the bridge and on to those behi
   CHECK(world.Tunnelled(1, 2, 1, kAll, kAtOne) == Lines{"sent 0,1," + on, "flow 0,1," + on});
 }
 
+TEST_CASE("A broadcast is passed on as it comes from the neighbour that the routes have it come from, by no other flow",
+          "[fastdp]") {
+  DatapathWorld world;
+  world.Start({{1, 2}, {1, 3}, {2, 4}}, {1, 3, 4});  // that 3 is our neighbour, too, not everybody knows yet
+  const std::string on = "0,1,set(tunnel(tun_id=0x4001,src=10.0.0.2,dst=10.0.0.4)),2";
+  CHECK(world.Tunnelled(1, 2, 1, kAll, kAtOne) == Lines{"sent " + on, "flow " + on});
+  CHECK(world.Tunnelled(1, 2, 3, kAll, kAtOne) == Lines{"sent 0,1", "flow 0,1"});
+  CHECK(world.datapath.counters().strays == 1);
+  world.TakeLines();
+  world.Route({{1, 3}, {2, 3}, {2, 4}}, {1, 3, 4});
+  CHECK(world.TakeLines() == Lines{"changed 0,1", "changed " + on});
+  // Of two neighbours behind one address either may be the one.
+  world.datapath.OnCommand(
+      world.now, SetFastdpTunnel{9, PeerName(3), DatapathWorld::AddressOf(2), DatapathWorld::AddressOf(1), 6784, 1376});
+  world.Settle();
+  CHECK(world.TakeLines() == Lines{"changed " + on});
+}
+
 TEST_CASE("A relayed frame keeps the ids of its ends and becomes a flow", "[fastdp]") {
   LineWorld world;
   const std::string on = "set(tunnel(tun_id=0x3001,src=10.0.0.2,dst=10.0.0.3)),2";

@@ -54,7 +54,8 @@ TEST_CASE("Two associations of one pair share the rules of the pair", "[host][fi
   const std::string text = RenderPaths({kPath, kNewerPath});
   CHECK_THAT(text, Catch::Contains("--espspi 2581224798 -j"));
   CHECK_THAT(text, Catch::Contains("--espspi 256 -j"));
-  for (const char* once : {"--dport 6784 -m mark", "--dport 6784 -m policy --dir out --pol none -j WEAVE-IPSEC-OUT-MARK"})
+  for (const char* once :
+       {"--dport 6784 -m mark", "--dport 6784 -m policy --dir out --pol none -j WEAVE-IPSEC-OUT-MARK"})
     CHECK(text.find(once) == text.rfind(once));
 }
 

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "test/mesh/records.h"
@@ -223,7 +225,7 @@ TEST_CASE("A chain is walked from end to end", "[mesh]") {
   CHECK(member.routes.Broadcast(Links::kEstablished, Peer(count)) == std::vector<PeerName>{Peer(1)});
 }
 
-TEST_CASE("A broadcast reaches everybody once", "[mesh]") {
+TEST_CASE("A broadcast reaches everybody once, from the neighbour that it is expected from", "[mesh]") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     INFO("seed " << seed);
     Random random(seed);
@@ -245,15 +247,18 @@ TEST_CASE("A broadcast reaches everybody once", "[mesh]") {
       const PeerName source = Peer(1 + random.Below(count));
       const std::size_t reachable = WalkModel(network, source, PeerName(), links).via.size();
       std::map<PeerName, int> received;
-      std::vector<PeerName> inbox = {source};
+      std::vector<std::pair<PeerName, std::optional<PeerName>>> inbox = {{source, std::nullopt}};  // to whom, from whom
       while (!inbox.empty()) {
-        const PeerName peer = inbox.back();
+        const auto [peer, from] = inbox.back();
         inbox.pop_back();
         ++received[peer];
         REQUIRE(received[peer] == 1);
-        for (const PeerName to : members[peer]->routes.Broadcast(links, source)) inbox.push_back(to);
+        REQUIRE(members[peer]->routes.BroadcastFrom(links, source) == from);
+        for (const PeerName to : members[peer]->routes.Broadcast(links, source)) inbox.emplace_back(to, peer);
       }
       CHECK(received.size() == reachable);
+      for (const auto& [name, member] : members)
+        if (!received.contains(name)) CHECK_FALSE(member->routes.BroadcastFrom(links, source).has_value());
     }
   }
 }

@@ -34,6 +34,24 @@ TEST_CASE("A peer that starts knows itself", "[mesh]") {
   CHECK(w.topology.CheckInvariants() == absl::OkStatus());
 }
 
+TEST_CASE("A peer that starts again has the short id of its earlier life, for as long as nobody else has it",
+          "[mesh]") {
+  TopologyWorld w;
+  const ShortId drawn = w.topology.self_short_id();
+  const ShortId former = drawn == 7 ? 8 : 7;
+  w.topology.TakeShortId(former);
+  CHECK(w.Self().version == 0);
+  CHECK(w.topology.OwnerOf(former) == Peer(1));
+  CHECK_FALSE(w.topology.OwnerOf(drawn).has_value());
+  CHECK(w.topology.CheckInvariants() == absl::OkStatus());
+
+  Topology higher(Peer(5), "self", kOurUid, Random(1));
+  higher.TakeShortId(former);
+  higher.Apply(Update({Record(Peer(1), 1, 1, former, {})})).value();
+  CHECK(higher.OwnerOf(former) == Peer(1));
+  CHECK(higher.OwnerOf(higher.self_short_id()) == Peer(5));
+}
+
 TEST_CASE("Every change of a connection gives our record a new version", "[mesh]") {
   TopologyWorld w;
   TopologyChange change = w.Connect(Peer(3));

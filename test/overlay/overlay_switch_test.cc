@@ -309,6 +309,15 @@ std::vector<std::string> Hops(const World& world) {
   return hops;
 }
 
+TEST_CASE("What the overlays tell their other ends leaves the ways of data as they are", "[overlay]") {
+  World world;
+  world.Start(1, "fastdp sleeve");
+  const std::uint64_t generation = world.overlays.generation();
+  world.fastdp.Tell(1, SubOverlayControl{18, {5, 0xaa}});
+  CHECK(world.Events() == std::vector<std::string>{"control 1 07001205aa"});
+  CHECK(world.overlays.generation() == generation);
+}
+
 TEST_CASE("Data takes the best way, and after it those that could take its place", "[overlay]") {
   World world;
   const std::string name = absl::StrCat("7>", kRemote.value(), ":");

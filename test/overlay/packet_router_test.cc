@@ -1,6 +1,7 @@
 // What happens to captured and forwarded frames, rule by rule (spec/overlay.md section 5).
 #include "overlay/packet_router.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,9 +47,11 @@ struct RouterWorld final : FrameSink, MacObserver {
     router.OnCaptured(now, {bytes, {}}, *this);
     return std::exchange(lines, {});
   }
-  Lines Forward(std::uint64_t source, std::uint64_t destination, const std::string& to, const std::string& from) {
+  // From the neighbour that is its source, unless a test says otherwise.
+  Lines Forward(std::uint64_t source, std::uint64_t destination, const std::string& to, const std::string& from,
+                std::optional<std::uint64_t> hop = std::nullopt) {
     const Bytes bytes = FromHex(to + from + "0800").value();
-    router.OnForwarded(now, Peer(source), Peer(destination), {bytes, {}}, *this);
+    router.OnForwarded(now, Peer(hop.value_or(source)), Peer(source), Peer(destination), {bytes, {}}, *this);
     return std::exchange(lines, {});
   }
   void Advance(Duration time) { now = now + time; }
@@ -97,6 +100,23 @@ TEST_CASE("In a full mesh a broadcast reaches everybody from its source alone", 
   CHECK(world.Forward(1, 2, kEverybody, kMacA) == Lines{"deliver ffffffffffff02000000000a"});
 }
 
+TEST_CASE("A broadcast is passed on only as it comes from the neighbour that the routes have it come from",
+          "[overlay]") {
+  // 1 reaches 4 by way of 2; that 3 passes it on as well shows that it has not heard of the link from 2 to 4.
+  RouterWorld world(4, {{1, 2}, {1, 3}, {2, 4}, {3, 4}, {4, 5}}, {2, 3, 5});
+  const Lines delivered = {"deliver ffffffffffff02000000000a"};
+  CHECK(world.Forward(1, 4, kEverybody, kMacA, 2) == Lines{delivered[0], "to 5 1>5 broadcast"});
+  CHECK(world.Forward(1, 4, kEverybody, kMacA, 3) == delivered);
+  CHECK(world.Forward(1, 4, kEverybody, kMacA, 5) == delivered);
+  CHECK(world.router.counters().strays == 2);
+  // What goes to one peer is passed on, whoever brings it.
+  CHECK(world.Forward(1, 5, kMacB, kMacA, 3) == Lines{"to 5 1>5"});
+  // At a peer that passes nothing on there is nothing to withhold.
+  RouterWorld leaf(5, {{1, 4}, {4, 5}, {5, 6}, {1, 6}}, {4, 6});
+  CHECK(leaf.Forward(1, 5, kEverybody, kMacA, 6) == delivered);
+  CHECK(leaf.router.counters().strays == 0);
+}
+
 TEST_CASE("A frame for a MAC known to be here goes no further", "[overlay]") {
   RouterWorld world;
   world.Capture(kEverybody, kMacB);
@@ -132,11 +152,11 @@ TEST_CASE("Frames that have nowhere to go are dropped and counted", "[overlay]")
   CHECK(world.Forward(2, 2, kMacB, kMacA).empty());
   CHECK(world.router.counters().returned == 2);
   world.router.OnCaptured(world.now, {Bytes(13), {}}, world);
-  world.router.OnForwarded(world.now, Peer(1), Peer(2), {Bytes(13), {}}, world);
+  world.router.OnForwarded(world.now, Peer(1), Peer(1), Peer(2), {Bytes(13), {}}, world);
   CHECK(world.router.counters().without_header == 2);
   PacketRouter lost;  // that has heard of no routes
   lost.OnCaptured(world.now, {Bytes(14), {}}, world);
-  lost.OnForwarded(world.now, Peer(1), Peer(2), {Bytes(14), {}}, world);
+  lost.OnForwarded(world.now, Peer(1), Peer(1), Peer(2), {Bytes(14), {}}, world);
   CHECK(lost.counters().unroutable == 2);
   CHECK(world.lines.empty());
 }

@@ -98,7 +98,7 @@ TEST_CASE("A restarted peer has the names of what is still there", "[core][names
   const NameRecord gone = OnNameRecord("0123456789ab", "10.0.0.2");
   const NameRecord hidden = OnNameRecord(kExposeName, "10.0.0.3");
   const std::string text =
-      t.Start({Record(IdentityRecord{PeerName(1), "boot"}), Record(OnRecord(7, "10.0.0.1/24")),
+      t.Start({Record(IdentityRecord{PeerName(1), "boot", ShortId{7}}), Record(OnRecord(7, "10.0.0.1/24")),
                Record(OnNameRecord("c7", "10.0.0.1")), Record(OnNameRecord(kExternName, "10.0.0.9")),
                Record(OnNameRecord(id, "10.0.0.4")), Record(gone), Record(hidden)},
               {{}, {Alive(7, "10.0.0.1/24")}});

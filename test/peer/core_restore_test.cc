@@ -5,7 +5,7 @@
 namespace weave {
 namespace {
 
-const Record kIdentity = IdentityRecord{PeerName(1), "boot"};
+const Record kIdentity = IdentityRecord{PeerName(1), "boot", ShortId{7}};
 constexpr char kSync[] = "sync [] without [] ports vethwepl7\n";
 
 TEST_CASE("An endpoint as it was left is taken over without a word", "[core]") {
@@ -13,6 +13,43 @@ TEST_CASE("An endpoint as it was left is taken over without a word", "[core]") {
   CHECK(t.Start({kIdentity, OnRecord(7, "10.0.0.1/24")}, {{}, {Alive(7, "10.0.0.1/24")}}) ==
         std::string("#1 ") + kSync);
   CHECK(t.Attach(100, Box(8), "10.0.0.1/24") == "reply 100 ALREADY_EXISTS []\n");
+}
+
+TEST_CASE("Tunnels call a peer as they did before it started again, unless it has another name", "[core]") {
+  Transcript again;
+  CHECK(again.Start({kIdentity}) == "#1 sync [] without [] ports \n");
+  CHECK(again.core().mesh().topology().self_short_id() == 7);
+
+  Transcript other;
+  CHECK(other.Start({Record(IdentityRecord{PeerName(2), "boot", ShortId{7}})}) ==
+        "record identity = 00:00:00:00:00:01\n#1 sync [] without [] ports \n");
+  CHECK(other.core().mesh().topology().self_short_id() != 7);
+  CHECK(std::get<IdentityRecord>(other.core().Records().at(IdentityKey())).short_id ==
+        other.core().mesh().topology().self_short_id());
+}
+
+// What a start asks of the bridge, and what is on record then.
+using Mtus = std::pair<std::optional<std::size_t>, std::optional<std::size_t>>;
+Mtus StartWithDatapath(std::optional<std::size_t> remembered, bool search) {
+  struct Entropy final : EntropySource {
+    void Fill(absl::Span<std::uint8_t> bytes) override { std::fill(bytes.begin(), bytes.end(), 7); }
+  } entropy;
+  NullLogger logger;
+  PeerConfig config;
+  config.name = config.mesh.name = PeerName(1);
+  config.fastdp = FastdpConfig{config.name, 6784, kDefaultTunnelMtu, search};
+  PeerCore core(config, entropy, logger);
+  PeerOutput out;
+  core.OnStart({}, {IdentityRecord{PeerName(1), "", ShortId{7}, remembered}}, {}, out);
+  return {out.network.interface_mtu, std::get<IdentityRecord>(core.Records().at(IdentityKey())).interface_mtu};
+}
+
+TEST_CASE(
+    "Containers that come before the first neighbour get what the paths carried last, unless --mtu says otherwise",
+    "[core]") {
+  CHECK(StartWithDatapath(8950, /*search=*/true) == Mtus{8950, 8950});
+  CHECK(StartWithDatapath(std::nullopt, /*search=*/true) == Mtus{std::nullopt, kDefaultTunnelMtu});
+  CHECK(StartWithDatapath(8950, /*search=*/false) == Mtus{std::nullopt, 8950});
 }
 
 TEST_CASE("A container that went meanwhile is forgotten", "[core]") {

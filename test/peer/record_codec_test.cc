@@ -121,6 +121,13 @@ AllocationRecord AnyAllocation(Random& random) {
   return allocation;
 }
 
+IdentityRecord AnyIdentity(Random& random) {
+  IdentityRecord identity{PeerName(1 + random.Below(0xffff'ffff'ffff)), AnyText(random, 40)};
+  if (random.Chance(1, 2)) identity.short_id = static_cast<ShortId>(random.Below(kMaxShortId + 1));
+  if (random.Chance(1, 2)) identity.interface_mtu = 1 + random.Below(kMaxInterfaceMtu);
+  return identity;
+}
+
 Record AnyRecord(Random& random) {
   switch (random.Below(8)) {
     case 7:
@@ -133,7 +140,7 @@ Record AnyRecord(Random& random) {
     case 6:
       return AnyAllocation(random);
     case 0:
-      return IdentityRecord{PeerName(1 + random.Below(0xffff'ffff'ffff)), AnyText(random, 40)};
+      return AnyIdentity(random);
     case 1:
       return AnyEndpoint(random);
     case 2:
@@ -242,6 +249,14 @@ TEST_CASE("Values that cannot be are refused", "[peer][records]") {
   stored.mutable_identity()->set_name(std::uint64_t{1} << 48);
   CHECK(absl::StrContains(DecodeError("identity", stored), "more than 48 bits"));
   CHECK(absl::StrContains(EncodeError(IdentityRecord{PeerName()}), "the peer name is zero"));
+  stored.mutable_identity()->set_name(1);
+  stored.mutable_identity()->set_short_id(kMaxShortId + 1);
+  CHECK(absl::StrContains(DecodeError("identity", stored), "the short id has more than 12 bits"));
+  stored.mutable_identity()->set_short_id(kMaxShortId);
+  stored.mutable_identity()->set_interface_mtu(kMaxInterfaceMtu + 1);
+  CHECK(absl::StrContains(DecodeError("identity", stored), "an MTU of 65536 bytes"));
+  stored.mutable_identity()->set_interface_mtu(0);
+  CHECK(absl::StrContains(DecodeError("identity", stored), "an MTU of 0 bytes"));
 
   v1::StoredAddress& address = *stored.mutable_exposure()->mutable_address();
   address.set_address("abc");

@@ -161,6 +161,25 @@ TEST_CASE("Hosts of one network give out different addresses", "[sim][ipam]") {
   s.CheckRest();
 }
 
+TEST_CASE("What the paths carry is known to a peer that starts again alone", "[sim][fastdp]") {
+  Options options;
+  options.peers = 2;
+  options.link_permille = 1000;
+  options.host.fast_path = FastPathOptions();
+  options.host.fast_path->search_mtu = true;
+  Story s(13, options);
+  const auto interface_mtu = [&s] {
+    return std::get<IdentityRecord>(s.host().core().Records().at(IdentityKey())).interface_mtu;
+  };
+  s.RunFor(absl::Minutes(1));
+  CHECK(interface_mtu() == TunnelMtu(1500, /*sealed=*/false));
+  s.host(1).Crash();
+  s.host().Reboot();
+  s.host().Start();
+  CHECK(interface_mtu() == TunnelMtu(1500, /*sealed=*/false));
+  CHECK_FALSE(s.trace().violation().has_value());
+}
+
 // ---- seeds ----
 
 std::optional<std::string> RunSeed(absl::string_view profile, std::uint64_t seed, std::uint32_t peers) {

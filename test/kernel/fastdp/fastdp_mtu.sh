@@ -133,4 +133,19 @@ expect_mtu 20 host1 host2 1416
 expect_ping c1 10.32.2.1
 expect_passes c1 10.32.2.1 1416
 tcp_passes c1 c2 10.32.2.1
+
+step "a host that starts alone has what its paths carried last; on narrower ones its containers hear what passes"
+on host1 weave detach "$(path_of c1)" >/dev/null
+for host in host1 host2; do on $host weave stop; done
+on host1 ip link del weave
+launch_peer host1 --no-dns --password wonderland
+bridge_has host1 1416 || fail "$(on host1 ip link show weave)"
+container host1 c1 10.32.1.1/16
+interface_has c1 1416
+underlay 1480 host1 host2
+launch_peer host2 --no-dns --password wonderland 10.99.0.1
+expect_mtu 60 host1 host2 1396
+expect_refused c1 10.32.2.1 1416 1396
+expect_passes c1 10.32.2.1 1396
+tcp_passes c1 c2 10.32.2.1
 pass
