@@ -201,7 +201,7 @@ bool Datapath::IsOpen(const TunnelKey& tunnel) const {
   return first != tunnel_ends_.end() && first->AreOf(tunnel);
 }
 
-bool Datapath::IsFrom(PeerName neighbour, const TunnelKey& tunnel) const {
+bool Datapath::MayBeFrom(PeerName neighbour, const TunnelKey& tunnel) const {
   const TunnelEnds ends{tunnel.source, tunnel.destination, neighbour};
   return tunnel_ends_.contains(ends) || parted_ends_.contains(ends);
 }

@@ -139,7 +139,7 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
 
   bool IsFromNeighbour(const TunnelKey& tunnel) const;
   bool IsOpen(const TunnelKey& tunnel) const;
-  bool IsFrom(PeerName neighbour, const TunnelKey& tunnel) const;
+  bool MayBeFrom(PeerName neighbour, const TunnelKey& tunnel) const;
   bool Learn(MonotonicTime now, const FlowKey& key);
   void LearnFromFlow(MonotonicTime now, const FlowKey& key);
   Origin OriginOf(const FlowKey& key) const;

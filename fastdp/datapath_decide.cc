@@ -59,9 +59,8 @@ void Datapath::DecideForwarded(const FlowKey& key, Decision& decision) const {
     decision.unknown_peer = true;
     return;
   }
-  const std::optional<PeerName> right = router_.BroadcastFrom(*source);
-  const PeerName from = right.has_value() && IsFrom(*right, *key.tunnel) ? *right : PeerName();
-  router_.PlanForwarded(from, *source, *destination, key.destination, plan_);
+  router_.PlanForwarded([&](PeerName neighbour) { return MayBeFrom(neighbour, *key.tunnel); }, *source, *destination,
+                        key.destination, plan_);
   if (plan_.fate == FramePlan::Fate::kNone) {  // our own, back again: another route may be right next time
     decision.hairpin = true;
     return;

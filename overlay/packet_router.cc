@@ -57,7 +57,8 @@ void PacketRouter::OnForwarded(MonotonicTime now, PeerName from, PeerName source
     return;
   }
   if (destination == forwarding_->self) LearnForwarded(now, SourceOf(frame.bytes), source);
-  PlanForwarded(from, source, destination, DestinationOf(frame.bytes), plan_);
+  PlanForwarded([from](PeerName neighbour) { return neighbour == from; }, source, destination,
+                DestinationOf(frame.bytes), plan_);
   Count(plan_);
   if (plan_.deliver) sink.Deliver(frame);
   SendPlanned(frame, sink);
@@ -95,7 +96,7 @@ void PacketRouter::PlanCaptured(const MacAddress& destination, FramePlan& plan) 
 // circles, and in ever more copies. With one topology for all a broadcast comes to each peer from one neighbour; so
 // nothing is lost if only its copy is passed on, and each peer is passed through once however topologies differ, unless
 // their errors close a circle.
-void PacketRouter::PlanForwarded(PeerName from, PeerName source, PeerName destination,
+void PacketRouter::PlanForwarded(absl::FunctionRef<bool(PeerName)> may_be_from, PeerName source, PeerName destination,
                                  const MacAddress& destination_mac, FramePlan& plan) const {
   plan.Clear();
   plan.source = source;
@@ -108,14 +109,11 @@ void PacketRouter::PlanForwarded(PeerName from, PeerName source, PeerName destin
     return;
   }
   plan.fate = group ? FramePlan::Fate::kBroadcast : FramePlan::Fate::kFlooded;
-  if (BroadcastFrom(source) == from)
+  const std::optional<PeerName> from = routes_->BroadcastFrom(Links::kEstablished, source);
+  if (from.has_value() && may_be_from(*from))
     PlanBroadcast(source, plan);
   else
     plan.stray = !routes_->Broadcast(Links::kEstablished, source).empty();
-}
-
-std::optional<PeerName> PacketRouter::BroadcastFrom(PeerName source) const {
-  return routes_.has_value() ? routes_->BroadcastFrom(Links::kEstablished, source) : std::nullopt;
 }
 
 bool PacketRouter::LearnCaptured(MonotonicTime now, const MacAddress& mac) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/mac.h"
 #include "base/peer_name.h"
 #include "base/time.h"
@@ -93,10 +94,9 @@ class PacketRouter {
   // ---- for whoever decides about frames that it does not see ----
 
   void PlanCaptured(const MacAddress& destination, FramePlan& plan) const;
-  void PlanForwarded(PeerName from, PeerName source, PeerName destination, const MacAddress& destination_mac,
-                     FramePlan& plan) const;
-  // The neighbour whose copies of what `source` sends to everybody are passed on; none: nobody's.
-  std::optional<PeerName> BroadcastFrom(PeerName source) const;
+  // `may_be_from`: whether the frame may come from this neighbour; asked where it matters.
+  void PlanForwarded(absl::FunctionRef<bool(PeerName)> may_be_from, PeerName source, PeerName destination,
+                     const MacAddress& destination_mac, FramePlan& plan) const;
   // A frame from `mac` was captured here, or forwarded in the name of `peer`. False: not to be believed; it goes
   // nowhere.
   bool LearnCaptured(MonotonicTime now, const MacAddress& mac);
