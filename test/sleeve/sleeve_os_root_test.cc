@@ -213,6 +213,8 @@ TEST_CASE("A tap whose interface goes down lives; one whose interface is deleted
   CHECK(pair.near->down());
   CHECK_FALSE(pair.near->dead());
   Run("ip link set near up");
+  TappedPair::AwaitSending("near");
+  TappedPair::AwaitSending("far");
   const Bytes frame = MakeIpv4({.payload = Counting(64)});
   pair.Inject(*pair.far, {{frame, {}}});
   CHECK(pair.Take(*pair.near, 1)[0].bytes == ToHex(frame));
