@@ -258,7 +258,8 @@ class Attachment {
 
 absl::StatusOr<Endpoint> AttachSandbox(Netlink& netlink, const EndpointSpec& spec) {
   RETURN_IF_ERROR(Validate(spec));
-  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.sandbox.netns_path, spec.sandbox.netns_inode));
+  ASSIGN_OR_RETURN(std::optional<NetNs> ns,
+                   OpenSandbox(spec.sandbox.netns_path, spec.sandbox.netns_inode, spec.proc_path));
   if (!ns) return absl::NotFoundError(absl::StrCat(spec.sandbox.display, " is gone"));
   ASSIGN_OR_RETURN(std::optional<LinkInfo> bridge, netlink.FindLink(spec.bridge));
   if (!bridge || !IsBridge(*bridge))

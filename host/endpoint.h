@@ -70,6 +70,7 @@ struct DetachSpec {
   std::string interface = std::string(kContainerInterface);
   std::vector<Cidr> addresses;
   bool remove_when_empty = true;  // the interface goes with its last address
+  std::string proc_path = "/proc";
 };
 
 struct DetachResult {
@@ -97,7 +98,7 @@ struct SandboxInspection {
 
 // What is inside now: for reconciliation at start, and for `weave ps`.
 absl::StatusOr<SandboxInspection> InspectSandbox(absl::string_view netns_path, std::uint64_t netns_inode,
-                                                 absl::string_view interface = kContainerInterface);
+                                                 absl::string_view interface, absl::string_view proc_path);
 
 struct EndpointEnds {
   LinkInfo container;  // in the sandbox's namespace
@@ -137,14 +138,15 @@ struct ContainerEnd {
 };
 
 // Calls `visit` once for each network namespace that an interface of `netlink`'s leads, or led, to, with a path there.
-// Ends when it returns true. Reads all of /proc: not for the loop's thread.
-void VisitJoinedNetNs(Netlink& netlink,
+// Ends when it returns true. Reads all of `proc_path`: not for the loop's thread.
+void VisitJoinedNetNs(Netlink& netlink, absl::string_view proc_path,
                       absl::FunctionRef<bool(const NetNs& ns, const std::string& path, int nsid)> visit);
 
 // The other ends of interfaces that nobody remembers, in the order of `ends`. NotFound: no process and no mount leads
 // there. Other errors: could not look into the container. `netlink` is a socket in the host's namespace. Reads all of
-// /proc: not for the loop's thread.
-std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends);
+// `proc_path`: not for the loop's thread.
+std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends,
+                                                            absl::string_view proc_path);
 
 // Is this the host end of a container interface (`vethwepl*`, `vethwl*`)?
 bool IsHostIfname(absl::string_view name);

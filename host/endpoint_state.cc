@@ -49,7 +49,7 @@ std::string HostIfname(absl::string_view link_id, int variant) {
 }
 
 absl::StatusOr<DetachResult> DetachSandbox(const DetachSpec& spec) {
-  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.netns_path, spec.netns_inode));
+  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(spec.netns_path, spec.netns_inode, spec.proc_path));
   if (!ns) return DetachResult{};
   ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(*ns));
   ASSIGN_OR_RETURN(std::optional<LinkInfo> link, inside.FindLink(spec.interface));
@@ -70,9 +70,9 @@ absl::StatusOr<DetachResult> DetachSandbox(const DetachSpec& spec) {
 }
 
 absl::StatusOr<SandboxInspection> InspectSandbox(absl::string_view netns_path, std::uint64_t netns_inode,
-                                                 absl::string_view interface) {
+                                                 absl::string_view interface, absl::string_view proc_path) {
   SandboxInspection result;
-  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(netns_path, netns_inode));
+  ASSIGN_OR_RETURN(std::optional<NetNs> ns, OpenSandbox(netns_path, netns_inode, proc_path));
   if (!ns) return result;
   result.state = SandboxState::kNoInterface;
   ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(*ns));
@@ -118,10 +118,10 @@ absl::StatusOr<std::vector<HostEnd>> ListEndpoints(Netlink& netlink, absl::strin
   return ends;
 }
 
-void VisitJoinedNetNs(Netlink& netlink,
+void VisitJoinedNetNs(Netlink& netlink, absl::string_view proc_path,
                       absl::FunctionRef<bool(const NetNs& ns, const std::string& path, int nsid)> visit) {
   std::set<std::uint64_t> visited;
-  VisitNetNs([&](const std::string& path, std::uint64_t inode) {
+  VisitNetNs(proc_path, [&](const std::string& path, std::uint64_t inode) {
     if (visited.contains(inode)) return false;
     absl::StatusOr<NetNs> ns = NetNs::Open(path);
     if (!ns.ok() || ns->inode() != inode) return false;  // it ended; another path may lead there
@@ -131,14 +131,15 @@ void VisitJoinedNetNs(Netlink& netlink,
   });
 }
 
-std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends) {
+std::vector<absl::StatusOr<ContainerEnd>> FindContainerEnds(Netlink& netlink, const std::vector<HostEnd>& ends,
+                                                            absl::string_view proc_path) {
   std::vector<absl::StatusOr<ContainerEnd>> found;
   for (const HostEnd& end : ends)
     found.push_back(
         absl::NotFoundError(absl::StrCat("no process and no mount leads to the container of ", end.host_ifname)));
   if (ends.empty()) return found;
   std::size_t seen_count = 0;
-  VisitJoinedNetNs(netlink, [&](const NetNs& ns, const std::string& path, int nsid) {
+  VisitJoinedNetNs(netlink, proc_path, [&](const NetNs& ns, const std::string& path, int nsid) {
     for (std::size_t i = 0; i < ends.size(); ++i) {
       if (ends[i].container_nsid != nsid) continue;
       found[i] = LookInto(ns, path, ends[i]);

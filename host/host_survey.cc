@@ -26,7 +26,8 @@ std::optional<ContainerEnd> FindEnd(const HostEnd& host, const NetNs& ns, const 
 }  // namespace
 
 absl::StatusOr<std::optional<HostSurvey>> SurveyHost(Netlink& netlink, absl::string_view bridge,
-                                                     absl::string_view known_ports, bool thorough) {
+                                                     absl::string_view known_ports, bool thorough,
+                                                     absl::string_view proc_path) {
   HostSurvey survey;
   ASSIGN_OR_RETURN(std::vector<LinkInfo> links, netlink.Links());
   std::sort(links.begin(), links.end(), [](const LinkInfo& a, const LinkInfo& b) { return a.name < b.name; });
@@ -46,7 +47,7 @@ absl::StatusOr<std::optional<HostSurvey>> SurveyHost(Netlink& netlink, absl::str
 
   ASSIGN_OR_RETURN(const std::vector<InterfaceAddress> own, netlink.Addresses());
   for (const InterfaceAddress& address : own) survey.present.insert(address.cidr.address());
-  VisitJoinedNetNs(netlink, [&](const NetNs& ns, const std::string& path, int nsid) {
+  VisitJoinedNetNs(netlink, proc_path, [&](const NetNs& ns, const std::string& path, int nsid) {
     absl::StatusOr<Netlink> inside = Netlink::OpenIn(ns);
     if (!inside.ok()) return false;
     const absl::StatusOr<std::vector<LinkInfo>> inner = inside->Links();

@@ -29,9 +29,10 @@ struct HostSurvey {
 };
 
 // nullopt: the ports are those of `known_ports`, and nothing else was looked at. Unless that is so, or `thorough` is
-// not set, reads all of /proc and asks the kernel twice about each container: not for the loop's thread. `netlink` is a
-// socket in the host's namespace.
+// not set, reads all of `proc_path` and asks the kernel twice about each container: not for the loop's thread.
+// `netlink` is a socket in the host's namespace.
 absl::StatusOr<std::optional<HostSurvey>> SurveyHost(Netlink& netlink, absl::string_view bridge,
-                                                     absl::string_view known_ports, bool thorough);
+                                                     absl::string_view known_ports, bool thorough,
+                                                     absl::string_view proc_path);
 
 }  // namespace weave

@@ -117,9 +117,10 @@ bool VisitMounted(NetNsVisitor visit) {
   return false;
 }
 
-void VisitByProcess(NetNsVisitor visit) {
+void VisitByProcess(absl::string_view proc_path, NetNsVisitor visit) {
   std::error_code error;
-  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+  for (std::filesystem::directory_iterator entry(std::string(proc_path), error), end; !error && entry != end;
+       entry.increment(error)) {
     if (!IsPid(entry->path().filename().string())) continue;
     const std::filesystem::path link = entry->path() / "ns/net";
     std::error_code unreadable;  // it ended, or is about to
@@ -140,13 +141,14 @@ absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::stri
   return ResolveContainer(options, text);
 }
 
-absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode) {
+absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode,
+                                                 absl::string_view proc_path) {
   absl::StatusOr<NetNs> ns = NetNs::Open(path);
   if (ns.ok() && ns->inode() == inode) return std::optional<NetNs>(*std::move(ns));
   // A `/run/netns` name whose namespace was unmounted is an empty file.
   if (!ns.ok() && !absl::IsNotFound(ns.status()) && !absl::IsInvalidArgument(ns.status())) return ns.status();
   std::optional<NetNs> found;
-  VisitNetNs([&](const std::string& other_path, std::uint64_t other) {
+  VisitNetNs(proc_path, [&](const std::string& other_path, std::uint64_t other) {
     if (other == inode) found = OpenIf(other_path, inode);
     return found.has_value();
   });
@@ -155,8 +157,8 @@ absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::ui
 
 std::string NetNsIdent(std::uint64_t inode) { return absl::StrFormat("%012x", inode & 0xffff'ffff'ffff); }
 
-void VisitNetNs(NetNsVisitor visit) {
-  if (!VisitMounted(visit)) VisitByProcess(visit);
+void VisitNetNs(absl::string_view proc_path, NetNsVisitor visit) {
+  if (!VisitMounted(visit)) VisitByProcess(proc_path, visit);
 }
 
 }  // namespace weave

@@ -46,16 +46,19 @@ absl::StatusOr<Sandbox> ResolveSandbox(const SandboxOptions& options, absl::stri
 
 // The namespace with `inode`: the one `path` leads to, or, where that leads elsewhere by now, one that is mounted or
 // that a process is in. (The process or the sharing container by which it was attached may have ended before the
-// namespace did.) nullopt: gone. Errors: could not tell. Reads all of /proc when the path fails: not for the loop's
-// thread.
-absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode);
+// namespace did.) nullopt: gone. Errors: could not tell. Reads all of `proc_path` when the path fails: not for the
+// loop's thread.
+absl::StatusOr<std::optional<NetNs>> OpenSandbox(absl::string_view path, std::uint64_t inode,
+                                                 absl::string_view proc_path);
 
 // Sandbox::ident of a namespace that is no container of Docker's.
 std::string NetNsIdent(std::uint64_t inode);
 
 // Calls `visit` with a path to each network namespace that is mounted or that a process is in, and its inode: with
-// several of them where several lead there, as any may be gone by then. Ends when `visit` returns true. Reads all of
-// /proc: not for the loop's thread.
-void VisitNetNs(absl::FunctionRef<bool(const std::string& path, std::uint64_t inode)> visit);
+// several of them where several lead there, as any may be gone by then. Processes are those that `proc_path` shows,
+// mounts those that we see ourselves: only their paths lead anywhere for us. Ends when `visit` returns true. Reads all
+// of `proc_path`: not for the loop's thread.
+void VisitNetNs(absl::string_view proc_path,
+                absl::FunctionRef<bool(const std::string& path, std::uint64_t inode)> visit);
 
 }  // namespace weave

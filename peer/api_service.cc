@@ -256,28 +256,28 @@ grpc::ServerUnaryReactor* ApiService::ListEndpoints(grpc::CallbackServerContext*
   const auto host = std::remove(containers.begin(), containers.end(), kExposeName);
   EndpointQuery query{containers.empty(), containers.empty() || host != containers.end(), {}, {}};
   containers.erase(host, containers.end());
-  resolvers_.Submit([this, call = std::move(call), containers = std::move(containers), query = std::move(query),
-                     list]() mutable {
-    absl::StatusOr<std::vector<BridgeEndpoint>> found = ListBridgeEndpoints(options_.bridge, options_.sandbox.docker);
-    if (found.ok()) query.found = *std::move(found);  // else those that the core knows, at least
-    for (const std::string& container : containers) {
-      const auto has_id = [&](const BridgeEndpoint& endpoint) {
-        return container.size() >= kShortIdSize && absl::StartsWith(endpoint.id, container);
-      };
-      const auto known = std::find_if(query.found.begin(), query.found.end(), has_id);
-      if (known != query.found.end()) {
-        query.netns_inodes.push_back(known->netns_inode);
-        continue;
-      }
-      absl::StatusOr<Sandbox> sandbox = ResolveSandbox(options_.sandbox, container);
-      if (!sandbox.ok()) return call->Finish(sandbox.status());
-      query.netns_inodes.push_back(sandbox->netns_inode);
-    }
-    OnLoop(std::move(call), [this, list, query = std::move(query)](const CallPtr& c) {
-      FillEndpoints(hooks_.snapshot(), query, list);
-      c->Finish(absl::OkStatus());
-    });
-  });
+  resolvers_.Submit(
+      [this, call = std::move(call), containers = std::move(containers), query = std::move(query), list]() mutable {
+        absl::StatusOr<std::vector<BridgeEndpoint>> found = ListBridgeEndpoints(options_.bridge, options_.sandbox);
+        if (found.ok()) query.found = *std::move(found);  // else those that the core knows, at least
+        for (const std::string& container : containers) {
+          const auto has_id = [&](const BridgeEndpoint& endpoint) {
+            return container.size() >= kShortIdSize && absl::StartsWith(endpoint.id, container);
+          };
+          const auto known = std::find_if(query.found.begin(), query.found.end(), has_id);
+          if (known != query.found.end()) {
+            query.netns_inodes.push_back(known->netns_inode);
+            continue;
+          }
+          absl::StatusOr<Sandbox> sandbox = ResolveSandbox(options_.sandbox, container);
+          if (!sandbox.ok()) return call->Finish(sandbox.status());
+          query.netns_inodes.push_back(sandbox->netns_inode);
+        }
+        OnLoop(std::move(call), [this, list, query = std::move(query)](const CallPtr& c) {
+          FillEndpoints(hooks_.snapshot(), query, list);
+          c->Finish(absl::OkStatus());
+        });
+      });
   return reactor;
 }
 

@@ -35,10 +35,10 @@ std::map<std::string, std::string> AskDocker(const DockerApiOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::vector<BridgeEndpoint>> ListBridgeEndpoints(absl::string_view bridge,
-                                                                const DockerApiOptions& docker) {
+                                                                const SandboxOptions& options) {
   ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
   ASSIGN_OR_RETURN(const std::vector<HostEnd> ends, ListEndpoints(netlink, bridge));
-  const std::vector<absl::StatusOr<ContainerEnd>> containers = FindContainerEnds(netlink, ends);
+  const std::vector<absl::StatusOr<ContainerEnd>> containers = FindContainerEnds(netlink, ends, options.proc_path);
   std::vector<BridgeEndpoint> endpoints;
   std::optional<std::map<std::string, std::string>> dockers;
   for (std::size_t i = 0; i < ends.size(); ++i) {
@@ -48,7 +48,7 @@ absl::StatusOr<std::vector<BridgeEndpoint>> ListBridgeEndpoints(absl::string_vie
     if (const auto attachment = NetworkAttachment::Parse(ends[i].alias)) {
       endpoint.id = attachment->container_id;
     } else if (!absl::StartsWith(endpoint.host_ifname, kHostIfnamePrefix)) {
-      if (!dockers.has_value()) dockers = AskDocker(docker);
+      if (!dockers.has_value()) dockers = AskDocker(options.docker);
       if (const auto known = dockers->find(endpoint.host_ifname); known != dockers->end()) endpoint.id = known->second;
     }
     endpoints.push_back(std::move(endpoint));

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/ip.h"
 #include "base/mac.h"
-#include "host/docker_api.h"
+#include "host/sandbox.h"
 
 namespace weave {
 
@@ -23,8 +23,9 @@ struct BridgeEndpoint {
 };
 
 // All container interfaces in the bridge that lead to a container, in the order of their names here; those of `weave
-// attach` too. Docker is asked for ids when it made one of them. Blocks: not for the loop's thread.
+// attach` too. Docker is asked for ids when it made one of them, and `options` say where processes are looked for.
+// Blocks: not for the loop's thread.
 absl::StatusOr<std::vector<BridgeEndpoint>> ListBridgeEndpoints(absl::string_view bridge,
-                                                                const DockerApiOptions& docker);
+                                                                const SandboxOptions& options);
 
 }  // namespace weave

@@ -154,7 +154,8 @@ class Daemon {
       logger_.Info("ring and addresses of Weave Net 2.8 taken over",
                    {{"records", absl::StrCat(records_.size())}, {"its_file", store.imported_path}});
     ASSIGN_OR_RETURN(const PeerIdentity identity, FindPeerIdentity(options_, *netlink_, records_, logger_));
-    ASSIGN_OR_RETURN(inventory_, TakeInventory(*netlink_, options_.weave_bridge, records_, logger_));
+    ASSIGN_OR_RETURN(inventory_,
+                     TakeInventory(*netlink_, options_.weave_bridge, records_, options_.proc_path, logger_));
 
     IdentityOptions machine;
     machine.proc_path = options_.proc_path;

@@ -226,7 +226,8 @@ absl::Status HostExecutor::SyncTap(const BridgeState& bridge) {
 
 HostResult HostExecutor::Attach(const AttachEndpoint& action) {
   const EndpointRecord& record = action.endpoint;
-  absl::StatusOr<std::optional<NetNs>> netns = OpenSandbox(record.sandbox.netns_path, record.sandbox.netns_inode);
+  absl::StatusOr<std::optional<NetNs>> netns =
+      OpenSandbox(record.sandbox.netns_path, record.sandbox.netns_inode, options_.bridge.proc_path);
   if (!netns.ok()) return Failure(netns.status());
   if (!netns->has_value()) return Failure(absl::NotFoundError("the container is gone"));
   // Before the interface: no multicast of another subnet gets in between.
@@ -243,8 +244,8 @@ HostResult HostExecutor::Attach(const AttachEndpoint& action) {
   absl::StatusOr<Endpoint> endpoint = AttachSandbox(netlink_, spec);
   if (endpoint.ok()) return {absl::OkStatus(), {endpoint->mac, endpoint->host_ifname}, true};
 
-  absl::StatusOr<SandboxInspection> inspection =
-      InspectSandbox(record.sandbox.netns_path, record.sandbox.netns_inode, kContainerInterface);
+  absl::StatusOr<SandboxInspection> inspection = InspectSandbox(record.sandbox.netns_path, record.sandbox.netns_inode,
+                                                                kContainerInterface, options_.bridge.proc_path);
   const std::vector<Cidr> remaining =
       inspection.ok() && inspection->state == SandboxState::kAttached ? inspection->addresses : std::vector<Cidr>{};
   absl::Status restored = filter_.ApplyInSandbox((*netns)->fd(), kContainerInterface, Subnets(remaining));
@@ -259,9 +260,11 @@ HostResult HostExecutor::Detach(const DetachEndpoint& action) {
   spec.netns_inode = sandbox.netns_inode;
   spec.addresses = action.addresses;
   spec.remove_when_empty = action.remove_interface;
+  spec.proc_path = options_.bridge.proc_path;
   absl::StatusOr<DetachResult> result = DetachSandbox(spec);
   if (!result.ok()) return Failure(result.status());
-  absl::StatusOr<std::optional<NetNs>> netns = OpenSandbox(sandbox.netns_path, sandbox.netns_inode);
+  absl::StatusOr<std::optional<NetNs>> netns =
+      OpenSandbox(sandbox.netns_path, sandbox.netns_inode, options_.bridge.proc_path);
   if (netns.ok() && netns->has_value()) {
     absl::Status filtered = filter_.ApplyInSandbox((*netns)->fd(), kContainerInterface, Subnets(result->remaining));
     if (!filtered.ok()) logger_.Warning("multicast rules stay in a container", {{"reason", filtered.message()}});
@@ -272,7 +275,7 @@ HostResult HostExecutor::Detach(const DetachEndpoint& action) {
 HostResult HostExecutor::Inspect(const InspectEndpoint& action) {
   const SandboxRef& sandbox = action.endpoint.sandbox;
   absl::StatusOr<SandboxInspection> inspection =
-      InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface);
+      InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface, options_.bridge.proc_path);
   if (!inspection.ok()) return Failure(inspection.status());
   HostResult result;
   result.present = inspection->state == SandboxState::kAttached;
@@ -281,7 +284,7 @@ HostResult HostExecutor::Inspect(const InspectEndpoint& action) {
 
 HostResult HostExecutor::Survey(const SurveyAddresses& action) {
   absl::StatusOr<std::optional<HostSurvey>> found =
-      SurveyHost(netlink_, options_.bridge.name, action.ports, action.thorough);
+      SurveyHost(netlink_, options_.bridge.name, action.ports, action.thorough, options_.bridge.proc_path);
   if (!found.ok() || !found->has_value()) return Failure(found.status());
   HostSurvey& host = **found;
   HostResult result;
@@ -315,8 +318,9 @@ bool IsOurs(const HostEnd& host, const ContainerEnd& container) {
 }
 
 // Interfaces in the bridge that no record tells of: the store was lost, or others made them.
-void LookAtStrays(Netlink& netlink, const std::vector<HostEnd>& ends, HostInventory& inventory, Logger& logger) {
-  const std::vector<absl::StatusOr<ContainerEnd>> containers = FindContainerEnds(netlink, ends);
+void LookAtStrays(Netlink& netlink, const std::vector<HostEnd>& ends, const std::string& proc_path,
+                  HostInventory& inventory, Logger& logger) {
+  const std::vector<absl::StatusOr<ContainerEnd>> containers = FindContainerEnds(netlink, ends, proc_path);
   for (std::size_t i = 0; i < ends.size(); ++i) {
     const HostEnd& host = ends[i];
     if (!containers[i].ok()) {
@@ -337,7 +341,8 @@ void LookAtStrays(Netlink& netlink, const std::vector<HostEnd>& ends, HostInvent
 }  // namespace
 
 absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view bridge,
-                                            const std::vector<Record>& records, Logger& logger) {
+                                            const std::vector<Record>& records, const std::string& proc_path,
+                                            Logger& logger) {
   HostInventory inventory;
   absl::StatusOr<std::vector<Cidr>> addresses = ListBridgeAddresses(netlink, bridge);
   if (addresses.ok())
@@ -351,7 +356,7 @@ absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view 
     if (endpoint == nullptr) continue;
     const SandboxRef& sandbox = endpoint->sandbox;
     absl::StatusOr<SandboxInspection> inspection =
-        InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface);
+        InspectSandbox(sandbox.netns_path, sandbox.netns_inode, kContainerInterface, proc_path);
     if (!inspection.ok()) return Annotate(inspection.status(), absl::StrCat("container ", sandbox.ident));
     if (inspection->state == SandboxState::kNoInterface) inventory.unattached.push_back(sandbox.netns_inode);
     if (inspection->state != SandboxState::kAttached) continue;
@@ -363,7 +368,7 @@ absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view 
                ends.end());
     inventory.endpoints.push_back({sandbox.netns_inode, {inspection->mac, host_ifname}, inspection->addresses});
   }
-  LookAtStrays(netlink, ends, inventory, logger);
+  LookAtStrays(netlink, ends, proc_path, inventory, logger);
   return inventory;
 }
 

@@ -115,6 +115,7 @@ class HostExecutor {
 // What the host looks like at a start: the bridge's addresses, which endpoints on record are alive, and what is on
 // container interfaces in the bridge that are on no record. Runs in the calling thread.
 absl::StatusOr<HostInventory> TakeInventory(Netlink& netlink, absl::string_view bridge,
-                                            const std::vector<Record>& records, Logger& logger);
+                                            const std::vector<Record>& records, const std::string& proc_path,
+                                            Logger& logger);
 
 }  // namespace weave

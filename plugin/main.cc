@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "client/peer_client.h"
 #include "plugin/cni/cni_plugin.h"
 #include "plugin/docker/docker_program.h"
 
@@ -34,9 +35,9 @@ void OpenStandardDescriptors() {
   }
 }
 
-int Run(const std::string& name, const std::vector<std::string>& args) {
+int Run(const std::string& name, const std::vector<std::string>& args, std::optional<weave::PeerClient>& peer) {
   if (const std::optional<weave::CniPlugin> plugin = weave::FindCniPlugin(name)) {
-    const int status = weave::RunCni(*plugin, ::getenv, std::cin, std::cout, std::cerr);
+    const int status = weave::RunCni(*plugin, ::getenv, std::cin, std::cout, std::cerr, peer);
     return std::cout.flush() ? status : 1;
   }
   if (name == kDockerProgram) return weave::RunDockerProgram(args);
@@ -50,8 +51,9 @@ int Run(const std::string& name, const std::vector<std::string>& args) {
 int main(int argc, char** argv) {
   OpenStandardDescriptors();
   ::signal(SIGPIPE, SIG_IGN);
+  std::optional<weave::PeerClient> peer;  // never destroyed
   const int status =
-      Run(NameOf(argc > 0 ? argv[0] : nullptr), std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+      Run(NameOf(argc > 0 ? argv[0] : nullptr), std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc), peer);
   std::fflush(stderr);
   // Not exit(): threads may still run and must not see destroyed objects, and joining gRPC's takes longer than all
   // else.

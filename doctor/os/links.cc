@@ -49,9 +49,9 @@ BridgeFacts LookAtBridge(Netlink& netlink, const GatherOptions& options, const s
 }
 
 // Where the other ends of containers' interfaces are, and what addresses they have.
-void FollowHostEnds(Netlink& netlink, const std::vector<HostEnd>& ends, std::map<std::string, LinkPartner>& partners,
-                    DoctorFacts& facts) {
-  const std::vector<absl::StatusOr<ContainerEnd>> found = FindContainerEnds(netlink, ends);
+void FollowHostEnds(Netlink& netlink, const std::vector<HostEnd>& ends, const std::string& proc_path,
+                    std::map<std::string, LinkPartner>& partners, DoctorFacts& facts) {
+  const std::vector<absl::StatusOr<ContainerEnd>> found = FindContainerEnds(netlink, ends, proc_path);
   for (std::size_t i = 0; i < ends.size(); ++i) {
     const std::string& name = ends[i].host_ifname;
     if (found[i].ok()) {
@@ -77,7 +77,7 @@ absl::Status LookAtLinks(const GatherOptions& options, DoctorFacts& facts) {
     if (EndOf(link) == LinkEnd::kHost && link.peer_nsid.has_value())
       elsewhere.push_back({link.name, link.index, link.peer_index, link.alias, link.peer_nsid});
   std::map<std::string, LinkPartner> partners;
-  FollowHostEnds(netlink, elsewhere, partners, facts);
+  FollowHostEnds(netlink, elsewhere, options.proc_path, partners, facts);
 
   for (const LinkInfo& link : links) {
     const std::optional<LinkEnd> end = EndOf(link);

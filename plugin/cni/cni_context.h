@@ -23,7 +23,7 @@ struct CniContext {
   std::ostream& err;  // for lines that no result or error has room for
   // Of addresses that are asked for: the peer watches interfaces of ours, not those that other plugins make.
   v1::Upkeep upkeep = v1::UPKEEP_HOLDER;
-  std::optional<PeerClient> peer = std::nullopt;
+  std::optional<PeerClient>& peer;  // none until the first call; outlives this call of the plugin, see RunCni
 
   NetworkAttachment attachment() const { return {call.container_id, config.name, call.interface}; }
   // By which the peer knows who has an address.

@@ -101,7 +101,7 @@ absl::StatusOr<std::string> Perform(CniPlugin plugin, CniContext& context) {
 }
 
 absl::StatusOr<std::string> Serve(CniPlugin plugin, const CniEnvironment& environment, std::istream& in,
-                                  std::ostream& err, std::string& version) {
+                                  std::ostream& err, std::optional<PeerClient>& peer, std::string& version) {
   ASSIGN_OR_RETURN(const CniCall call, ReadCniCall(environment));
   ASSIGN_OR_RETURN(const std::string input, ReadInput(in));
   version = FindCniVersion(input);
@@ -114,7 +114,8 @@ absl::StatusOr<std::string> Serve(CniPlugin plugin, const CniEnvironment& enviro
                         .input = input,
                         .environment = environment,
                         .err = err,
-                        .upkeep = plugin == CniPlugin::kNetwork ? v1::UPKEEP_INTERFACE : v1::UPKEEP_HOLDER};
+                        .upkeep = plugin == CniPlugin::kNetwork ? v1::UPKEEP_INTERFACE : v1::UPKEEP_HOLDER,
+                        .peer = peer};
   return Perform(plugin, context);
 }
 
@@ -126,10 +127,10 @@ std::optional<CniPlugin> FindCniPlugin(absl::string_view program) {
   return std::nullopt;
 }
 
-int RunCni(CniPlugin plugin, const CniEnvironment& environment, std::istream& in, std::ostream& out,
-           std::ostream& err) {
+int RunCni(CniPlugin plugin, const CniEnvironment& environment, std::istream& in, std::ostream& out, std::ostream& err,
+           std::optional<PeerClient>& peer) {
   std::string version;  // of the configuration, as soon as it is known
-  const absl::StatusOr<std::string> output = Serve(plugin, environment, in, err, version);
+  const absl::StatusOr<std::string> output = Serve(plugin, environment, in, err, peer, version);
   out << (output.ok() ? *output : PrintCniError(output.status(), version));
   return output.ok() ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "absl/strings/string_view.h"
+#include "client/peer_client.h"
 #include "plugin/cni/cni_call.h"
 
 namespace weave {
@@ -19,7 +20,10 @@ enum class CniPlugin {
 // The plugin that a program of this name is; nullopt: none.
 std::optional<CniPlugin> FindCniPlugin(absl::string_view program);
 
-// Does what CNI_COMMAND says. The result or error goes to `out`, remarks to `err`. Returns the exit status.
-int RunCni(CniPlugin plugin, const CniEnvironment& environment, std::istream& in, std::ostream& out, std::ostream& err);
+// Does what CNI_COMMAND says. The result or error goes to `out`, remarks to `err`. Returns the exit status. The
+// connection to the peer is left in `peer`: to close it is to wait for threads of gRPC, which a program that ends need
+// not do.
+int RunCni(CniPlugin plugin, const CniEnvironment& environment, std::istream& in, std::ostream& out, std::ostream& err,
+           std::optional<PeerClient>& peer);
 
 }  // namespace weave

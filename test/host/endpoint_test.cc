@@ -229,7 +229,8 @@ TEST_CASE("Inspecting tells a live sandbox from one that has gone, also when its
   CHECK(seen.mac == endpoint.mac);
   CHECK(seen.host_index == endpoint.host_index);
   CHECK(seen.addresses == std::vector<Cidr>{C("10.2.1.1/24")});
-  CHECK(InspectSandbox(other.sandbox().netns_path, a.sandbox().netns_inode)->state == SandboxState::kGone);
+  CHECK(InspectSandbox(other.sandbox().netns_path, a.sandbox().netns_inode, kContainerInterface, "/proc")->state ==
+        SandboxState::kGone);
   a.End();
   CHECK(a.Inspect().state == SandboxState::kGone);
   CHECK(Eventually([&] { return ListEndpoints(host.netlink(), "weave")->empty(); }));

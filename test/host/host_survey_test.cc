@@ -32,7 +32,8 @@ class Container {
 };
 
 HostSurvey Survey(HostWorld& host) {
-  absl::StatusOr<std::optional<HostSurvey>> survey = SurveyHost(host.netlink(), "weave", "", /*thorough=*/true);
+  absl::StatusOr<std::optional<HostSurvey>> survey =
+      SurveyHost(host.netlink(), "weave", "", /*thorough=*/true, "/proc");
   INFO(survey.status());
   REQUIRE(survey.ok());
   return **survey;
@@ -72,9 +73,9 @@ TEST_CASE("Containers are not looked into while the ports are the same", "[host]
   Container web("web");
   const Endpoint endpoint = host.Attach(web.Spec("10.32.0.1/24", ""));
   const std::string known = Survey(host).ports_digest;
-  CHECK_FALSE(SurveyHost(host.netlink(), "weave", known, false).value().has_value());
-  CHECK(SurveyHost(host.netlink(), "weave", known, true).value()->ports_digest == known);
-  const auto differs = [&] { return SurveyHost(host.netlink(), "weave", known, false).value().has_value(); };
+  CHECK_FALSE(SurveyHost(host.netlink(), "weave", known, false, "/proc").value().has_value());
+  CHECK(SurveyHost(host.netlink(), "weave", known, true, "/proc").value()->ports_digest == known);
+  const auto differs = [&] { return SurveyHost(host.netlink(), "weave", known, false, "/proc").value().has_value(); };
   REQUIRE(host.netlink().SetMaster(endpoint.host_index, 0).ok());
   CHECK(differs());
   REQUIRE(host.netlink().SetMaster(endpoint.host_index, host.Link("weave")->index).ok());

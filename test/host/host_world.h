@@ -105,7 +105,9 @@ class TestSandbox {
     return spec;
   }
 
-  SandboxInspection Inspect() const { return InspectSandbox(sandbox_.netns_path, sandbox_.netns_inode).value(); }
+  SandboxInspection Inspect() const {
+    return InspectSandbox(sandbox_.netns_path, sandbox_.netns_inode, kContainerInterface, "/proc").value();
+  }
 
   bool CanReach(const std::string& address) const {
     return Eventually([&] { return TryIn(fd(), {"ping", "-n", "-q", "-c", "1", "-W", "1", address}).succeeded(); });

@@ -148,10 +148,10 @@ TEST_CASE("A remembered namespace is recognised by its inode", "[host][sandbox]"
   IdleProcess process;
   const std::string path = absl::StrCat("/proc/", process.pid(), "/ns/net");
   const std::uint64_t inode = NetNs::Open(path)->inode();
-  CHECK(OpenSandbox(path, inode).value().has_value());
-  CHECK_FALSE(OpenSandbox(path, 1).value().has_value());  // the pid is another process's by now
+  CHECK(OpenSandbox(path, inode, "/proc").value().has_value());
+  CHECK_FALSE(OpenSandbox(path, 1, "/proc").value().has_value());  // the pid is another process's by now
   process.End();
-  CHECK_FALSE(OpenSandbox(path, inode).value().has_value());
+  CHECK_FALSE(OpenSandbox(path, inode, "/proc").value().has_value());
 }
 
 TEST_CASE("A remembered namespace is found as long as a process is in it", "[host][sandbox]") {
@@ -161,12 +161,14 @@ TEST_CASE("A remembered namespace is found as long as a process is in it", "[hos
   for (const char* stale :
        {"/proc/4999999/ns/net", "/proc/self/ns/net", "/etc/passwd"}) {  // the last: an unmounted name
     INFO(stale);
-    const std::optional<NetNs> ns = OpenSandbox(stale, inode).value();
+    const std::optional<NetNs> ns = OpenSandbox(stale, inode, "/proc").value();
     REQUIRE(ns.has_value());
     CHECK(ns->inode() == inode);
   }
+  CHECK(OpenSandbox("/etc/passwd", inode, "/proc/self/root/proc").value().has_value());
+  CHECK_FALSE(OpenSandbox("/etc/passwd", inode, "/nowhere").value().has_value());
   process.End();
-  CHECK_FALSE(OpenSandbox("/etc/passwd", inode).value().has_value());
+  CHECK_FALSE(OpenSandbox("/etc/passwd", inode, "/proc").value().has_value());
 }
 
 }  // namespace

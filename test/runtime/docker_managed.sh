@@ -91,6 +91,21 @@ in_replica host2 perl -MSocket -e 'alarm 60; socket(S, PF_INET, SOCK_DGRAM, 0) a
     $from = recv(S, $word, 100, 0) or die "$!\n"; print "$word from ", inet_ntoa((sockaddr_in($from))[1])' "$two" >"$WORK/heard" &
 eventually 20 group_heard || fail "a frame to 239.1.2.3 does not reach the other node: $(cat "$WORK/heard")"
 
+step "an address that Docker gave a container within the peer's range is nobody else's"
+docker_on host1 network create --driver "$PLUGIN" --attachable --subnet 10.40.0.0/29 inrange >/dev/null || fail "no network within the range"
+within=$(docker_on host1 run -d --network inrange "$IMAGE" /bin/sleep 3600) || fail "no container"
+taken=$(address_in host1 "$within")
+[[ $taken = 10.40.0.* ]] || fail "its address is \"$taken\""
+eventually 20 has "$taken/29" on host1 curl -s -m 3 http://127.0.0.1:6784/ip || fail "the peer does not see $taken: $(on host1 curl -s -m 3 http://127.0.0.1:6784/ip)"
+for ((i = 1; i <= 6; i++)); do # as many as the subnet has; those that get none wait
+    on host1 curl -s -m 2 -X POST "http://127.0.0.1:6784/ip/other$i/10.40.0.0/29" >>"$WORK/given" || true
+    echo >>"$WORK/given"
+done
+[ "$(grep -c "^10\.40\.0\." "$WORK/given")" = 5 ] || fail "of the five others were given: $(xargs <"$WORK/given")"
+lacks "$taken/" cat "$WORK/given" || fail "$taken is given twice: $(xargs <"$WORK/given")"
+docker_on host1 rm -f "$within" >/dev/null
+eventually 10 docker_on host1 network rm inrange >/dev/null 2>&1 || fail "the network within the range stays"
+
 step "a node that starts again rejoins by the peers it knew"
 stop_docker host2
 start_docker host2
