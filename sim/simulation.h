@@ -85,6 +85,7 @@ class Simulation {
   };
 
   void RunTo(MonotonicTime end);
+  void RunNext();
   // Asks every second of virtual time. Violation when `within` was not enough.
   void RunUntilOk(Duration within, absl::FunctionRef<absl::Status()> check);
   // Until nothing is on record any more for guests that are not there. Violation when it takes too long.
