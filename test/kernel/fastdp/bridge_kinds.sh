@@ -105,6 +105,13 @@ is_port_of "$web_end" w0 || fail "$(on host1 ip link)"
 cni host1 ADD pod-container pod eth0 "$(config 0.3.0 ', "bridge": "w0"')" >"$WORK/added" || fail "$(cat "$WORK/added")"
 is_port_of "$(host_end vethweplpod)" w0 || fail "$(on host1 ip link)"
 has "mtu 1300 " inside pod ip -o link show eth0 || fail "$(inside pod ip link)"
+for ((i = 1; i <= 2; i++)); do # with a port of that name left, the datapath would not take the second
+    cni host1 DEL pod-container pod eth0 "$(config 0.3.0 ', "bridge": "w0"')" >"$WORK/deleted" || fail "$(cat "$WORK/deleted")"
+    no_link vethweplpod
+    ! inside pod ip link show eth0 >/dev/null 2>&1 || fail "the container keeps eth0 after DEL"
+    cni host1 ADD pod-container pod eth0 "$(config 0.3.0 ', "bridge": "w0"')" >"$WORK/added" || fail "$(cat "$WORK/added")"
+    is_port_of "$(host_end vethweplpod)" w0 || fail "$(on host1 ip link)"
+done
 
 step "Docker's plugin makes its interfaces ports of it, too"
 ask() { on host1 curl -sf -m 10 --unix-socket "$WORK/mesh.sock" --data-binary "$2" "http://plugin/NetworkDriver.$1"; }
