@@ -40,7 +40,9 @@ int Run(const std::string& name, const std::vector<std::string>& args, std::opti
     const int status = weave::RunCni(*plugin, ::getenv, std::cin, std::cout, std::cerr, peer);
     return std::cout.flush() ? status : 1;
   }
-  if (name == kDockerProgram) return weave::RunDockerProgram(args);
+  // A runtime that calls it by this name would wait for ever.
+  const bool is_cni_call = ::getenv("CNI_COMMAND") != nullptr;
+  if (name == kDockerProgram && !is_cni_call) return weave::RunDockerProgram(args);
   std::cerr << name << ": this program is the CNI plugin when called weave-net or weave-ipam, and Docker's when called "
             << kDockerProgram << "\n";
   return 1;

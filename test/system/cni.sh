@@ -251,6 +251,9 @@ fails_with 4 "unknown CNI_COMMAND: NONSENSE" cni host1 NONSENSE webwebweb web et
 expect_state_as_before "refused calls"
 
 step "a name that is no plugin's"
-ln -s "$BIN/weave-plugin" "$WORK/weave-what"
+ln -s "$(realpath "$BIN/weave-plugin")" "$WORK/weave-what"
 expect 1 "weave-what: this program is" "$WORK/weave-what"
+
+step "the program under its own name refuses a call of CNI instead of serving"
+expect 1 "weave-plugin: this program is" timeout 10 env CNI_COMMAND=VERSION "$BIN/weave-plugin"
 pass
