@@ -8,9 +8,11 @@ namespace weave {
 
 AllocatorOutput Allocator::TakeOutput() {
   // An address is worth as much as the ring that makes it ours. While that is on its way to the disk, or failed to get
-  // there, it goes along once more.
+  // there, it goes along once more: with answers, and with rows, for a start must find nothing in them that is
+  // another's.
+  if (!ownership_is_durable_ && (relies_on_ring_ || !changed_rows_.empty())) state_changed_ = true;
   const bool told_no_ring = told_ == nullptr || !told_->ring.has_value();
-  if ((relies_on_ring_ && !ownership_is_durable_) || (!ring_updates_.empty() && told_no_ring)) state_changed_ = true;
+  if (!ring_updates_.empty() && told_no_ring) state_changed_ = true;
   // A promise, a vote or a decision may not be told before it is on disk, nor may what was said before be said again.
   if (council_.TakeChanged() || (council_.HasSends() && !StateIsDurable())) state_changed_ = true;
   if (!ring_.empty() && (state_changed_ || broadcast_)) {

@@ -203,6 +203,24 @@ TEST_CASE("An address whose record cannot be written goes back, once that is wri
   c.CheckConverged();
 }
 
+TEST_CASE("A row that says who holds an address is on disk with the ring that makes it ours, whyever it is written",
+          "[ipam]") {
+  Cluster c({.peers = 2});
+  CHECK(c.Answer(c.Allocate(0, "web")) == "10.0.0.1/24");
+  c.FailDisk(0, true);
+  c.Claim(0, "web", "10.0.0.200/24", /*no_error_on_unknown=*/true);
+  c.RunFor(absl::Seconds(1));
+  REQUIRE(c.AddressesOf(0, "web") == "10.0.0.1/24 10.0.0.200/24");
+  c.FailDisk(0, false);
+  c.Release(0, "web", "10.0.0.1");
+  while (c.Step()) {
+  }
+  c.Crash(0);
+  c.Restart(0);
+  CHECK(c.AddressesOf(0, "web") == "10.0.0.200/24");
+  CHECK(c.at(0).stray_count() == 0);
+}
+
 TEST_CASE("A second answer for an address that is not on disk yet falls with the first", "[ipam]") {
   Cluster c({.peers = 1});
   c.HoldDisk(0, true);
