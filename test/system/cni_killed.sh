@@ -15,11 +15,8 @@ W_ENV="PATH=$SLOW_PATH" launch host1 --name ::1 --nickname host1 --ipalloc-range
 
 step "held up until its address was freed: ADD fails, and leaves no interface that has it"
 config 1.0.0 >"$WORK/config"
-# A plugin started in the background as itself, so that its pid is known.
 start_call() { # start_call COMMAND ID CONTAINER; its pid: $CALL
-    CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=$(path_of "$3") CNI_IFNAME=eth0 CNI_PATH=$BIN \
-        WEAVE_API_SOCKET=$(run_dir host1)/peer.sock ip netns exec "$TAG-host1" weave-net \
-        <"$WORK/config" >"$WORK/result" 2>&1 &
+    start_cni host1 "$1" "$2" "$3" eth0 "$WORK/config" "$WORK/result"
     CALL=$!
 }
 holds() { holders host1 | grep -q "^$1 "; }

@@ -1,17 +1,24 @@
 # shellcheck shell=bash
 # Shared by tests of the CNI plugins: calling them as a runtime does. Sourced after lib.sh.
 
-# cni HOST COMMAND ID CONTAINER INTERFACE CONFIG [PLUGIN]: the plugin's output; its status. CONTAINER is one of make_container,
-# a path, or - for none.
-cni() {
-    local netns=$4
+# cni_environment COMMAND ID CONTAINER INTERFACE. CONTAINER is one of make_container, a path, or - for none.
+cni_environment() {
+    local netns=$3
     case "$netns" in
         -) netns= ;;
         /*) ;;
         *) netns=$(path_of "$netns") ;;
     esac
-    W_ENV="${W_ENV:-} CNI_COMMAND=$2 CNI_CONTAINERID=$3 CNI_NETNS=$netns CNI_IFNAME=$5 CNI_PATH=${CNI_DIRS:-$BIN}" \
-        on "$1" "${7:-weave-net}" <<<"$6"
+    echo "CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=$netns CNI_IFNAME=$4 CNI_PATH=${CNI_DIRS:-$BIN}"
+}
+
+# cni HOST COMMAND ID CONTAINER INTERFACE CONFIG [PLUGIN]: the plugin's output; its status.
+cni() { W_ENV="${W_ENV:-} $(cni_environment "${@:2:4}")" on "$1" "${7:-weave-net}" <<<"$6"; }
+
+# start_cni HOST COMMAND ID CONTAINER INTERFACE CONFIG-FILE OUTPUT-FILE: in the background; $! is the plugin itself.
+start_cni() {
+    # shellcheck disable=SC2016 # for that shell
+    W_ENV="${W_ENV:-} $(cni_environment "${@:2:4}")" start "$1" sh -c 'exec weave-net <"$0" >"$1" 2>&1' "$6" "$7"
 }
 
 # config VERSION [MEMBERS]: a configuration of network "weave"; MEMBERS begin with a comma

@@ -22,8 +22,7 @@ step "an ADD is killed when it has an address and no interface yet"
 # The first ADD waits until the bridge has an address, which waits for the packet filter.
 config 1.0.0 >"$WORK/config"
 hold_packet_filter
-CNI_COMMAND=ADD CNI_CONTAINERID=killedkilled CNI_NETNS=$(path_of killed) CNI_IFNAME=eth0 CNI_PATH=$BIN \
-    WEAVE_API_SOCKET=$(run_dir host1)/peer.sock ip netns exec "$TAG-host1" weave-net <"$WORK/config" >"$WORK/killed" 2>&1 &
+start_cni host1 ADD killedkilled killed eth0 "$WORK/config" "$WORK/killed"
 add=$!
 eventually 10 holds killedkilled || fail "ADD was given no address: $(cat "$WORK/killed")"
 kill -KILL $add
