@@ -164,8 +164,9 @@ void IpsecKeeper::Impl::Do(SetUpInbound command) {
 void IpsecKeeper::Impl::Do(SetUpOutbound command) {
   const EndPair pair(command.local, command.remote);
   const EspAssociation association = OutboundOf(pair, command.spi);
-  live_[command.connection].path.pair = pair;
-  live_[command.connection].path.remote_port = command.remote_port;
+  KeptPath& path = live_[command.connection].path;
+  path.pair = pair;
+  path.remote_port = command.remote_port;
   // An index that the other end uses again is the new association's from now on.
   for (auto& [id, resting] : resting_) {
     if (resting.path.pair == pair && resting.path.outbound == command.spi) resting.path.outbound.reset();
