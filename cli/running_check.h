@@ -8,8 +8,8 @@
 
 namespace weave {
 
-// Nothing when the way is free; else the exit status, having said who is there. Starts threads (gRPC's) only in the
-// second case: a launch that goes on may fork.
+// Nothing when the way is free; else the exit status, having said who is there. What is on its way out, or in, is
+// waited for. Starts no threads: a launch that goes on may fork.
 std::optional<int> FindRunning(CommandContext& context, const LaunchState& planned);
 
 }  // namespace weave

@@ -219,6 +219,22 @@ TEST_CASE("A peer that hangs is named by the next launch, and so is what holds i
                                                           ") but does not answer")));
 }
 
+TEST_CASE("A peer that is on its way out is waited for", "[cli]") {
+  const World world;
+  REQUIRE(world.Launch({"--fake-deaf", "--no-restart"}).exit_status == 0);
+  const pid_t dying = world.WeaverPid();
+  SECTION("while it listens") {}
+  SECTION("when it has its lock alone") { REQUIRE(::unlink("/run/weave/peer.sock") == 0); }
+  const pid_t launch = world.Start({"launch", "--db-prefix=/run/store-"});
+  absl::SleepFor(absl::Milliseconds(300));
+  REQUIRE(::kill(dying, SIGKILL) == 0);
+  int status = 0;
+  ::waitpid(launch, &status, 0);
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(world.Journal("start").size() == 2);
+  CHECK(world.WeaverPid() != dying);
+}
+
 TEST_CASE("Where directories cannot be written, launch names them", "[cli]") {
   const World world;
   SECTION("no directory for the socket") {
