@@ -49,7 +49,7 @@ class Allocator final : public Gossiper {
   // How long a takeover waits for the council.
   static constexpr Duration kTakeoverTime = absl::Seconds(10);
   // Ranges taken over by force rest so long: connected peers that do so at once hear of each other before either gives
-  // away an address.
+  // away an address. So do those that others say were ours: they also say whether somebody has taken them over.
   static constexpr Duration kTakeoverRest = absl::Seconds(2);
   // A seed without a record waits so long for peers that may know of a ring, and looks so often whether all have
   // spoken.
@@ -226,6 +226,8 @@ class Allocator final : public Gossiper {
   // After every change of the ring: `was_empty` before it.
   void OnRingChanged(bool was_empty);
   std::vector<AddressRange> UpdateSpace();
+  void RestWhatWasOurs();
+  bool VotedForRing() const;
   void EndRest();
 
   // ---- what is used here and another's (allocator_strays.cc) ----
@@ -280,8 +282,9 @@ class Allocator final : public Gossiper {
   Space space_;
   absl::btree_set<std::pair<IpAddress, AddressCount>> owned_ranges_;  // those `space_` was made from
   std::optional<PaxosNode> paxos_;                                    // while there is no ring; also a former elector's
-  AddressSet resting_;  // taken over a moment ago; not in `space_`, though ours by the ring
+  AddressSet resting_;  // perhaps another's, too; not in `space_`, though ours by the ring
   std::optional<MonotonicTime> rest_until_;
+  bool promised_away_ = false;  // what we owned, which is why it rests
   Council council_;
   CouncilChannel council_channel_;
   absl::btree_map<OperationId, Takeover> takeovers_;

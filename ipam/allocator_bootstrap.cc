@@ -75,6 +75,8 @@ bool Allocator::RestoreRing(const RingRecord& record) {
     if (peer != config_.self) nicknames_[peer] = nickname;
   written_ring_ = record;
   council_.Start(now_, config_.uid, record.council);
+  promised_away_ = council_.PromiseOf(config_.self) != nullptr;
+  if (promised_away_) RestWhatWasOurs();
   UpdateSpace();
   ownership_is_durable_ = true;
   report_is_stale_ = true;
@@ -196,7 +198,29 @@ std::vector<AddressRange> Allocator::UpdateSpace() {
   return gained;
 }
 
+// What we owned in a life that we have forgotten, or before we were removed, may be somebody's by now.
+void Allocator::RestWhatWasOurs() {
+  if (!ring_.Owns(config_.self)) return;
+  for (const AddressRange& range : ring_.RangesOf(config_.self)) resting_.Add(range);
+  rest_until_ = now_.monotonic + kTakeoverRest;
+}
+
+// It was made a moment ago, and nobody can have lost anything of it.
+bool Allocator::VotedForRing() const {
+  if (!paxos_.has_value()) return false;
+  const auto own = paxos_->claims().find(paxos_->self());
+  if (own == paxos_->claims().end() || !own->second.accepted.valid()) return false;
+  const std::vector<PeerName>& peers = own->second.value.peers;
+  return absl::btree_set<PeerName>(peers.begin(), peers.end()) ==
+         absl::btree_set<PeerName>(ring_.seeds().begin(), ring_.seeds().end());
+}
+
 void Allocator::EndRest() {
+  if (council_.PromiseOf(config_.self) != nullptr || council_.IsBehind()) {
+    rest_until_ = now_.monotonic + kTakeoverRest;
+    return;
+  }
+  promised_away_ = false;
   rest_until_.reset();
   resting_ = AddressSet();
   if (!ring_.Owns(config_.self)) return;

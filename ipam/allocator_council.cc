@@ -54,6 +54,10 @@ void Allocator::SettleCouncil() {
     council_.Pursue(now_);
     decided = council_.state().id != before;
   }
+  if (promised_away_ || !ring_.Owns(config_.self) || council_.PromiseOf(config_.self) == nullptr) return;
+  promised_away_ = true;
+  RestWhatWasOurs();
+  UpdateSpace();
 }
 
 // Once: this and the ring are one row on disk. Who is there by now keeps what it has.

@@ -113,6 +113,7 @@ absl::Status Allocator::MergeRing(const Ring& theirs) {
   const Ring before = ring_;
   ASSIGN_OR_RETURN(const bool updated, ring_.Merge(config_.self, theirs));
   if (updated) {
+    if (before.empty() && !VotedForRing()) RestWhatWasOurs();
     OnRingChanged(before.empty());
     if (before.empty()) council_.AskNeighbours();
   } else if (ring_ != before) {

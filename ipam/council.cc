@@ -247,7 +247,7 @@ void Council::Hear(Now now, PeerName source, const CouncilMessage& message, Way 
 
 void Council::On(PeerName source, const CouncilDigest& digest, Way way) {
   if (digest.id < state_.id) states_to_.insert(source);
-  if (state_.id < digest.id) digests_to_.insert(source);
+  if (state_.id < digest.id) AskForState(source, digest.id);
   if (digest.id != state_.id) return;
   const std::vector<std::uint64_t> open = Digest().open;
   const auto lacks = [](const std::vector<std::uint64_t>& all, const std::vector<std::uint64_t>& some) {
@@ -271,7 +271,7 @@ void Council::On(PeerName source, const CouncilState& state, Way) {
 
 void Council::On(PeerName source, const CouncilClaim& message, Way way) {
   if (message.base < state_.id) states_to_.insert(source);
-  if (state_.id < message.base) digests_to_.insert(source);
+  if (state_.id < message.base) AskForState(source, message.base);
   if (message.base != state_.id) return;
   const PaxosNodeId node{source, message.uid};
   PaxosClaim<CouncilState> claim = message.claim;
@@ -294,7 +294,16 @@ void Council::On(PeerName source, const CouncilClaim& message, Way way) {
   if (machine_.Update({{node, std::move(claim)}})) Deliberate();
 }
 
+void Council::AskForState(PeerName source, const CouncilId& later) {
+  digests_to_.insert(source);
+  later_ = {source, later};
+}
+
 // ---- what is known ----
+
+bool Council::IsBehind() const {
+  return later_.has_value() && state_.id < later_->second && peers_.IsReachable(later_->first);
+}
 
 CouncilDigest Council::Digest() const {
   CouncilDigest digest{state_.id, {}};

@@ -73,6 +73,8 @@ class Council {
   // The decision that promises to somebody what `victim` owns; null: none, or our ring shows it carried out.
   const CouncilTakeover* PromiseOf(PeerName victim) const;
   bool IsOpen(const CouncilTakeover& takeover) const;
+  // Somebody who is there knows a later decision, and has not told it yet.
+  bool IsBehind() const;
   // Somebody else's open promise: what `heir` would be given.
   bool IsPromised(PeerName heir) const;
 
@@ -103,6 +105,8 @@ class Council {
   void On(PeerName source, const CouncilState& state, Way way);
   void On(PeerName source, const CouncilClaim& message, Way way);
   void On(PeerName source, const CouncilApplication& application, Way way);
+
+  void AskForState(PeerName source, const CouncilId& later);
 
   PaxosNodeId self() const { return machine_.self(); }
   // None: we have said nothing since the last decision.
@@ -138,6 +142,8 @@ class Council {
   CouncilState state_;
   Machine machine_;  // about the decision behind `state_`
   bool changed_ = false;
+
+  std::optional<std::pair<PeerName, CouncilId>> later_;  // who said last that it knows that one
 
   absl::btree_set<PeerName> wanted_;
   std::optional<PeerName> leaving_for_;
