@@ -73,9 +73,9 @@ void JudgeSilence(const CommandContext& context, const absl::Status& status, Pee
 }
 
 absl::StatusOr<v1::Diagnosis> SettledDiagnosis(PeerClient& client) {
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   absl::StatusOr<v1::Diagnosis> diagnosis = client.GetDiagnosis();
-  while (diagnosis.ok() && IsUnsettled(*diagnosis) && SampleClocks().monotonic - start < kPatience) {
+  while (diagnosis.ok() && IsUnsettled(*diagnosis) && MonotonicNow() - start < kPatience) {
     absl::SleepFor(kPause);
     diagnosis = client.GetDiagnosis();
   }

@@ -127,9 +127,9 @@ absl::Status Launch::Prepare() {
 
 Outcome Launch::AwaitReady() {
   Outcome outcome;
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   while (outcome.pid == 0 && outcome.error.empty()) {
-    const Duration left = patience_ - (SampleClocks().monotonic - start);
+    const Duration left = patience_ - (MonotonicNow() - start);
     if (left <= absl::ZeroDuration()) {
       outcome.error = absl::StrCat("weave: the peer was not ready within ", absl::FormatDuration(patience_),
                                    last_status_.empty() ? "" : absl::StrCat(" (", last_status_, ")"),
@@ -212,9 +212,9 @@ bool Launch::Keep(Outcome& outcome) {
 
 // Until the plugin serves Docker and has made its network, if Docker is there. A peer without it is better than none.
 void Launch::AwaitPlugin(Outcome& outcome) {
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   while (true) {
-    const Duration left = kPluginPatience - (SampleClocks().monotonic - start);
+    const Duration left = kPluginPatience - (MonotonicNow() - start);
     auto message = notifications_->Receive(std::max(left, absl::ZeroDuration()));
     if (!message.ok()) {
       outcome.warnings.push_back(absl::StrCat("the Docker plugin is not ready yet; see ", plan_.state.log_path));

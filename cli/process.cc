@@ -35,9 +35,9 @@ std::optional<Process> Process::HolderOf(absl::string_view lock_path) {
 }
 
 bool Process::EndsWithin(Duration timeout) const {
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   while (true) {
-    const Duration left = timeout - (SampleClocks().monotonic - start);
+    const Duration left = timeout - (MonotonicNow() - start);
     pollfd ended = {fd_.get(), POLLIN, 0};
     if (::poll(&ended, 1, PollTimeout(left)) > 0) return true;
     if (left <= absl::ZeroDuration()) return false;

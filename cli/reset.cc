@@ -27,13 +27,13 @@ constexpr Duration kLockPause = absl::Milliseconds(50);
 
 // One reset or launch at a time; waits for the other.
 absl::StatusOr<LockFile> LockReset(const Instance& instance) {
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   while (true) {
     RETURN_IF_ERROR(EnsureDirectory(instance.run_directory));
     absl::StatusOr<LockFile> lock = LockFile::Acquire(instance.launch_lock());
     // NotFound: another reset has just removed the directory.
     if (!absl::IsAlreadyExists(lock.status()) && !absl::IsNotFound(lock.status())) return lock;
-    if (SampleClocks().monotonic - start > kLockPatience) return lock;
+    if (MonotonicNow() - start > kLockPatience) return lock;
     absl::SleepFor(kLockPause);
   }
 }

@@ -63,7 +63,7 @@ struct Child {
 
   void End(int signal) {
     ::kill(pid, signal);
-    if (!deadline) deadline = SampleClocks().monotonic + kStopPatience;
+    if (!deadline) deadline = MonotonicNow() + kStopPatience;
   }
 };
 
@@ -127,7 +127,7 @@ class Supervisor {
 
 void Supervisor::Turn() {
   const std::optional<MonotonicTime> deadline = Earliest({weaver_.deadline, plugin_.deadline});
-  const Duration left = deadline ? *deadline - SampleClocks().monotonic : absl::InfiniteDuration();
+  const Duration left = deadline ? *deadline - MonotonicNow() : absl::InfiniteDuration();
   const bool listening = !ready_ && !abandoned_;
   std::array<pollfd, 2> ready = {pollfd{signals_.get(), POLLIN, 0}, pollfd{listening ? launch_.fd() : -1, POLLIN, 0}};
   ::poll(ready.data(), ready.size(), deadline ? PollTimeout(left) : -1);
@@ -190,7 +190,7 @@ void Supervisor::OnKeep() {
 }
 
 void Supervisor::OnDeadline() {
-  const MonotonicTime now = SampleClocks().monotonic;
+  const MonotonicTime now = MonotonicNow();
   if (weaver_.deadline && now >= *weaver_.deadline) {
     weaver_.deadline.reset();
     if (weaver_.pid == 0) return Start();
@@ -206,7 +206,7 @@ void Supervisor::OnDeadline() {
 }
 
 void Supervisor::OnEnd(int wait_status) {
-  const Duration lifetime = SampleClocks().monotonic - weaver_.started;
+  const Duration lifetime = MonotonicNow() - weaver_.started;
   const int exit_status = ExitStatusOf(wait_status, "the peer", weaver_.pid);
   weaver_.pid = 0;
   weaver_.deadline.reset();
@@ -215,21 +215,21 @@ void Supervisor::OnEnd(int wait_status) {
   if (!ready_ || let_end_ || exit_status == 0) return Finish();
   const Duration wait = weaver_.backoff.Next(lifetime);
   LogLine(LogLevel::kInfo, "starting the peer again", {{"in", absl::FormatDuration(wait)}});
-  weaver_.deadline = SampleClocks().monotonic + wait;
+  weaver_.deadline = MonotonicNow() + wait;
 }
 
 void Supervisor::OnPluginEnd(int wait_status) {
-  const Duration lifetime = SampleClocks().monotonic - plugin_.started;
+  const Duration lifetime = MonotonicNow() - plugin_.started;
   const int exit_status = ExitStatusOf(wait_status, "the plugin", plugin_.pid);
   plugin_.pid = 0;
   plugin_.deadline.reset();
   if (finishing_ || !supervised()) finished_ = finishing_ || let_end_ || exit_status == 0;
   if (finished_ || let_end_ || exit_status == 0) return;
-  plugin_.deadline = SampleClocks().monotonic + plugin_.backoff.Next(lifetime);
+  plugin_.deadline = MonotonicNow() + plugin_.backoff.Next(lifetime);
 }
 
 void Supervisor::Start() {
-  weaver_.started = SampleClocks().monotonic;
+  weaver_.started = MonotonicNow();
   const absl::StatusOr<pid_t> pid = Spawn(
       options_.traces.weaver, options_.args,
       ready_ ? absl::StrCat(kRestartVariable, "=1") : absl::StrCat(kLaunchSocketVariable, "=", options_.launch_socket));
@@ -249,7 +249,7 @@ void Supervisor::Start() {
 }
 
 void Supervisor::StartPlugin() {
-  plugin_.started = SampleClocks().monotonic;
+  plugin_.started = MonotonicNow();
   const absl::StatusOr<pid_t> pid =
       Spawn(options_.plugin, options_.plugin_args,
             plugin_started_ ? absl::StrCat(kRestartVariable, "=1")

@@ -56,6 +56,7 @@ install(PROGRAMS deploy/docker-plugin/create deploy/docker-plugin/launch
 install(FILES deploy/docker-plugin/config.json DESTINATION ${CMAKE_INSTALL_DATADIR}/weave-net/docker-plugin)
 install(FILES deploy/systemd/weave.service DESTINATION /lib/systemd/system)
 install(FILES deploy/sysconfig/weave DESTINATION /etc/sysconfig)
+install(FILES deploy/tmpfiles/weave-net.conf DESTINATION /usr/lib/tmpfiles.d)
 install(FILES deploy/logrotate/weave-net DESTINATION /etc/logrotate.d)
 
 file(STRINGS "${PROJECT_SOURCE_DIR}/scripts/packages" weave_run_packages REGEX "^run ")

@@ -172,8 +172,13 @@ void Datapath::OnMiss(MonotonicTime now, const Upcall& upcall) {
   }
   if (!Learn(now, key)) return;
   Decide(key, decision_);
-  Apply(decision_, upcall.frame);
-  if (decision_.settled() && OriginOf(key) == Origin::kHere) Install(now, key, decision_);
+  Count(decision_);
+  const FlowActions fitting = Fit(decision_, upcall.frame);
+  CarryOtherwise(decision_, upcall.frame);
+  if (decision_.settled() && OriginOf(key) == Origin::kHere && IsWorthAFlow(now, key, decision_))
+    SendAndInstall(now, upcall.frame, fitting, key, decision_);
+  else if (!fitting.empty())
+    Execute(upcall.frame, fitting);
 }
 
 void Datapath::OnHeartbeatFrame(const Upcall& upcall) {
@@ -230,12 +235,14 @@ void Datapath::LearnFromFlow(MonotonicTime now, const FlowKey& key) {
   if (OriginOf(key) != Origin::kElsewhere) Learn(now, key);
 }
 
-void Datapath::Apply(const Decision& decision, ByteView frame) {
+void Datapath::Count(const Decision& decision) {
   if (decision.unknown_peer) ++counters_.unknown_peers;
   if (decision.hairpin) ++counters_.hairpins;
   if (decision.no_way) ++counters_.no_way;
   if (decision.stray) ++counters_.strays;
-  if (!decision.actions.empty()) SendFitting(decision, frame);
+}
+
+void Datapath::CarryOtherwise(const Decision& decision, ByteView frame) {
   for (const FramePlan::Leg& leg : decision.by_user_space) {
     if (user_space_.Carry(*leg.hop, decision.source, leg.destination, {frame, {}}, decision.broadcast))
       ++counters_.by_user_space;
@@ -244,19 +251,27 @@ void Datapath::Apply(const Decision& decision, ByteView frame) {
   }
 }
 
-bool Datapath::Execute(ByteView frame, const FlowActions& actions) {
-  const absl::Status done = dpif_->Execute(frame, actions);
-  if (!done.ok()) ++counters_.failures;
-  return done.ok();
+void Datapath::Execute(ByteView frame, const FlowActions& actions) {
+  if (!dpif_->Execute(frame, actions).ok()) ++counters_.failures;
 }
 
-void Datapath::Install(MonotonicTime now, const FlowKey& key, const Decision& decision) {
+// A miss of a flow that we have came before it did, or has a VLAN tag, which no flow of ours matches; or it says that
+// somebody deleted it.
+bool Datapath::IsWorthAFlow(MonotonicTime now, const FlowKey& key, const Decision& decision) const {
   const FlowTable::Flow* known = flows_.Find(key);
-  if (known == nullptr && flows_.size() >= kMaxFlowCount) return;
-  // A miss of one that we have came before it did, or has a VLAN tag, which no flow of ours matches; or it says that
-  // somebody deleted it.
-  if (known != nullptr && known->actions == decision.actions && now - known->made_at < kRepeat) return;
-  if (!dpif_->PutFlow(key, decision.actions).ok()) {
+  if (known == nullptr) return flows_.size() < kMaxFlowCount;
+  return known->actions != decision.actions || now - known->made_at >= kRepeat;
+}
+
+void Datapath::SendAndInstall(MonotonicTime now, ByteView frame, const FlowActions& fitting, const FlowKey& key,
+                              const Decision& decision) {
+  Dpif::Handled handled;
+  if (fitting.empty())
+    handled.put = dpif_->PutFlow(key, decision.actions);
+  else
+    handled = dpif_->ExecuteAndPutFlow(frame, fitting, key, decision.actions);
+  if (!handled.executed.ok()) ++counters_.failures;
+  if (!handled.put.ok()) {
     ++counters_.failures;
     return;
   }
@@ -300,8 +315,9 @@ void Datapath::OnTooLarge(const FlowKey& key, std::uint32_t vni, ByteView frame)
   }
 }
 
-// A frame of ours has no port of entry, so the kernel could not say later what was too large.
-void Datapath::SendFitting(const Decision& decision, ByteView frame) {
+// What of the decision this frame is small enough for; the rest refuses or cuts it. A frame of ours has no port of
+// entry, so the kernel could not say later what was too large.
+FlowActions Datapath::Fit(const Decision& decision, ByteView frame) {
   FlowActions fitting;
   for (const FlowAction& action : decision.actions) {
     const auto* tunnel = std::get_if<SizedOutput>(&action);
@@ -314,7 +330,7 @@ void Datapath::SendFitting(const Decision& decision, ByteView frame) {
       fitting.emplace_back(Output{tunnel->port});
     }
   }
-  if (!fitting.empty()) Execute(frame, fitting);
+  return fitting;
 }
 
 void Datapath::SendIfFitting(const SizedOutput& tunnel, bool broadcast, ByteView frame) {

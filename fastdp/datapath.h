@@ -154,16 +154,19 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   std::optional<SizedOutput> TunnelTo(const ForwardingHop& hop, PeerName source, PeerName destination) const;
   void AddTunnel(const SizedOutput& tunnel, FlowActions& actions) const;
 
-  void Apply(const Decision& decision, ByteView frame);
-  void Install(MonotonicTime now, const FlowKey& key, const Decision& decision);
-  bool Execute(ByteView frame, const FlowActions& actions);
+  void Count(const Decision& decision);
+  void CarryOtherwise(const Decision& decision, ByteView frame);
+  void Execute(ByteView frame, const FlowActions& actions);
+  bool IsWorthAFlow(MonotonicTime now, const FlowKey& key, const Decision& decision) const;
+  void SendAndInstall(MonotonicTime now, ByteView frame, const FlowActions& fitting, const FlowKey& key,
+                      const Decision& decision);
   void Review(MonotonicTime now, const FlowKey& key);
   void Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter);
   bool MayLinger(const FlowKey& key, const Decision& decision, const FlowTable::Flow& flow) const;
   bool TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& decision) const;
 
   void OnTooLarge(const FlowKey& key, std::uint32_t vni, ByteView frame);
-  void SendFitting(const Decision& decision, ByteView frame);
+  FlowActions Fit(const Decision& decision, ByteView frame);
   void SendIfFitting(const SizedOutput& tunnel, bool broadcast, ByteView frame);
   void RefuseOrCut(const SizedOutput& tunnel, bool broadcast, ByteView frame);
   void SendThrough(const SizedOutput& tunnel, ByteView frame);

@@ -61,6 +61,13 @@ class Dpif {
 
   // Makes the flow, or gives it other actions; packets meet the one or the other, never neither.
   virtual absl::Status PutFlow(const FlowKey& key, const FlowActions& actions) = 0;
+  // Both, in this order, each with its own outcome: what a miss asks for.
+  struct Handled {
+    absl::Status executed;
+    absl::Status put;
+  };
+  virtual Handled ExecuteAndPutFlow(ByteView frame, const FlowActions& now, const FlowKey& key,
+                                    const FlowActions& from_now_on) = 0;
   // Nothing there is success.
   virtual absl::Status DeleteFlow(const FlowKey& key) = 0;
   // Zero packets, not used.

@@ -1,8 +1,12 @@
 #include "fastdp/flow_table.h"
 
+#include <utility>
+
 namespace weave {
 
-FlowTable::Flow* FlowTable::Find(const FlowKey& key) {
+FlowTable::Flow* FlowTable::Find(const FlowKey& key) { return const_cast<Flow*>(std::as_const(*this).Find(key)); }
+
+const FlowTable::Flow* FlowTable::Find(const FlowKey& key) const {
   const auto flow = flows_.find(key);
   return flow == flows_.end() ? nullptr : &flow->second;
 }

@@ -29,6 +29,7 @@ class FlowTable {
   std::size_t size() const { return flows_.size(); }
   // Null: there is none. Valid until the next change of the table.
   Flow* Find(const FlowKey& key);
+  const Flow* Find(const FlowKey& key) const;
 
   // A new one, or in the place of one with this key.
   void Put(const FlowKey& key, Flow flow);

@@ -122,7 +122,7 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
 
   // In a worker.
   static Outcome Mend(const PacketFilter& filter, const RuleSet& rules, bool anew, bool may_move) {
-    const MonotonicTime start = SampleClocks().monotonic;
+    const MonotonicTime start = MonotonicNow();
     Outcome outcome;
     absl::StatusOr<FirewallDiff> found = anew ? filter.Apply(rules) : filter.Verify(rules);
     if (found.ok()) outcome.found = *found;
@@ -135,7 +135,7 @@ class FirewallKeeper::Impl : public std::enable_shared_from_this<Impl> {
     } else {
       outcome.status = found.status();
     }
-    outcome.took = SampleClocks().monotonic - start;
+    outcome.took = MonotonicNow() - start;
     return outcome;
   }
 

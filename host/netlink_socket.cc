@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
@@ -48,6 +49,8 @@ absl::Status KernelError(const nlmsghdr& header, int error, absl::string_view wh
 absl::Status LibraryError(int error, absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(what, ": netlink: ", nl_geterror(error)));
 }
+
+std::uint32_t SequenceOf(const NetlinkRequest& request) { return nlmsg_hdr(request.get())->nlmsg_seq; }
 
 }  // namespace
 
@@ -186,7 +189,40 @@ absl::Status NetlinkSocket::Exchange(const NetlinkRequest& request, absl::string
 absl::Status NetlinkSocket::Perform(const NetlinkRequest& request, absl::string_view what,
                                     std::initializer_list<int> fine) {
   RETURN_IF_ERROR(Send(request, what));
-  const nlmsghdr* sent = nlmsg_hdr(request.get());
+  absl::Status result;
+  const absl::Status read = ReadErrors([&](const nlmsghdr& error) {
+    if (error.nlmsg_seq != SequenceOf(request)) return false;
+    result = Verdict(error, what, fine);
+    return true;
+  });
+  return read.ok() ? result : Annotate(read, what);
+}
+
+NetlinkSocket::BothPerformed NetlinkSocket::PerformBoth(const NetlinkRequest& first, absl::string_view what_first,
+                                                        const NetlinkRequest& second, absl::string_view what_second) {
+  last_errno_ = 0;
+  std::array<iovec, 2> parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    nl_msg* message = (i == 0 ? first : second).get();
+    nl_complete_msg(socket_.get(), message);
+    parts[i] = {nlmsg_hdr(message), NLMSG_ALIGN(nlmsg_hdr(message)->nlmsg_len)};
+  }
+  BothPerformed result;
+  absl::Status done;
+  if (int error = nl_send_iovec(socket_.get(), first.get(), parts.data(), parts.size()); error < 0)
+    done = LibraryError(error, "sending");
+  else
+    done = ReadErrors([&](const nlmsghdr& header) {
+      if (header.nlmsg_seq == SequenceOf(first)) result.first = Verdict(header, what_first, {});
+      if (header.nlmsg_seq != SequenceOf(second)) return false;
+      result.second = Verdict(header, what_second, {});
+      return true;
+    });
+  if (!done.ok()) result = {Annotate(done, what_first), Annotate(done, what_second)};
+  return result;
+}
+
+absl::Status NetlinkSocket::ReadErrors(absl::FunctionRef<bool(const nlmsghdr&)> visit) {
   while (true) {
     // An error repeats the request, which may be long; what is cut off says nothing of it.
     alignas(nlmsghdr) char bytes[4096];
@@ -195,11 +231,11 @@ absl::Status NetlinkSocket::Perform(const NetlinkRequest& request, absl::string_
     const ssize_t size =
         ::recvfrom(fd(), bytes, sizeof bytes, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &from_size);
     if (size < 0 && errno == EAGAIN) return absl::OkStatus();
-    if (size < 0) return ErrnoError(errno, what);
+    if (size < 0) return ErrnoError(errno, "reading");
     auto* header = reinterpret_cast<nlmsghdr*>(bytes);
     if (from.nl_pid != 0 || size < static_cast<ssize_t>(sizeof *header)) continue;
     header->nlmsg_len = std::min(header->nlmsg_len, static_cast<std::uint32_t>(size));
-    if (header->nlmsg_seq == sent->nlmsg_seq && header->nlmsg_type == NLMSG_ERROR) return Verdict(*header, what, fine);
+    if (header->nlmsg_type == NLMSG_ERROR && visit(*header)) return absl::OkStatus();
   }
 }
 

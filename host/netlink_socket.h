@@ -72,6 +72,13 @@ class NetlinkSocket {
   // As Exchange, for what has no answer but an error and is asked often: no acknowledgement is made or waited for. The
   // kernel does what a request asks within the system call that sends it, so one that has left no error behind is done.
   absl::Status Perform(const NetlinkRequest& request, absl::string_view what, std::initializer_list<int> fine = {});
+  // Two of those in one system call: the kernel does the second whatever becomes of the first.
+  struct BothPerformed {
+    absl::Status first;
+    absl::Status second;
+  };
+  BothPerformed PerformBoth(const NetlinkRequest& first, absl::string_view what_first, const NetlinkRequest& second,
+                            absl::string_view what_second);
   // With which the kernel refused the last request, also when it was a fine one; 0: it did not.
   int last_errno() const { return last_errno_; }
 
@@ -91,6 +98,8 @@ class NetlinkSocket {
   // The next datagram from the kernel; an empty one when a non-blocking socket has none.
   absl::StatusOr<Datagram> Read();
   absl::Status Send(const NetlinkRequest& request, absl::string_view what);
+  // Errors that are there, until `visit` says that it has seen enough.
+  absl::Status ReadErrors(absl::FunctionRef<bool(const nlmsghdr&)> visit);
   // Of NLMSG_ERROR, which is an acknowledgement when its number is 0.
   absl::Status Verdict(const nlmsghdr& header, absl::string_view what, std::initializer_list<int> fine);
 

@@ -14,9 +14,9 @@ std::int64_t NanosecondsOf(clockid_t clock) {
 
 }  // namespace
 
-Now SampleClocks() {
-  return {MonotonicTime(NanosecondsOf(CLOCK_MONOTONIC)), absl::FromUnixNanos(NanosecondsOf(CLOCK_REALTIME))};
-}
+Now SampleClocks() { return {MonotonicNow(), absl::FromUnixNanos(NanosecondsOf(CLOCK_REALTIME))}; }
+
+MonotonicTime MonotonicNow() { return MonotonicTime(NanosecondsOf(CLOCK_MONOTONIC)); }
 
 int PollTimeout(Duration left) {
   const Duration bounded = std::clamp(absl::Ceil(left, absl::Milliseconds(1)), absl::ZeroDuration(), absl::Hours(1));

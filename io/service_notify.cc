@@ -117,9 +117,9 @@ LaunchSocket::~LaunchSocket() {
 }
 
 absl::StatusOr<std::map<std::string, std::string>> LaunchSocket::Receive(Duration timeout) {
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   while (true) {
-    const Duration left = timeout - (SampleClocks().monotonic - start);
+    const Duration left = timeout - (MonotonicNow() - start);
     pollfd ready = {fd_.get(), POLLIN, 0};
     const int count = ::poll(&ready, 1, PollTimeout(left));
     if (count < 0 && errno != EINTR) return ErrnoError(errno, absl::StrCat("wait on ", path_));

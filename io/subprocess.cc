@@ -206,9 +206,9 @@ absl::StatusOr<SubprocessResult> Child::Wait() {
     KillAndReap();
     return ErrnoError(err, "pidfd_open");
   }
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   while (true) {
-    const Duration left = options_.timeout - (SampleClocks().monotonic - start);
+    const Duration left = options_.timeout - (MonotonicNow() - start);
     pollfd ready[] = {{ended.get(), POLLIN, 0}, {output_.read_fd(), POLLIN, 0}, {error_output_.read_fd(), POLLIN, 0}};
     const int count = ::poll(ready, std::size(ready), PollTimeout(left));
     if (count == 0 && left <= absl::ZeroDuration()) {

@@ -51,7 +51,7 @@ class Watchdog::Impl final : public TurnObserver {
 
   void OnTurnEnd() override {
     const MonotonicTime began(turn_began_.exchange(kIdle));
-    const Duration took = SampleClocks().monotonic - began;
+    const Duration took = MonotonicNow() - began;
     if (took > longest_) longest_nanoseconds_ = absl::ToInt64Nanoseconds(longest_ = took);
     if (took <= options_.limit) return;
     CountOnce(turn_number_);
@@ -108,7 +108,7 @@ class Watchdog::Impl final : public TurnObserver {
     const std::uint64_t turn = turn_number_;
     const std::int64_t began = turn_began_;
     if (began == kIdle || turn != turn_number_) return;
-    const Duration running = SampleClocks().monotonic - MonotonicTime(began);
+    const Duration running = MonotonicNow() - MonotonicTime(began);
     if (running <= options_.limit || !CountOnce(turn)) return;
     log_.Warning("the loop is stuck in one turn", {{"for_ms", absl::ToInt64Milliseconds(running)},
                                                    {"limit_ms", absl::ToInt64Milliseconds(options_.limit)}});

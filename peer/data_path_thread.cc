@@ -125,7 +125,7 @@ void DataPathThread::Deliver() {
 void DataPathThread::Run() {
   pthread_setname_np(pthread_self(), "datapath");
   do {
-    now_ = SampleClocks().monotonic;
+    now_ = MonotonicNow();
     router_.OnTimer(now_);
     datapath_.OnTimer(now_);
     Receive(now_);
@@ -137,8 +137,8 @@ void DataPathThread::Run() {
 void DataPathThread::Wait() {
   std::optional<MonotonicTime> deadline = Earliest({router_.NextDeadline(), datapath_.NextDeadline()});
   if (unpublished_) BringForward(deadline, *published_at_ + kPublishPause);
-  if (tap_ != nullptr && tap_->down()) BringForward(deadline, SampleClocks().monotonic + kPublishPause);
-  const int timeout = deadline.has_value() ? PollTimeout(*deadline - SampleClocks().monotonic) : -1;
+  if (tap_ != nullptr && tap_->down()) BringForward(deadline, MonotonicNow() + kPublishPause);
+  const int timeout = deadline.has_value() ? PollTimeout(*deadline - MonotonicNow()) : -1;
   std::array<epoll_event, 5> events;
   const int count = epoll_wait(epoll_.get(), events.data(), events.size(), timeout);
   ready_ = {};
@@ -148,8 +148,10 @@ void DataPathThread::Wait() {
       ready_.wake = true;
     else if (fd == udp_->fd())
       ready_.udp = true;
-    else if (dpif_ != nullptr && (fd == dpif_->upcall_fd() || fd == dpif_->vport_fd()))
-      ready_.datapath = true;
+    else if (dpif_ != nullptr && fd == dpif_->upcall_fd())
+      ready_.upcalls = true;
+    else if (dpif_ != nullptr && fd == dpif_->vport_fd())
+      ready_.vports = true;
     else
       ready_.tap = true;
   }
@@ -165,7 +167,7 @@ bool DataPathThread::TakeTasks() {
     if (stopping_) return false;
     tasks.swap(tasks_);
   }
-  const MonotonicTime now = SampleClocks().monotonic;
+  const MonotonicTime now = MonotonicNow();
   for (Task& task : tasks) Do(now, std::move(task));
   datapath_.Flush(now);
   forwarder_.Flush();
@@ -218,10 +220,11 @@ void DataPathThread::Receive(MonotonicTime now) {
       forwarder_.OnCaptured(now, frame);
     });
   }
-  if (ready_.datapath && dpif_ != nullptr) dpif_->Receive(*this);
+  if (ready_.vports && dpif_ != nullptr) dpif_->ReceiveChanges(*this);
+  if (ready_.upcalls && dpif_ != nullptr) dpif_->ReceiveUpcalls(*this);
   datapath_.Flush(now);
   forwarder_.Flush();
-  unpublished_ |= ready_.udp || ready_.tap || ready_.datapath;
+  unpublished_ |= ready_.udp || ready_.tap || ready_.vports || ready_.upcalls;
   if (tap_ != nullptr && tap_->dead()) LoseTap();
   if (datapath_gone_) LoseDatapath();
 }

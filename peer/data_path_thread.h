@@ -144,7 +144,8 @@ class DataPathThread final : private SleeveIo, private MacObserver, private Data
     bool wake = false;
     bool udp = false;
     bool tap = false;
-    bool datapath = false;
+    bool vports = false;
+    bool upcalls = false;
   };
   Ready ready_;
   std::optional<MonotonicTime> published_at_;

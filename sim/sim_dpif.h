@@ -26,6 +26,10 @@ class SimDpif : public Dpif {
 
   bool can_check_sizes() const override { return checks_sizes; }
   absl::Status PutFlow(const FlowKey& key, const FlowActions& actions) override;
+  Handled ExecuteAndPutFlow(ByteView frame, const FlowActions& now, const FlowKey& key,
+                            const FlowActions& from_now_on) override {
+    return {Execute(frame, now), PutFlow(key, from_now_on)};
+  }
   absl::Status DeleteFlow(const FlowKey& key) override;
   absl::Status ClearFlowStats(const FlowKey& key) override;
   absl::StatusOr<std::vector<FlowStats>> DumpFlows() override;

@@ -38,6 +38,9 @@ constexpr useconds_t kVxlanRetryMicroseconds = 10'000;
 // What is waiting, so that a storm of changes does not keep packets waiting.
 constexpr int kMaxChangeReads = 64;
 
+constexpr const char* kSending = "sending a frame";
+constexpr const char* kPutting = "making a flow";
+
 absl::Status CheckSizes(ByteView frame, ByteView actions) {
   if (frame.size() > kMaxAttributeSize) {
     return absl::InvalidArgumentError(
@@ -66,11 +69,14 @@ class OvsDpif::Impl {
   // Subscribed already: what changes from here on is heard.
   absl::Status TakeOver();
 
-  void Receive(Events& events);
+  void ReceiveUpcalls(Events& events);
+  void ReceiveChanges(Events& events);
 
   bool can_check_sizes() const { return can_check_sizes_; }
   absl::Status Execute(ByteView frame, const FlowActions& actions);
   absl::Status PutFlow(const FlowKey& key, const FlowActions& actions);
+  Dpif::Handled ExecuteAndPutFlow(ByteView frame, const FlowActions& now, const FlowKey& key,
+                                  const FlowActions& from_now_on);
   absl::Status DeleteFlow(const FlowKey& key);
   absl::Status ClearFlowStats(const FlowKey& key);
   absl::StatusOr<std::vector<FlowStats>> DumpFlows();
@@ -93,7 +99,6 @@ class OvsDpif::Impl {
   };
 
   // ---- ports ----
-  void ReceiveChanges(Events& events);
   void OnChange(const nlmsghdr& header, Events& events);
   void OnVport(const OvsVportInfo& info, Events& events);
   void Forget(VportNumber number, Events& events);
@@ -108,6 +113,7 @@ class OvsDpif::Impl {
   // ---- flows ----
   absl::Status ReadFlow(const OvsMessage& message, std::vector<FlowStats>& ours, std::vector<FlowKey>& incomplete,
                         std::vector<ForeignFlow>& foreign, std::vector<FlowStats>& lost);
+  absl::Status PutError(const FlowKey& key, absl::Status put);
   absl::StatusOr<std::optional<FlowStats>> GetFlow(const FlowKey& key);
   absl::Status DeleteForeign(const std::vector<ForeignFlow>& flows);
   absl::Status TakeFlows(const std::vector<FlowStats>& flows);
@@ -235,8 +241,7 @@ void OvsDpif::Impl::CatchUp(Events& events) {
 // ---- misses ----
 
 // Also of a datapath that is gone: its sockets stay readable until what others do is read.
-void OvsDpif::Impl::Receive(Events& events) {
-  ReceiveChanges(events);
+void OvsDpif::Impl::ReceiveUpcalls(Events& events) {
   upcalls_.Receive([&](const nlmsghdr& header) { OnPacket(header, events); });
 }
 
@@ -260,7 +265,7 @@ void OvsDpif::Impl::OnPacket(const nlmsghdr& header, Events& events) {
 absl::Status OvsDpif::Impl::Execute(ByteView frame, const FlowActions& actions) {
   const Bytes encoded = EncodeFlowActions(actions, upcalls_.pid());
   RETURN_IF_ERROR(CheckSizes(frame, encoded));
-  return ovs_.netlink().Perform(ovs_.requests().Execute(datapath_.index, frame, encoded), "sending a frame");
+  return ovs_.netlink().Perform(ovs_.requests().Execute(datapath_.index, frame, encoded), kSending);
 }
 
 // ---- flows ----
@@ -268,7 +273,23 @@ absl::Status OvsDpif::Impl::Execute(ByteView frame, const FlowActions& actions) 
 absl::Status OvsDpif::Impl::PutFlow(const FlowKey& key, const FlowActions& actions) {
   const Bytes encoded = EncodeFlowActions(actions, upcalls_.pid());
   RETURN_IF_ERROR(CheckSizes({}, encoded));
-  absl::Status put = ovs_.netlink().Perform(ovs_.requests().PutFlow(datapath_.index, key, encoded), "making a flow");
+  return PutError(key, ovs_.netlink().Perform(ovs_.requests().PutFlow(datapath_.index, key, encoded), kPutting));
+}
+
+Dpif::Handled OvsDpif::Impl::ExecuteAndPutFlow(ByteView frame, const FlowActions& now, const FlowKey& key,
+                                               const FlowActions& from_now_on) {
+  const Bytes actions = EncodeFlowActions(now, upcalls_.pid()), flow = EncodeFlowActions(from_now_on, upcalls_.pid());
+  // One that cannot be sent must not keep the other from it.
+  if (!CheckSizes(frame, actions).ok() || !CheckSizes({}, flow).ok())
+    return {Execute(frame, now), PutFlow(key, from_now_on)};
+  const NetlinkSocket::BothPerformed done =
+      ovs_.netlink().PerformBoth(ovs_.requests().Execute(datapath_.index, frame, actions), kSending,
+                                 ovs_.requests().PutFlow(datapath_.index, key, flow), kPutting);
+  return {done.first, PutError(key, done.second)};
+}
+
+// `put`: what the last request ended with.
+absl::Status OvsDpif::Impl::PutError(const FlowKey& key, absl::Status put) {
   if (put.ok() || ovs_.netlink().last_errno() != ENOENT) return put;
   return absl::FailedPreconditionError(
       absl::StrCat("making the flow ", ToString(key), ": one of another program matches the same frames"));
@@ -447,12 +468,17 @@ OvsDpif::~OvsDpif() = default;
 
 int OvsDpif::upcall_fd() const { return impl_->upcalls().fd(); }
 int OvsDpif::vport_fd() const { return impl_->changes().fd(); }
-void OvsDpif::Receive(Events& events) { impl_->Receive(events); }
+void OvsDpif::ReceiveUpcalls(Events& events) { impl_->ReceiveUpcalls(events); }
+void OvsDpif::ReceiveChanges(Events& events) { impl_->ReceiveChanges(events); }
 OvsDpif::Stats OvsDpif::stats() const { return impl_->stats(); }
 
 bool OvsDpif::can_check_sizes() const { return impl_->can_check_sizes(); }
 absl::Status OvsDpif::Execute(ByteView frame, const FlowActions& actions) { return impl_->Execute(frame, actions); }
 absl::Status OvsDpif::PutFlow(const FlowKey& key, const FlowActions& actions) { return impl_->PutFlow(key, actions); }
+Dpif::Handled OvsDpif::ExecuteAndPutFlow(ByteView frame, const FlowActions& now, const FlowKey& key,
+                                         const FlowActions& from_now_on) {
+  return impl_->ExecuteAndPutFlow(frame, now, key, from_now_on);
+}
 absl::Status OvsDpif::DeleteFlow(const FlowKey& key) { return impl_->DeleteFlow(key); }
 absl::Status OvsDpif::ClearFlowStats(const FlowKey& key) { return impl_->ClearFlowStats(key); }
 absl::StatusOr<std::vector<FlowStats>> OvsDpif::DumpFlows() { return impl_->DumpFlows(); }

@@ -18,8 +18,8 @@ namespace weave {
 // (net/openvswitch/datapath.c, queue_userspace_packet). A flow matches only frames without a VLAN tag, because the
 // kernel always matches on that and our keys have none: tagged frames keep coming up.
 //
-// Requests of the path of a miss (Execute, PutFlow, DeleteFlow, ClearFlowStats) are done within the system call that
-// sends them and ask for no acknowledgement: one look tells whether an error lies behind.
+// Requests of the path of a miss (Execute, PutFlow, both at once, DeleteFlow, ClearFlowStats) are done within the
+// system call that sends them and ask for no acknowledgement: one look tells whether an error lies behind.
 class OvsDpif final : public Dpif {
  public:
   // Of a datapath that exists in the calling thread's namespace (EnsureOvsDatapath); NotFound: there is none. From now
@@ -39,11 +39,11 @@ class OvsDpif final : public Dpif {
     // The datapath itself was deleted by somebody else; nothing more will come.
     virtual void OnDatapathGone() = 0;
   };
-  // Readable when Receive() has something to give.
+  // What is readable has something to give. The events may call Dpif, not these.
   int upcall_fd() const;
+  void ReceiveUpcalls(Events& events);  // up to a batch: 64 packets
   int vport_fd() const;
-  // Up to a batch (64 packets). The events may call Dpif, not Receive().
-  void Receive(Events& events);
+  void ReceiveChanges(Events& events);
 
   struct Stats {
     std::uint64_t upcalls = 0;
@@ -56,6 +56,8 @@ class OvsDpif final : public Dpif {
   bool can_check_sizes() const override;
   absl::Status Execute(ByteView frame, const FlowActions& actions) override;
   absl::Status PutFlow(const FlowKey& key, const FlowActions& actions) override;
+  Handled ExecuteAndPutFlow(ByteView frame, const FlowActions& now, const FlowKey& key,
+                            const FlowActions& from_now_on) override;
   absl::Status DeleteFlow(const FlowKey& key) override;
   absl::Status ClearFlowStats(const FlowKey& key) override;
   absl::StatusOr<std::vector<FlowStats>> DumpFlows() override;

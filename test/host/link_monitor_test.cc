@@ -28,7 +28,7 @@ class Watched {
   // The next report; empty when none comes in a time no working system needs.
   std::string Next() {
     auto timeout = loop_.MakeTimer([this] { loop_.Stop(); });
-    timeout->Arm(SampleClocks().monotonic + absl::Seconds(20));
+    timeout->Arm(MonotonicNow() + absl::Seconds(20));
     if (heard_.empty()) loop_.Run();
     if (heard_.empty()) return "";
     std::string report = heard_.front();

@@ -31,7 +31,7 @@ class Removals {
   // Turns the loop until there are so many; false when they do not come in a time no working system needs.
   bool Await(std::size_t answer_count) {
     auto timeout = loop_.MakeTimer([this] { loop_.Stop(); });
-    timeout->Arm(SampleClocks().monotonic + absl::Seconds(20));
+    timeout->Arm(MonotonicNow() + absl::Seconds(20));
     while (answers_.size() < answer_count && timeout->armed()) loop_.Run();
     return answers_.size() == answer_count;
   }

@@ -46,11 +46,11 @@ TEST_CASE("A missing program is NotFound, one that may not run PermissionDenied,
 }
 
 TEST_CASE("A program that takes too long is killed and named", "[io]") {
-  const MonotonicTime start = SampleClocks().monotonic;
+  const MonotonicTime start = MonotonicNow();
   const absl::Status status = RunSubprocess({.argv = {"sleep", "600"}, .timeout = absl::Milliseconds(20)}).status();
   CHECK(status.code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(absl::StrContains(status.message(), "sleep"));
-  CHECK(SampleClocks().monotonic - start < absl::Seconds(60));
+  CHECK(MonotonicNow() - start < absl::Seconds(60));
   CHECK(::waitpid(-1, nullptr, WNOHANG) < 0);  // nothing is left to reap
 }
 

@@ -32,7 +32,7 @@ void RunUntil(EventLoop& loop, Done done) {
     late = true;
     loop.Stop();
   });
-  guard->Arm(SampleClocks().monotonic + absl::Minutes(1));
+  guard->Arm(MonotonicNow() + absl::Minutes(1));
   bool is_done = false;
   loop.SetEndOfTurn([&] {
     if (is_done || !done()) return;

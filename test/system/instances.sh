@@ -6,6 +6,7 @@
 for host in x y z; do make_host "$host"; done
 for container in x1 x2 y1 z1; do make_container "$container"; done
 
+export WEAVE_NO_PLUGIN=1 # its sockets are the machine's
 # One word per way to name an instance: $x, $y and $z start a command on their hosts.
 x=(on x weave)
 y=(ip netns exec "$TAG-y" env "WEAVE_CONTAINER_NAME=$TAG-y" weave)
@@ -60,7 +61,7 @@ expect 1 "already running" ip netns exec "$TAG-x" env "WEAVE_CONTAINER_NAME=$TAG
 alive "$x_pid" || fail "x died"
 
 step "a second one on the same host, with ports and a bridge of its own"
-second=(ip netns exec "$TAG-x" env "WEAVE_CONTAINER_NAME=$TAG-second" WEAVE_NO_PLUGIN=1 WEAVE_PORT=7000
+second=(ip netns exec "$TAG-x" env "WEAVE_CONTAINER_NAME=$TAG-second" WEAVE_PORT=7000
     WEAVE_HTTP_ADDR=127.0.0.1:7784 WEAVE_STATUS_ADDR=127.0.0.1:7782 weave)
 asked() { on x curl -sf "http://127.0.0.1:$1/report?format=%7B%7B.Router.Name%7D%7D"; } # who answers at a port
 second_pid=$("${second[@]}" launch --name ::4 --weave-bridge second) || fail "launch of a second peer: $second_pid"

@@ -53,12 +53,12 @@ struct LoopWorld {
       late = true;
       loop.Stop();
     });
-    limit->Arm(SampleClocks().monotonic + absl::Seconds(10));
+    limit->Arm(MonotonicNow() + absl::Seconds(10));
     // What `done` looks at may be a socket that the loop does not watch.
     const std::unique_ptr<Timer> look = loop.MakeTimer([] {});
     loop.SetEndOfTurn([&] {
       if (done()) return loop.Stop();
-      look->Arm(SampleClocks().monotonic + absl::Milliseconds(2));
+      look->Arm(MonotonicNow() + absl::Milliseconds(2));
     });
     loop.Run();
     loop.SetEndOfTurn([] {});

@@ -117,7 +117,7 @@ class KeeperWorld {
   }
 
   void AwaitThat(absl::FunctionRef<bool()> condition) {
-    const MonotonicTime limit = SampleClocks().monotonic + absl::Seconds(20);
+    const MonotonicTime limit = MonotonicNow() + absl::Seconds(20);
     bool held = false;
     std::unique_ptr<Timer> timer;
     timer = loop_.MakeTimer([&] {
@@ -125,7 +125,7 @@ class KeeperWorld {
       if (held || loop_.now().monotonic > limit) return loop_.Stop();
       timer->Arm(loop_.now().monotonic + absl::Milliseconds(1));
     });
-    timer->Arm(SampleClocks().monotonic);
+    timer->Arm(MonotonicNow());
     loop_.Run();
     if (!held) FAIL(journal_.Take());
   }

@@ -178,7 +178,7 @@ class IpsecWorld {
 
   // Turns the loop until the condition holds.
   void Await(absl::FunctionRef<bool()> condition) {
-    const MonotonicTime limit = SampleClocks().monotonic + absl::Seconds(60);
+    const MonotonicTime limit = MonotonicNow() + absl::Seconds(60);
     bool held = false;
     std::unique_ptr<Timer> timer;
     timer = loop_.MakeTimer([&] {
@@ -186,7 +186,7 @@ class IpsecWorld {
       if (held || loop_.now().monotonic > limit) return loop_.Stop();
       timer->Arm(loop_.now().monotonic + absl::Milliseconds(5));
     });
-    timer->Arm(SampleClocks().monotonic);
+    timer->Arm(MonotonicNow());
     loop_.Run();
     REQUIRE(held);
   }

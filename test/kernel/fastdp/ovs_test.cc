@@ -201,6 +201,44 @@ TEST_CASE("A frame that no flow matches comes up, crosses the tunnel when told t
   CHECK(hosts.first.NextMiss().key == out);
 }
 
+TEST_CASE("A miss is sent and made a flow at once, and what is refused of the two does not keep the other") {
+  OvsHost host(1);
+  FrameSocket a = host.AddContainer(1), b = host.AddContainer(2);
+  host.Pump();
+  const FlowKey key = {host.PortOf("c1"), std::nullopt, kA, kB};
+  const FlowActions to_b = {Output{host.PortOf("c2")}};
+  const Bytes frame = MakeFrame(kA, kB, "first");
+
+  Dpif::Handled handled = host.dpif().ExecuteAndPutFlow(frame, to_b, key, to_b);
+  CHECK(handled.executed == absl::OkStatus());
+  CHECK(handled.put == absl::OkStatus());
+  CHECK(b.Receive() == frame);
+  const Bytes second = MakeFrame(kA, kB, "second");
+  a.Send(second);
+  CHECK(b.Receive() == second);
+  CHECK_FALSE(host.HasMiss());
+
+  FlowActions too_many(65536);
+  handled = host.dpif().ExecuteAndPutFlow(frame, to_b, key, too_many);
+  CHECK(handled.executed == absl::OkStatus());
+  CHECK(absl::IsResourceExhausted(handled.put));
+  CHECK(b.Receive() == frame);
+  const FlowActions no_port = {Output{4'000'000'000}};
+  handled = host.dpif().ExecuteAndPutFlow(frame, to_b, key, no_port);
+  CHECK(handled.executed == absl::OkStatus());
+  CHECK_FALSE(handled.put.ok());
+  CHECK(b.Receive() == frame);
+  handled = host.dpif().ExecuteAndPutFlow(frame, no_port, {key.in_port, std::nullopt, kA, kC}, to_b);
+  CHECK_FALSE(handled.executed.ok());
+  CHECK(handled.put == absl::OkStatus());
+  CHECK(Flows(host).size() == 2);
+  handled = host.dpif().ExecuteAndPutFlow(Bytes(5, 0), to_b, key, {});  // no frame is so short
+  CHECK_FALSE(handled.executed.ok());
+  CHECK(handled.put == absl::OkStatus());
+  a.Send(second);
+  CHECK(b.Receive(200).empty());
+}
+
 // Of TCP, from the IPv4 addresses on: what the pseudo header adds besides them.
 std::uint16_t PseudoSum(std::size_t tcp_size) { return static_cast<std::uint16_t>(IPPROTO_TCP + tcp_size); }
 
@@ -440,7 +478,7 @@ TEST_CASE("Flows and ports stay when a process ends, and the next one gets the m
   b.Send(MakeFrame(kB, kA, "again"));
   CHECK_FALSE(hosts.first.HasMiss());
   Recorder recorder;
-  second->Receive(recorder);
+  second->ReceiveUpcalls(recorder);
   REQUIRE(recorder.misses.size() == 1);
   CHECK(second->stats().upcalls == 1);
 }
@@ -459,14 +497,17 @@ TEST_CASE("Misses that the queue has no room for are counted") {
   CHECK(stats.malformed == 0);
 }
 
-// Sends each frame on to port 2: with work 1 only this one, with 2 also those to come.
+// Sends each frame on to port 2: with work 1 only this one, with 2 also those to come, with 3 both at once.
 class Switch final : public OvsDpif::Events {
  public:
   Switch(OvsDpif& dpif, int work) : dpif_(dpif), work_(work) {}
   void OnUpcall(const Upcall& upcall) override {
     ++count;
-    if (work_ > 0) failed |= !dpif_.Execute(upcall.frame, actions_).ok();
-    if (work_ > 1) failed |= !dpif_.PutFlow(upcall.key, actions_).ok();
+    if (work_ == 1 || work_ == 2) failed |= !dpif_.Execute(upcall.frame, actions_).ok();
+    if (work_ == 2) failed |= !dpif_.PutFlow(upcall.key, actions_).ok();
+    if (work_ != 3) return;
+    const Dpif::Handled handled = dpif_.ExecuteAndPutFlow(upcall.frame, actions_, upcall.key, actions_);
+    failed |= !handled.executed.ok() || !handled.put.ok();
   }
   void OnVportAdded(const Vport&) override {}
   void OnVportGone(VportNumber) override {}
@@ -487,8 +528,8 @@ TEST_CASE("Misses handled in a second", "[.measure]") {
   FrameSocket a = host.AddContainer(1), b = host.AddContainer(2);
   host.Pump();
   constexpr int kCount = 40'000, kBurst = 1000;
-  const char* const names[] = {"read", "read, execute", "read, execute, put"};
-  for (std::uint8_t work = 0; work < 3; ++work) {
+  const char* const names[] = {"read", "read, execute", "read, execute, put", "read, execute and put"};
+  for (std::uint8_t work = 0; work < 4; ++work) {
     Switch events(host.dpif(), work);
     Duration spent;
     for (int sent = 0; sent < kCount; sent += kBurst) {
@@ -497,7 +538,7 @@ TEST_CASE("Misses handled in a second", "[.measure]") {
         a.Send(MakeFrame(from, kB, "x"));
       }
       const absl::Time start = absl::Now();
-      while (events.count < sent + kBurst) host.dpif().Receive(events);
+      while (events.count < sent + kBurst) host.dpif().ReceiveUpcalls(events);
       spent += absl::Now() - start;
     }
     CHECK_FALSE(events.failed);

@@ -192,7 +192,10 @@ class OvsHost {
     return 0;
   }
 
-  void Pump() { dpif_->Receive(events_); }
+  void Pump() {
+    dpif_->ReceiveChanges(events_);
+    dpif_->ReceiveUpcalls(events_);
+  }
   // The next miss; none within a time no working system needs fails the test.
   Recorder::Miss NextMiss() {
     REQUIRE(Eventually([&] {
