@@ -178,7 +178,7 @@ bool Datapath::TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& dec
   return flow.actions == FlowActions{SetTunnel{out->tunnel}, Output{out->port}};
 }
 
-absl::Status Datapath::CheckFlows() const {
+absl::Status Datapath::CheckFlows(MonotonicTime now) const {
   Decision decision;
   for (const auto& [key, flow] : flows_.flows()) {
     Decide(key, decision);
@@ -190,6 +190,8 @@ absl::Status Datapath::CheckFlows() const {
     if (!flow.lingers_until.has_value() || !MayLinger(key, decision, flow))
       return absl::InternalError(
           absl::StrCat("flow ", ToString(key), ": ", ToString(flow.actions), ", would not be made now"));
+    if (*flow.lingers_until < now)
+      return absl::InternalError(absl::StrCat("flow ", ToString(key), ": ", ToString(flow.actions), ", is too old"));
   }
   return absl::OkStatus();
 }
