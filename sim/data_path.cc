@@ -334,7 +334,8 @@ void SimDataPath::OnTunnelled(const TunnelKey& tunnel, std::uint16_t udp_port, B
   WriteBigEndian(tunnel.vni, 4, payload.data() + 4);
   std::copy(frame.begin(), frame.end(), payload.begin() + kTunnelHeaderSize);
   const std::size_t seal_size = *spi == SimIpsec::kClear ? 0 : SealSize(frame.size());
-  datagrams_.Send({{tunnel.source, kVxlanPort}, {tunnel.destination, udp_port}, std::move(payload), true, true, seal_size});
+  datagrams_.Send(
+      {{tunnel.source, kVxlanPort}, {tunnel.destination, udp_port}, std::move(payload), true, true, seal_size});
 }
 
 void SimDataPath::OnPacket(const SocketAddress& from, ByteView bytes) {

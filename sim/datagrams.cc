@@ -29,8 +29,8 @@ void Datagrams::Send(Datagram datagram) {
   const Duration latency = Draw(random_, options_.min_latency, options_.max_latency);
   const Path path = PathOf(*from, *to);
   if (datagram.dont_fragment && datagram.payload.size() + datagram.seal_size + kHeaderSize > path.mtu_bytes) {
-    ++too_large_count_;
     if (path.silent && datagram.tunnelled) return;
+    if (!datagram.tunnelled) ++too_large_count_;
     queue_.AfterInBackground(absl::ZeroDuration(), [this, local = datagram.local, remote = datagram.remote, path] {
       const auto listener = listeners_.find(local);
       if (listener != listeners_.end()) listener->second.too_big(remote, path.mtu_bytes);

@@ -69,7 +69,7 @@ class Datagrams {
   void Send(Datagram datagram);
 
   std::size_t link_mtu_bytes() const { return options_.path_mtu_bytes; }
-  // Those that were too large for their path. Who has sent one knows better when it is told.
+  // Those of peers that were too large for their path. Who has sent one knows better when it is told.
   std::uint64_t too_large_count() const { return too_large_count_; }
 
  private:

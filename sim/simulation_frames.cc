@@ -60,7 +60,8 @@ void Simulation::RunFrames() {
   if (!trace_.violation().has_value()) RestartOne(second);
 }
 
-// Whoever is told that a packet is too large sends as much as it is told. It may be told again, by the next relay.
+// Whoever is told that a packet is too large sends as much as it is told. It may be told again, by the next relay and
+// in the end by the peer of whom it is for.
 void Simulation::ProbeSizes() {
   if (options_.frames->packet_permille == 0) return;
   Random random = random_.Split("packets");
@@ -83,7 +84,7 @@ void Simulation::ProbeSizes() {
     for (const FrameId id : sent)
       if (frame_book_.story(id).told_mtu.has_value()) refused.push_back(frame_book_.story(id));
     if (refused.empty()) return;
-    if (relays == members_.size()) return trace_.Violation(refused.front().from, "a packet is refused for ever");
+    if (relays > members_.size()) return trace_.Violation(refused.front().from, "a packet is refused for ever");
     Probe(
         "a packet of the size that its sender was told",
         [&] {

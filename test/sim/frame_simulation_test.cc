@@ -38,8 +38,8 @@ TEST_CASE("Whatever fails, flows are at any time what would be decided then, and
 // ---- mutants ----
 
 // Whether one of the first seeds ends with these words.
-bool IsCaught(DataPathMutant mutant, absl::string_view words,
-              absl::FunctionRef<void(Options&)> change = [](Options&) {}) {
+bool IsCaught(
+    DataPathMutant mutant, absl::string_view words, absl::FunctionRef<void(Options&)> change = [](Options&) {}) {
   for (std::uint64_t seed = 1; seed <= 15; ++seed) {
     Options options = DrawOptions("frames", seed).value();
     options.host.fast_path->mutant = mutant;
