@@ -201,6 +201,14 @@ TEST_CASE("A flow to a neighbour that connects anew stays until a way is proven"
     world.Advance(Datapath::kLinger);
     CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
   }
+  SECTION("the kernel's, whose keys take longer than sleeve's proof") {
+    world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+    world.Tunnel(1);
+    world.Route({{1, 2}, {2, 3}}, {1, 3});
+    world.Advance(Datapath::kLinger);
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+  }
   SECTION("sleeve's") {
     world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
     world.Advance(Datapath::kProof);
