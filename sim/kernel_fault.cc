@@ -5,8 +5,13 @@
 namespace weave::sim {
 
 KernelFaults::KernelFaults(const KernelFaultOptions& options, std::vector<SimHost*> hosts, std::vector<MacAddress> nics,
-                           EventQueue& queue, Random random)
-    : options_(options), hosts_(std::move(hosts)), nics_(std::move(nics)), queue_(queue), random_(random) {}
+                           EventQueue& queue, Trace& trace, Random random)
+    : options_(options),
+      hosts_(std::move(hosts)),
+      nics_(std::move(nics)),
+      queue_(queue),
+      trace_(trace),
+      random_(random) {}
 
 void KernelFaults::Start() {
   ++round_;
@@ -34,16 +39,22 @@ void KernelFaults::Repeat(Duration mean, void (KernelFaults::*fault)()) {
   });
 }
 
-void KernelFaults::DeleteDatapath() { DrawHost().data_path().DeleteDatapath(); }
+SimHost& KernelFaults::DrawHost(absl::string_view what) {
+  SimHost& host = *hosts_[random_.Below(hosts_.size())];
+  trace_.Note(host.id(), what);
+  return host;
+}
+
+void KernelFaults::DeleteDatapath() { DrawHost("datapath deleted").data_path().DeleteDatapath(); }
 
 void KernelFaults::DeletePort() {
-  SimHost& host = DrawHost();
+  SimHost& host = DrawHost("port of the datapath deleted");
   host.data_path().DeletePort(random_.Chance(1, 2) ? VportKind::kVxlan : VportKind::kNetdev);
 }
 
 // As a kernel without memory does, or one whose flows are limited.
 void KernelFaults::RefuseFlows() {
-  SimDataPath& data_path = DrawHost().data_path();
+  SimDataPath& data_path = DrawHost("flows refused").data_path();
   const bool full = random_.Chance(1, 2);
   data_path.Refuse(full ? absl::OkStatus() : absl::ResourceExhaustedError("no memory"), full);
   queue_.After(Draw(random_, absl::ZeroDuration(), options_.max_refusal),
@@ -51,13 +62,13 @@ void KernelFaults::RefuseFlows() {
 }
 
 void KernelFaults::TakePort() {
-  SimDataPath& data_path = DrawHost().data_path();
+  SimDataPath& data_path = DrawHost("tunnels' port taken").data_path();
   data_path.TakePort();
   queue_.After(Draw(random_, absl::ZeroDuration(), options_.max_spell), [&data_path] { data_path.ReturnPort(); });
 }
 
 void KernelFaults::LeaveFlows() {
-  SimHost& host = DrawHost();
+  SimHost& host = DrawHost("foreign flows");
   host.Crash();
   host.data_path().LeaveForeignFlows(nics_, random_);
   queue_.After(Draw(random_, absl::ZeroDuration(), absl::Seconds(2)), [&host] {

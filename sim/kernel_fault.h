@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "base/mac.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "sim/event_queue.h"
 #include "sim/sim_host.h"
+#include "sim/trace.h"
 
 namespace weave::sim {
 
@@ -29,7 +31,7 @@ class KernelFaults {
  public:
   // `nics`: of all containers there may be. References outlive the faults.
   KernelFaults(const KernelFaultOptions& options, std::vector<SimHost*> hosts, std::vector<MacAddress> nics,
-               EventQueue& queue, Random random);
+               EventQueue& queue, Trace& trace, Random random);
 
   // Again after each Heal.
   void Start();
@@ -43,12 +45,13 @@ class KernelFaults {
   void RefuseFlows();
   void TakePort();
   void LeaveFlows();
-  SimHost& DrawHost() { return *hosts_[random_.Below(hosts_.size())]; }
+  SimHost& DrawHost(absl::string_view what);
 
   const KernelFaultOptions options_;
   const std::vector<SimHost*> hosts_;
   const std::vector<MacAddress> nics_;
   EventQueue& queue_;
+  Trace& trace_;
   Random random_;
   std::uint64_t round_ = 0;  // of faults: what was scheduled in an earlier one is off
 };

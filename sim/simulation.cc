@@ -106,7 +106,7 @@ Simulation::Simulation(const Options& options)
     frames_.emplace(*options.frames, hosts, frame_book_, queue_, random_.Split("frames"));
     std::vector<MacAddress> nics;
     for (const FrameWorkload::Station& station : frames_->stations()) nics.push_back(station.mac);
-    kernel_faults_.emplace(options.kernel_faults, hosts, nics, queue_, random_.Split("kernel faults"));
+    kernel_faults_.emplace(options.kernel_faults, hosts, nics, queue_, trace_, random_.Split("kernel faults"));
   }
   for (const auto& member : members_)
     if (!operators_.has_value() || operators_->Counts(member->host.id())) member->host.Start();

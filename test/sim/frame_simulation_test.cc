@@ -17,6 +17,9 @@ TEST_CASE("Whatever fails, flows are at any time what would be decided then, and
   int by_kernels = 0;
   int by_peers = 0;
   int fallbacks = 0;
+  int reboots = 0;
+  int meddlings = 0;
+  int refusals = 0;
   for (const std::uint64_t seed : SeedsToRun(12)) {
     INFO("weave-sim --profile frames --seed " << seed << " --verbose");
     Simulation simulation(DrawOptions("frames", seed).value());
@@ -24,15 +27,22 @@ TEST_CASE("Whatever fails, flows are at any time what would be decided then, and
       by_kernels += absl::StrContains(line, "frame tunnelled") ? 1 : 0;
       by_peers += absl::StrContains(line, "frame seen by the peer") ? 1 : 0;
       fallbacks += absl::StrContains(line, "from=fastdp to=sleeve") ? 1 : 0;
+      reboots += absl::EndsWith(line, " reboot") ? 1 : 0;
+      for (const absl::string_view what : {"datapath deleted", "flows refused", "port taken", "foreign flows"})
+        meddlings += absl::StrContains(line, what) ? 1 : 0;
+      refusals += absl::StrContains(line, "frame refused") ? 1 : 0;
     });
     CHECK(simulation.Run().violation.value_or("") == "");
   }
-  CAPTURE(by_kernels, by_peers, fallbacks);
+  CAPTURE(by_kernels, by_peers, fallbacks, reboots, meddlings, refusals);
   if (GivenSeed().has_value()) return;
   // What the schedules are for.
   CHECK(by_kernels > by_peers);
   CHECK(by_peers > 1000);
   CHECK(fallbacks > 10);
+  CHECK(reboots > 5);
+  CHECK(meddlings > 20);
+  CHECK(refusals > 20);
 }
 
 // ---- mutants ----
