@@ -36,28 +36,42 @@ Datapath::~Datapath() { router_.macs().RemoveObserver(*this); }
 
 absl::Status Datapath::Attach(MonotonicTime now, Dpif& dpif) {
   Detach();
+  attaching_ = &dpif;
+  return TakeOver(now);
+}
+
+// A datapath whose flows are not known is left alone: what is not known to be there cannot be kept true.
+absl::Status Datapath::TakeOver(MonotonicTime now) {
+  attach_at_ = now + kRepeat;
   // Without tunnels the datapath still has the local bridge.
-  const absl::StatusOr<Vport> tunnels = dpif.EnsureVxlanVport(vxlan_port_);
+  const absl::StatusOr<Vport> tunnels = attaching_->EnsureVxlanVport(vxlan_port_);
   if (!tunnels.ok())
     logger_.Warning("no tunnels: frames between hosts go by sleeve", {{"reason", tunnels.status().message()}});
-  ASSIGN_OR_RETURN(const std::vector<Vport> vports, dpif.ListVports());
-  ASSIGN_OR_RETURN(const std::vector<FlowStats> found, dpif.DumpFlows());
-  dpif_ = &dpif;
+  ASSIGN_OR_RETURN(const std::vector<Vport> vports, attaching_->ListVports());
+  ASSIGN_OR_RETURN(const std::vector<FlowStats> found, attaching_->DumpFlows());
+  dpif_ = std::exchange(attaching_, nullptr);
+  attach_at_.reset();
+  vports_.clear();
+  local_ports_.clear();
   for (const Vport& vport : vports) OnVportAdded(vport);
-  for (auto& [id, tunnel] : tunnels_) Connect(id, tunnel);
+  for (auto& [id, tunnel] : tunnels_) Connect(now, id, tunnel);
   AdoptFlows(now, found);
   sweep_at_ = now + kSweepInterval;
   return absl::OkStatus();
 }
 
 void Datapath::Detach() {
-  dpif_ = nullptr;
+  dpif_ = attaching_ = nullptr;
   vports_.clear();
   local_ports_.clear();
   local_macs_.clear();
   for (auto& [id, tunnel] : tunnels_) tunnel.vport.reset();
   flows_.Clear();
+  undeleted_.clear();
   parted_ends_.clear();
+  attach_at_.reset();
+  delete_at_.reset();
+  connect_at_.reset();
   sweep_at_.reset();
   linger_check_at_.reset();
 }
@@ -78,12 +92,16 @@ void Datapath::OnVportAdded(const Vport& vport) {
   all_doubtful_ = true;
 }
 
-void Datapath::OnVportGone(VportNumber number) {
-  vports_.erase(number);
+void Datapath::OnVportGone(MonotonicTime now, VportNumber number) {
+  const auto vport = vports_.find(number);
+  if (vport == vports_.end()) return;
+  // By our own port packets come out of every tunnel.
+  const bool for_all = vport->second.kind == VportKind::kVxlan && vport->second.udp_port == vxlan_port_;
+  vports_.erase(vport);
   local_ports_.erase(number);
   absl::erase_if(local_macs_, [&](const auto& entry) { return entry.second == number; });
   for (auto& [id, tunnel] : tunnels_)
-    if (tunnel.vport == number) Connect(id, tunnel);
+    if (for_all || tunnel.vport == number) Connect(now, id, tunnel);
   all_doubtful_ = true;
 }
 
@@ -99,7 +117,7 @@ void Datapath::OnCommand(MonotonicTime now, const FastdpCommand& command) {
   if (const auto* set = std::get_if<SetFastdpTunnel>(&command)) {
     Tunnel& tunnel = tunnels_[set->connection];
     tunnel.set = *set;
-    Connect(set->connection, tunnel);
+    Connect(now, set->connection, tunnel);
     OnTunnelsChanged();
   } else if (const auto* close = std::get_if<CloseFastdpTunnel>(&command)) {
     const auto tunnel = tunnels_.find(close->connection);
@@ -108,8 +126,10 @@ void Datapath::OnCommand(MonotonicTime now, const FastdpCommand& command) {
     BringForward(linger_check_at_, now + kLinger);
     tunnels_.erase(tunnel);
     OnTunnelsChanged();
+  } else if (const auto* heartbeat = std::get_if<SendFastdpHeartbeat>(&command)) {
+    SendHeartbeat(*heartbeat);
   } else {
-    SendHeartbeat(std::get<SendFastdpHeartbeat>(command));
+    interface_mtu_ = std::get<SetFastdpInterfaceMtu>(command).bytes;
   }
 }
 
@@ -119,7 +139,7 @@ void Datapath::OnTunnelsChanged() {
   all_doubtful_ = true;
 }
 
-void Datapath::Connect(ConnectionId id, Tunnel& tunnel) {
+void Datapath::Connect(MonotonicTime now, ConnectionId id, Tunnel& tunnel) {
   tunnel.vport.reset();
   if (dpif_ == nullptr) return;
   // Ours, by which its packets come, and the one by which packets leave for a peer that listens on another port.
@@ -127,12 +147,27 @@ void Datapath::Connect(ConnectionId id, Tunnel& tunnel) {
     const absl::StatusOr<Vport> vport = dpif_->EnsureVxlanVport(port);
     if (!vport.ok()) {
       tunnel.vport.reset();
-      events_.OnTunnelFailed({id, vport.status()});
+      tunnel.refused = true;
+      events_.OnTunnelPort({id, vport.status()});
+      BringForward(connect_at_, now + kConnectAgain);
       return;
     }
     vports_[vport->number] = *vport;
     tunnel.vport = vport->number;
   }
+  if (std::exchange(tunnel.refused, false)) events_.OnTunnelPort({id, absl::OkStatus()});
+}
+
+// While our own port is taken, nobody else's is asked for.
+void Datapath::ConnectAgain(MonotonicTime now) {
+  connect_at_.reset();
+  if (!dpif_->EnsureVxlanVport(vxlan_port_).ok()) {
+    connect_at_ = now + kConnectAgain;
+    return;
+  }
+  for (auto& [id, tunnel] : tunnels_)
+    if (!tunnel.vport.has_value()) Connect(now, id, tunnel);
+  all_doubtful_ = true;
 }
 
 void Datapath::SendHeartbeat(const SendFastdpHeartbeat& heartbeat) {
@@ -277,6 +312,7 @@ void Datapath::SendAndInstall(MonotonicTime now, ByteView frame, const FlowActio
   }
   ++counters_.flows_made;
   flows_.Put(key, {decision.actions, now, std::nullopt});
+  undeleted_.erase(key);
 }
 
 // ---- for the other ways ----
@@ -295,7 +331,11 @@ void Datapath::Inject(const Frame& frame) {
   CHECK(frame.offload.none());
   if (dpif_ == nullptr || frame.bytes.size() < kEthernetHeaderSize) return;
   ++counters_.injected;
-  SendLocally(frame.bytes);
+  // Neighbours know what containers here take of tunnels' frames; sleeve does not.
+  if (frame.bytes.size() <= interface_mtu_ + kEthernetHeaderSize) return SendLocally(frame.bytes);
+  if (Cut(frame.bytes, interface_mtu_, [this](ByteView piece) { SendLocally(piece); })) return;
+  Refuse(frame.bytes, interface_mtu_, DestinationOf(frame.bytes).IsMulticast(),
+         router_.macs().Find(SourceOf(frame.bytes)), router_.forwarding()->self);
 }
 
 void Datapath::SendLocally(ByteView frame) {
@@ -343,25 +383,34 @@ void Datapath::SendIfFitting(const SizedOutput& tunnel, bool broadcast, ByteView
 // As sleeve does (spec/overlay.md section 2.7).
 void Datapath::RefuseOrCut(const SizedOutput& tunnel, bool broadcast, ByteView frame) {
   const std::size_t mtu = tunnel.max_frame_size - kEthernetHeaderSize;
+  if (Cut(frame, mtu, [&](ByteView piece) { SendThrough(tunnel, piece); })) return;
+  Refuse(frame, mtu, broadcast, OwnerOf(SourceOfVni(tunnel.tunnel.vni)), OwnerOf(DestinationOfVni(tunnel.tunnel.vni)));
+}
+
+// False: it may not be cut.
+bool Datapath::Cut(ByteView frame, std::size_t mtu, absl::FunctionRef<void(ByteView)> send) {
   const std::optional<InnerIpv4> ip = ReadInnerIpv4(frame);
-  if (ip.has_value() && !ip->dont_fragment && mtu >= ip->header_size + 8) {
-    ++counters_.fragmented;
-    Ipv4Fragmenter fragmenter(frame, *ip, mtu);
-    while (!fragmenter.done()) {
-      fragment_.resize(fragmenter.next_size());
-      fragmenter.WriteNext(MutableBytes(fragment_));
-      SendThrough(tunnel, fragment_);
-    }
-    return;
+  if (!ip.has_value() || ip->dont_fragment || mtu < ip->header_size + 8 || ip->packet_size == ip->header_size)
+    return false;
+  ++counters_.fragmented;
+  Ipv4Fragmenter fragmenter(frame, *ip, mtu);
+  while (!fragmenter.done()) {
+    fragment_.resize(fragmenter.next_size());
+    fragmenter.WriteNext(MutableBytes(fragment_));
+    send(fragment_);
   }
+  return true;
+}
+
+// Its sender hears, in the name of `destination`, what may pass.
+void Datapath::Refuse(ByteView frame, std::size_t mtu, bool broadcast, std::optional<PeerName> source,
+                      std::optional<PeerName> destination) {
   if (broadcast) {
     ++counters_.too_big_broadcasts;
     return;
   }
   ++counters_.too_big;
   const std::optional<Bytes> answer = AnswerTooLarge(frame, mtu);
-  const std::optional<PeerName> source = OwnerOf(SourceOfVni(tunnel.tunnel.vni));
-  const std::optional<PeerName> destination = OwnerOf(DestinationOfVni(tunnel.tunnel.vni));
   if (!answer.has_value() || !source.has_value() || !destination.has_value()) return;
   ++counters_.icmp_sent;
   router_.Return(*destination, *source, {*answer, {}}, *this);
@@ -407,35 +456,47 @@ void Datapath::Review(MonotonicTime now, const FlowKey& key) {
     if (flow->actions == decision_.actions) return;
     if (!dpif_->PutFlow(key, decision_.actions).ok()) {
       ++counters_.failures;
-      return Delete(key, &DatapathCounters::flows_deleted);
+      return Delete(now, key, &DatapathCounters::flows_deleted);
     }
     flow->actions = decision_.actions;
     ++counters_.flows_changed;
     return;
   }
-  if (!MayLinger(key, decision_, *flow)) return Delete(key, &DatapathCounters::flows_deleted);
+  if (!MayLinger(key, decision_, *flow)) return Delete(now, key, &DatapathCounters::flows_deleted);
   if (flow->lingers_until.has_value() && now >= *flow->lingers_until)
-    return Delete(key, &DatapathCounters::flows_deleted);
+    return Delete(now, key, &DatapathCounters::flows_deleted);
   const bool other_way = !decision_.by_user_space.empty() && !decision_.unproven_way && !decision_.unknown_destination;
   BringForward(flow->lingers_until, now + (other_way ? kProof : kLinger));
   BringForward(linger_check_at_, *flow->lingers_until);
 }
 
-void Datapath::Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter) {
+// A flow that stays goes on carrying packets where they do not belong any more.
+void Datapath::Delete(MonotonicTime now, const FlowKey& key, std::uint64_t DatapathCounters::*counter) {
   const absl::Status deleted = dpif_->DeleteFlow(key);
   if (!deleted.ok()) {
-    // It would go on carrying packets where they do not belong any more: tried again with the next look at all flows.
     ++counters_.failures;
     logger_.Error("a flow of the datapath cannot be deleted", {{"flow", ToString(key)}, {"reason", deleted.message()}});
+    undeleted_.insert(key);
+    BringForward(delete_at_, now + kRepeat);
   }
   ++(counters_.*counter);
   flows_.Erase(key);
 }
 
+void Datapath::DeleteAgain(MonotonicTime now) {
+  delete_at_.reset();
+  absl::erase_if(undeleted_, [&](const FlowKey& key) { return dpif_->DeleteFlow(key).ok(); });
+  if (!undeleted_.empty()) delete_at_ = now + kRepeat;
+}
+
 // ---- time ----
 
 void Datapath::OnTimer(MonotonicTime now) {
+  if (attach_at_.has_value() && now >= *attach_at_ && TakeOver(now).ok())
+    logger_.Info("the kernel's datapath has said what it has, and is used");
   if (dpif_ == nullptr) return;
+  if (delete_at_.has_value() && now >= *delete_at_) DeleteAgain(now);
+  if (connect_at_.has_value() && now >= *connect_at_) ConnectAgain(now);
   if (sweep_at_.has_value() && now >= *sweep_at_) {
     sweep_at_ = now + kSweepInterval;
     Sweep(now);
@@ -453,8 +514,8 @@ void Datapath::OnTimer(MonotonicTime now) {
 }
 
 std::optional<MonotonicTime> Datapath::NextDeadline() const {
-  if (dpif_ == nullptr) return std::nullopt;
-  return Earliest({sweep_at_, linger_check_at_});
+  if (dpif_ == nullptr) return attach_at_;
+  return Earliest({delete_at_, connect_at_, sweep_at_, linger_check_at_});
 }
 
 void Datapath::Sweep(MonotonicTime now) {
@@ -468,9 +529,9 @@ void Datapath::Sweep(MonotonicTime now) {
   for (const FlowStats& flow : *found) {
     in_kernel.insert(flow.key);
     if (flows_.Find(flow.key) == nullptr) {  // made by nobody that we know, or not deleted when it should have been
-      Delete(flow.key, &DatapathCounters::flows_deleted);
+      Delete(now, flow.key, &DatapathCounters::flows_deleted);
     } else if (!flow.used) {
-      Delete(flow.key, &DatapathCounters::flows_idle);
+      Delete(now, flow.key, &DatapathCounters::flows_idle);
     } else {
       LearnFromFlow(now, flow.key);
       if (!dpif_->ClearFlowStats(flow.key).ok()) ++counters_.failures;

@@ -6,6 +6,7 @@
 // on the data path's thread, where it shares the packet router with sleeve.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "base/log.h"
 #include "base/peer_name.h"
@@ -20,6 +22,7 @@
 #include "fastdp/dpif.h"
 #include "fastdp/fastdp_command.h"
 #include "fastdp/flow_table.h"
+#include "overlay/checksum.h"
 #include "overlay/frame_carrier.h"
 #include "overlay/packet_router.h"
 
@@ -31,7 +34,7 @@ class DatapathEvents {
   virtual ~DatapathEvents() = default;
   virtual void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) = 0;
   virtual void OnPathMtu(const FastdpPathMtu& path_mtu) = 0;
-  virtual void OnTunnelFailed(const FastdpTunnelFailed& failure) = 0;
+  virtual void OnTunnelPort(const FastdpTunnelPort& port) = 0;
 };
 
 // Since the start.
@@ -67,8 +70,11 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   // proven. A flow must be gone before the keys and rules that keep its packets from leaving in clear (kIpsecLinger).
   static constexpr Duration kLinger = absl::Seconds(45);
   static constexpr Duration kProof = absl::Seconds(10);
-  // Between two times that a flow is made although we have it.
+  // Between two times that a flow is made although we have it, and that the kernel is asked again for what it refused:
+  // what it has, and that a flow goes.
   static constexpr Duration kRepeat = absl::Seconds(1);
+  // The same for a tunnel's port: asking for one that another program has takes the kernel's side 40 ms.
+  static constexpr Duration kConnectAgain = absl::Seconds(10);
   // Beyond that, frames go by way of us. Containers choose their MACs.
   static constexpr std::size_t kMaxFlowCount = 65'536;
 
@@ -81,7 +87,8 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   Datapath& operator=(const Datapath&) = delete;
 
   // From now on this is the kernel's datapath, which outlives us or a Detach(); its flows are taken over, and tunnels
-  // that it cannot have are told of one by one. An error: it is not used.
+  // that it cannot have are told of one by one. An error: it does not say what it has, and is asked again until it
+  // does.
   absl::Status Attach(MonotonicTime now, Dpif& dpif);
   void Detach();
   bool attached() const { return dpif_ != nullptr; }
@@ -90,7 +97,7 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   void OnForwardingChanged(MonotonicTime now);
   void OnCommand(MonotonicTime now, const FastdpCommand& command);
   void OnVportAdded(const Vport& vport);
-  void OnVportGone(VportNumber number);
+  void OnVportGone(MonotonicTime now, VportNumber number);
   void OnMiss(MonotonicTime now, const Upcall& upcall);
   // Makes every flow true that what happened has made doubtful. After each turn.
   void Flush(MonotonicTime now);
@@ -106,13 +113,14 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   const DatapathCounters& counters() const { return counters_; }
   const FlowTable& flows() const { return flows_; }
 
-  // The proof, after Flush(): OK, or the first flow that differs from what would be decided now.
-  absl::Status CheckFlows() const;
+  // The proof, after Flush(): OK, or the first flow that differs from what would be decided now, or outstays its time.
+  absl::Status CheckFlows(MonotonicTime now) const;
 
  private:
   struct Tunnel {
     SetFastdpTunnel set;
     std::optional<VportNumber> vport;     // none: the kernel has none for its UDP port
+    bool refused = false;                 // for that, and told
     std::optional<std::size_t> path_mtu;  // that was told
   };
   // What frames with one key meet now.
@@ -161,7 +169,8 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   void SendAndInstall(MonotonicTime now, ByteView frame, const FlowActions& fitting, const FlowKey& key,
                       const Decision& decision);
   void Review(MonotonicTime now, const FlowKey& key);
-  void Delete(const FlowKey& key, std::uint64_t DatapathCounters::*counter);
+  void Delete(MonotonicTime now, const FlowKey& key, std::uint64_t DatapathCounters::*counter);
+  void DeleteAgain(MonotonicTime now);
   bool MayLinger(const FlowKey& key, const Decision& decision, const FlowTable::Flow& flow) const;
   bool TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& decision) const;
 
@@ -169,12 +178,17 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   FlowActions Fit(const Decision& decision, ByteView frame);
   void SendIfFitting(const SizedOutput& tunnel, bool broadcast, ByteView frame);
   void RefuseOrCut(const SizedOutput& tunnel, bool broadcast, ByteView frame);
+  bool Cut(ByteView frame, std::size_t mtu, absl::FunctionRef<void(ByteView)> send);
+  void Refuse(ByteView frame, std::size_t mtu, bool broadcast, std::optional<PeerName> source,
+              std::optional<PeerName> destination);
   void SendThrough(const SizedOutput& tunnel, ByteView frame);
   void SendLocally(ByteView frame);
   void OnHeartbeatFrame(const Upcall& upcall);
   void SendHeartbeat(const SendFastdpHeartbeat& heartbeat);
   void LookAtPath(ConnectionId id, Tunnel& tunnel);
-  void Connect(ConnectionId id, Tunnel& tunnel);
+  absl::Status TakeOver(MonotonicTime now);
+  void Connect(MonotonicTime now, ConnectionId id, Tunnel& tunnel);
+  void ConnectAgain(MonotonicTime now);
   void OnTunnelsChanged();
   void AdoptFlows(MonotonicTime now, const std::vector<FlowStats>& found);
   void Sweep(MonotonicTime now);
@@ -197,9 +211,12 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   Logger& logger_;
 
   Dpif* dpif_ = nullptr;
+  Dpif* attaching_ = nullptr;  // has not said yet what it has
+  std::optional<MonotonicTime> attach_at_;
   absl::btree_map<VportNumber, Vport> vports_;
   absl::btree_set<VportNumber> local_ports_;  // the local bridge's side: those of vports_ that are no tunnels
   absl::btree_map<MacAddress, VportNumber> local_macs_;  // which of them; valid while the router says it is ours
+  std::size_t interface_mtu_ = kMaxIpv4PacketSize;       // bytes; until it is said, whatever comes
   absl::btree_map<ConnectionId, Tunnel> tunnels_;
   // Of those.
   struct TunnelEnds {
@@ -219,6 +236,9 @@ class Datapath final : public BridgeCarrier, private MacObserver, private FrameS
   FlowTable flows_;
   bool all_doubtful_ = false;
   absl::btree_set<MacAddress> doubtful_macs_;
+  absl::btree_set<FlowKey> undeleted_;  // the kernel has them yet: it refused
+  std::optional<MonotonicTime> delete_at_;
+  std::optional<MonotonicTime> connect_at_;
   std::optional<MonotonicTime> sweep_at_;
   std::optional<MonotonicTime> linger_check_at_;
   Decision decision_;  // of the packet at hand

@@ -167,18 +167,25 @@ bool Datapath::MayLinger(const FlowKey& key, const Decision& decision, const Flo
   return decision.by_user_space.empty() || decision.unknown_destination || TakesTheTunnelOf(flow, decision);
 }
 
-// Sleeve is usually proven first. A flow through the tunnel that is about to be proven need not go and come again.
+// Sleeve is usually proven first. A flow through the tunnel that is about to be proven need not go and come again, nor
+// one through that of the connection before: with keys, its successor takes a while to open.
 bool Datapath::TakesTheTunnelOf(const FlowTable::Flow& flow, const Decision& decision) const {
-  if (decision.broadcast || decision.by_user_space.size() != 1) return false;
+  if (decision.broadcast || decision.by_user_space.size() != 1 || flow.actions.empty()) return false;
   const FramePlan::Leg& leg = decision.by_user_space.front();
   const std::optional<SizedOutput> out = TunnelTo(*leg.hop, decision.source, leg.destination);
-  if (!out.has_value() || flow.actions.empty()) return false;
-  if (const auto* sized = std::get_if<SizedOutput>(&flow.actions.front()))  // what the path carries is yet to be found
+  const auto* sized = std::get_if<SizedOutput>(&flow.actions.front());
+  if (out.has_value() && sized != nullptr)  // what the path carries is yet to be found
     return flow.actions.size() == 1 && sized->tunnel == out->tunnel && sized->port == out->port;
-  return flow.actions == FlowActions{SetTunnel{out->tunnel}, Output{out->port}};
+  if (out.has_value()) return flow.actions == FlowActions{SetTunnel{out->tunnel}, Output{out->port}};
+  const auto* set = std::get_if<SetTunnel>(&flow.actions.front());
+  if (flow.actions.size() != (sized != nullptr ? 1 : 2) || (sized == nullptr && set == nullptr)) return false;
+  const TunnelKey& tunnel = sized != nullptr ? sized->tunnel : set->tunnel;
+  return parted_ends_.contains({tunnel.destination, tunnel.source, leg.hop->neighbour}) &&
+         OwnerOf(SourceOfVni(tunnel.vni)) == decision.source &&
+         OwnerOf(DestinationOfVni(tunnel.vni)) == leg.destination;
 }
 
-absl::Status Datapath::CheckFlows() const {
+absl::Status Datapath::CheckFlows(MonotonicTime now) const {
   Decision decision;
   for (const auto& [key, flow] : flows_.flows()) {
     Decide(key, decision);
@@ -190,6 +197,8 @@ absl::Status Datapath::CheckFlows() const {
     if (!flow.lingers_until.has_value() || !MayLinger(key, decision, flow))
       return absl::InternalError(
           absl::StrCat("flow ", ToString(key), ": ", ToString(flow.actions), ", would not be made now"));
+    if (*flow.lingers_until < now)
+      return absl::InternalError(absl::StrCat("flow ", ToString(key), ": ", ToString(flow.actions), ", is too old"));
   }
   return absl::OkStatus();
 }

@@ -40,7 +40,12 @@ struct SendFastdpHeartbeat {
   bool test = false;  // of its size alone
 };
 
-using FastdpCommand = std::variant<SetFastdpTunnel, CloseFastdpTunnel, SendFastdpHeartbeat>;
+// What containers' interfaces have on this host: what is larger they lose without a word.
+struct SetFastdpInterfaceMtu {
+  std::size_t bytes = 0;
+};
+
+using FastdpCommand = std::variant<SetFastdpTunnel, CloseFastdpTunnel, SendFastdpHeartbeat, SetFastdpInterfaceMtu>;
 
 // ---- to the overlay ----
 
@@ -61,8 +66,8 @@ struct FastdpPathMtu {
   std::size_t bytes = 0;  // of IPv4 packets, headers included
 };
 
-// The kernel refuses what the tunnel needs.
-struct FastdpTunnelFailed {
+// The kernel refuses the port that the tunnel needs; OK: it has one again.
+struct FastdpTunnelPort {
   ConnectionId connection = 0;
   absl::Status status;
 };

@@ -142,7 +142,7 @@ void FastdpConnection::OnHeartbeat(Now now, const FastdpHeartbeatReceived& heart
   timeout_at_ = now.monotonic + kHeartbeatTimeout;
   if (hears_) return;
   SetHealth(&FastdpConnection::hears_, true, out);
-  Tell(SubOverlayControl{kHearingTag, {1}}, out);
+  TellHearing(out);
 }
 
 // The other end may have another address by now, or stand behind one that is translated.
@@ -156,7 +156,17 @@ void FastdpConnection::FollowAddress(const FastdpHeartbeatReceived& heartbeat, F
   out.commands.emplace_back(tunnel_);
 }
 
-void FastdpConnection::OnTunnelFailed(const absl::Status& status, FastdpOutput& out) { Fail(status, out); }
+void FastdpConnection::OnTunnelPort(const absl::Status& status, FastdpOutput& out) {
+  if (!open_ || failed_ || status.ok() == has_port_) return;
+  if (status.ok())
+    logger_.Info("the kernel has a port for the fast datapath's tunnel again",
+                 {{"peer", tunnel_.remote_peer.ToString()}});
+  else
+    logger_.Warning("the kernel has no port for the fast datapath's tunnel",
+                    {{"peer", tunnel_.remote_peer.ToString()}, {"reason", status.message()}});
+  SetHealth(&FastdpConnection::has_port_, status.ok(), out);
+  TellHearing(out);
+}
 
 void FastdpConnection::Fail(const absl::Status& status, FastdpOutput& out) {
   if (std::exchange(failed_, true)) return;
@@ -181,7 +191,7 @@ void FastdpConnection::OnTimer(Now now, FastdpOutput& out) {
     timeout_at_.reset();
     interval_ = kSlowHeartbeat;
     SetHealth(&FastdpConnection::hears_, false, out);
-    Tell(SubOverlayControl{kHearingTag, {0}}, out);
+    TellHearing(out);
   }
   if (const auto deadline = finder_.NextDeadline(); deadline.has_value() && now.monotonic >= *deadline)
     SendTest(finder_.OnTimer(now), out);
@@ -256,6 +266,11 @@ void FastdpConnection::SetHealth(bool FastdpConnection::*what, bool value, Fastd
   const bool before = healthy();
   this->*what = value;
   if (healthy() != before) Tell(SubOverlayHealth{healthy()}, out);
+}
+
+// Without a port nothing comes out of the tunnel, whatever came a moment ago.
+void FastdpConnection::TellHearing(FastdpOutput& out) const {
+  Tell(SubOverlayControl{kHearingTag, {static_cast<std::uint8_t>(hears_ && has_port_)}}, out);
 }
 
 void FastdpConnection::SendHeartbeat(Now now, FastdpOutput& out) {

@@ -63,8 +63,8 @@ class FastdpConnection {
   void OnPathMtu(Now now, const FastdpPathMtu& path_mtu, FastdpOutput& out);
   // This host's; told to the other end.
   void SetInterfaces(const FastdpInterfaces& interfaces, FastdpOutput& out);
-  // The kernel has no tunnel for it.
-  void OnTunnelFailed(const absl::Status& status, FastdpOutput& out);
+  // Not OK: the kernel has no port for the tunnel, and nothing passes until it has.
+  void OnTunnelPort(const absl::Status& status, FastdpOutput& out);
   void Stop(FastdpOutput& out);
 
   std::optional<MonotonicTime> NextDeadline() const;
@@ -73,7 +73,7 @@ class FastdpConnection {
   std::uint64_t uid() const { return uid_; }
   PeerName remote() const { return tunnel_.remote_peer; }
   bool established() const { return established_; }
-  bool healthy() const { return hears_ && is_heard_ && fits_; }
+  bool healthy() const { return hears_ && is_heard_ && fits_ && has_port_; }
   // What frames to this neighbour may have: that which passes, and which the interfaces there take.
   std::size_t mtu() const;
   // What interfaces here could have for this neighbour's sake, if those there grow as well where they may.
@@ -88,6 +88,7 @@ class FastdpConnection {
   bool MayBeFrom(const FastdpHeartbeatReceived& heartbeat) const;
   void FollowAddress(const FastdpHeartbeatReceived& heartbeat, FastdpOutput& out);
   void Fail(const absl::Status& status, FastdpOutput& out);
+  void TellHearing(FastdpOutput& out) const;
   void SendHeartbeat(Now now, FastdpOutput& out);
   void OnInterfaces(Now now, ByteView data, FastdpOutput& out);
   void OnTestArrived(Now now, ByteView data, FastdpOutput& out);
@@ -118,6 +119,7 @@ class FastdpConnection {
   bool hears_ = true;           // the other end's heartbeats
   bool is_heard_ = true;        // by its own word; a peer of Weave Net 2.8 never says otherwise
   bool fits_ = true;            // a heartbeat, into the path's MTU
+  bool has_port_ = true;        // the tunnel, in the kernel
   bool path_mtu_told_ = false;  // by the kernel
   TunnelMtuFinder finder_;
   FastdpInterfaces interfaces_;  // ours

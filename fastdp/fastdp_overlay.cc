@@ -72,12 +72,13 @@ void FastdpOverlay::OnPathMtu(Now now, const FastdpPathMtu& path_mtu) {
 }
 
 void FastdpOverlay::OnInterfaces(const FastdpInterfaces& interfaces) {
+  output_.commands.emplace_back(SetFastdpInterfaceMtu{interfaces.mtu});
   if (std::exchange(interfaces_, interfaces) == interfaces) return;
   connections_.WithAll([&](FastdpConnection& fastdp) { fastdp.SetInterfaces(interfaces, output_); });
 }
 
-void FastdpOverlay::OnTunnelFailed(Now, const FastdpTunnelFailed& failure) {
-  Touch(failure.connection, [&](FastdpConnection& fastdp) { fastdp.OnTunnelFailed(failure.status, output_); });
+void FastdpOverlay::OnTunnelPort(Now, const FastdpTunnelPort& port) {
+  Touch(port.connection, [&](FastdpConnection& fastdp) { fastdp.OnTunnelPort(port.status, output_); });
 }
 
 }  // namespace weave

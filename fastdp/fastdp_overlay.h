@@ -50,7 +50,7 @@ class FastdpOverlay final : public SubOverlay {
   // From the datapath.
   void OnHeartbeat(Now now, const FastdpHeartbeatReceived& heartbeat);
   void OnPathMtu(Now now, const FastdpPathMtu& path_mtu);
-  void OnTunnelFailed(Now now, const FastdpTunnelFailed& failure);
+  void OnTunnelPort(Now now, const FastdpTunnelPort& port);
   // From the host. Until then they are taken to be as the tunnels must carry.
   void OnInterfaces(const FastdpInterfaces& interfaces);
 

@@ -197,11 +197,8 @@ void DataPathThread::AttachDatapath(MonotonicTime now, std::unique_ptr<OvsDpif> 
   dpif_ = std::move(dpif);  // closing the former takes it out of epoll
   datapath_gone_ = false;
   if (dpif_ == nullptr) return;
-  if (const absl::Status attached = datapath_.Attach(now, *dpif_); !attached.ok()) {
-    logger_.Error("the kernel's datapath cannot be used", {{"reason", attached.message()}});
-    dpif_.reset();
-    return;
-  }
+  if (const absl::Status attached = datapath_.Attach(now, *dpif_); !attached.ok())
+    logger_.Error("the kernel's datapath cannot be used yet", {{"reason", attached.message()}});
   forwarder_.SetKernel(&datapath_);
   WatchFd(dpif_->upcall_fd());
   WatchFd(dpif_->vport_fd());

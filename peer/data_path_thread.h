@@ -111,11 +111,11 @@ class DataPathThread final : private SleeveIo, private MacObserver, private Data
   // DatapathEvents:
   void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) override { Tell(NetworkEvent(heartbeat)); }
   void OnPathMtu(const FastdpPathMtu& path_mtu) override { Tell(NetworkEvent(path_mtu)); }
-  void OnTunnelFailed(const FastdpTunnelFailed& failure) override { Tell(NetworkEvent(failure)); }
+  void OnTunnelPort(const FastdpTunnelPort& port) override { Tell(NetworkEvent(port)); }
   // OvsDpif::Events:
   void OnUpcall(const Upcall& upcall) override;
   void OnVportAdded(const Vport& vport) override { datapath_.OnVportAdded(vport); }
-  void OnVportGone(VportNumber number) override { datapath_.OnVportGone(number); }
+  void OnVportGone(VportNumber number) override { datapath_.OnVportGone(now_, number); }
   void OnDatapathGone() override { datapath_gone_ = true; }
 
   void Wake();

@@ -8,11 +8,14 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "base/log.h"
 #include "base/peer_name.h"
 #include "base/random.h"
 #include "fastdp/datapath.h"
+#include "fastdp/tunnel_mtu.h"
 #include "peer/core/network_event.h"
 #include "sim/datagrams.h"
 #include "sim/event_queue.h"
@@ -30,6 +33,13 @@ enum class DataPathMutant : std::uint8_t {
   kKeepsFlows,    // the kernel says it has deleted flows that it has
   kFlushesFlows,  // a start deletes what an earlier run left, as 2.8's does
   kDropsKeys,     // those of a connection go with it
+  kDeafToLoss,    // nobody tells the peer that its datapath is gone
+  kDeafToPorts,   // or that a port of it is
+  kHidesFlows,    // the kernel does not tell a start what it has
+  kKeepsRefused,  // what the kernel once refused to delete it never deletes
+  kKeepsPort,     // who has taken the tunnels' port keeps it
+  kLosesLarge,    // what is too large for a tunnel does not come up
+  kForgetsNics,   // containers come back from a reboot without an interface
 };
 
 // Hears what becomes of containers' frames. Called during the data path's calls.
@@ -48,7 +58,7 @@ class FrameObserver {
 struct DataPathOptions {
   Wiring wiring = Wiring::kCaptured;
   bool checks_sizes = false;
-  std::optional<std::size_t> path_mtu_bytes = {};  // the kernel's word for every path; none: it has nothing to say
+  bool searches_mtu = false;  // then containers have what their host's peer finds
   DataPathMutant mutant = DataPathMutant::kNone;
 };
 
@@ -67,8 +77,25 @@ class SimDataPath final : private SleeveIo, private DatapathEvents, private SimK
 
   // ---- containers ----
   void Plug(const MacAddress& nic) { kernel_.Plug(nic), Settle(); }
-  void Unplug(const MacAddress& nic) { kernel_.Unplug(nic), Settle(); }
+  void Unplug(const MacAddress& nic);
+  // Nothing while the container is away: its machine has started and it has not.
   void Send(const MacAddress& nic, ByteView frame);
+  // The largest IP packet that a container here sends, in bytes.
+  std::size_t largest_packet() const;
+
+  // ---- what others do to the machine ----
+  // Between two processes. Containers come back some time after the next has begun.
+  void Reboot();
+  void DeleteDatapath();
+  // See SimKernel.
+  void DeletePort(VportKind kind);
+  // The kernel refuses what is asked about flows; `full`: more of them, and other actions. Until the next call.
+  void Refuse(const absl::Status& refuse, bool full);
+  // Another program has the tunnels' port; it gets it by deleting that, so that the kernel can have it no more.
+  void TakePort();
+  void ReturnPort();
+  // Between two processes: flows from these to each other that another program makes.
+  void LeaveForeignFlows(const std::vector<MacAddress>& nics, Random& random);
 
   bool has_datapath() const { return kernel_.has_datapath(); }
   std::size_t kernel_flow_count() { return kernel_.dpif().flows.size(); }
@@ -76,16 +103,20 @@ class SimDataPath final : private SleeveIo, private DatapathEvents, private SimK
   ForwardingSnapshotPtr forwarding() const { return router_ == nullptr ? nullptr : router_->forwarding(); }
   // Of this run of the peer.
   DatapathCounters counters() const { return datapath_ == nullptr ? DatapathCounters() : datapath_->counters(); }
-  // Each flow is what would be decided now, and the kernel has these flows and no others. To be asked between calls;
-  // costs nothing when there was none since the last time.
+  // Each flow is what would be decided now, and the kernel has these flows, and others only as long as it refuses to
+  // delete them. To be asked between calls; costs nothing when there was none since the last time.
   absl::Status CheckFlows();
 
  private:
   void Attach();
+  void LoseDatapath();
+  void ReturnNics();
+  void FitInterfaces();
+  void MakePartsLater();
   void OnDatagram(const SocketAddress& from, ByteView bytes);
   void OnPacket(const SocketAddress& from, ByteView bytes);
   void TellLater(NetworkEvent notice);
-  // In the order of calls with this `until`, some time later, if the datapath is attached then.
+  // In the order of calls with this `until`, some time later, if the same datapath is attached then.
   void ReadLater(MonotonicTime& until, std::function<void()> read);
   void OnTimer();
   void Settle();
@@ -97,7 +128,7 @@ class SimDataPath final : private SleeveIo, private DatapathEvents, private SimK
   // DatapathEvents:
   void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) override { TellLater(heartbeat); }
   void OnPathMtu(const FastdpPathMtu& path_mtu) override { TellLater(path_mtu); }
-  void OnTunnelFailed(const FastdpTunnelFailed& failure) override { TellLater(failure); }
+  void OnTunnelPort(const FastdpTunnelPort& port) override { TellLater(port); }
   // SimKernelEvents:
   void OnUpcall(const Upcall& upcall) override;
   void OnCaptured(ByteView frame) override;
@@ -106,6 +137,7 @@ class SimDataPath final : private SleeveIo, private DatapathEvents, private SimK
   void OnDelivered(ByteView frame) override;
   void OnVportAdded(const Vport& vport) override;
   void OnVportGone(VportNumber number) override;
+  std::optional<std::size_t> PathMtuTo(const IpAddress& remote) const override;
 
   MonotonicTime now() const { return queue_.time(); }
 
@@ -119,8 +151,23 @@ class SimDataPath final : private SleeveIo, private DatapathEvents, private SimK
   const std::function<void(const NetworkEvent&)> on_notice_;
   SimKernel kernel_;
   SimIpsec ipsec_;
+  absl::btree_set<MacAddress> away_;  // containers that the machine's start has ended, and that come back
+  // What routers have told the kernel of paths, and until when it believes them.
+  struct HeardMtu {
+    std::size_t bytes = 0;
+    MonotonicTime until;
+  };
+  absl::btree_map<IpAddress, HeardMtu> heard_mtus_;
+  std::size_t interface_mtu_ = kDefaultTunnelMtu;  // that containers have
+  std::size_t wanted_mtu_ = kDefaultTunnelMtu;
+  FastdpInterfaces told_interfaces_;
+  bool in_order_ = false;  // the host, by this process
+  // The kernel refuses to delete; the second: until when what it refused may be there.
+  bool refuses_ = false;
+  MonotonicTime mended_at_;
 
   std::uint64_t incarnation_ = 0;
+  std::uint64_t attachment_ = 0;                // of the datapath: what another has said is not heard
   std::unique_ptr<PacketRouter> router_;        // null: down
   std::unique_ptr<SleeveForwarder> forwarder_;  // the same
   std::unique_ptr<Datapath> datapath_;          // the same, or there is none

@@ -1,6 +1,7 @@
 #include "sim/frame_workload.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace weave::sim {
@@ -21,6 +22,11 @@ FrameWorkload::FrameWorkload(FrameOptions options, std::vector<SimHost*> hosts, 
     : options_(options), hosts_(std::move(hosts)), book_(book), queue_(queue), random_(random) {
   for (std::uint32_t i = 0; i < options_.stations; ++i) stations_.push_back({MacOf(i), {}});
   book_.Listen([this](HostId host, const MacAddress& nic, const FrameStory& story) { OnReceipt(host, nic, story); });
+}
+
+void FrameWorkload::Start() {
+  if (options_.quiet == absl::ZeroDuration()) return Think();
+  queue_.AfterInBackground(options_.quiet, [this] { Think(); });
 }
 
 void FrameWorkload::Think() {
@@ -46,6 +52,21 @@ FrameId FrameWorkload::Send(const Station& from, const MacAddress& to, bool answ
 
 FrameId FrameWorkload::Announce(const Station& from) { return Send(from, kEverybody); }
 
+FrameId FrameWorkload::SendPacket(const Station& from, const MacAddress& to, FrameKind kind, std::size_t packet_size) {
+  const Bytes frame = book_.WritePacket(*from.host, from.mac, to, kind, packet_size);
+  const FrameId id = book_.last();
+  hosts_[*from.host]->data_path().Send(from.mac, frame);
+  return id;
+}
+
+FrameId FrameWorkload::SendAnyPacket(const Station& from, const MacAddress& to, Random& random) {
+  constexpr FrameKind kKinds[] = {FrameKind::kIpv4, FrameKind::kIpv4Whole, FrameKind::kIpv6};
+  const FrameKind kind = kKinds[random.Below(std::size(kKinds))];
+  const std::size_t largest = hosts_[*from.host]->data_path().largest_packet();
+  const std::size_t least = random.Chance(1, 4) ? FrameBook::kLeastPacketSize : largest - largest / 4;
+  return SendPacket(from, to, kind, least + random.Below(largest - least + 1));
+}
+
 void FrameWorkload::Act() {
   Station& station = stations_[random_.Below(stations_.size())];
   if (!station.host.has_value()) return Arrive(station);
@@ -53,7 +74,14 @@ void FrameWorkload::Act() {
   if (random_.Chance(1, 8))
     Announce(station);
   else if (const Station& to = stations_[random_.Below(stations_.size())]; to.mac != station.mac)
-    Send(station, to.mac);
+    SendToOne(station, to.mac);
+}
+
+void FrameWorkload::SendToOne(const Station& from, const MacAddress& to) {
+  if (options_.packet_permille != 0 && random_.Chance(options_.packet_permille, 1000))
+    SendAnyPacket(from, to, random_);
+  else
+    Send(from, to);
 }
 
 void FrameWorkload::Churn(Station& station) {

@@ -20,6 +20,8 @@ struct FrameOptions {
   Duration max_think_time = absl::Seconds(1);  // between two of what all of them do
   std::uint32_t churn_permille = 200;          // of what they do: come, go, move
   std::uint32_t silent_permille = 200;         // of arrivals: without a word
+  std::uint32_t packet_permille = 0;           // of frames to one: IP packets, of up to what the interface has
+  Duration quiet = absl::ZeroDuration();       // before the first comes
   Duration fast_within = absl::Minutes(3);     // of agreement: kernels carry frames where they can
 };
 
@@ -33,7 +35,7 @@ class FrameWorkload {
   // References outlive the workload.
   FrameWorkload(FrameOptions options, std::vector<SimHost*> hosts, FrameBook& book, EventQueue& queue, Random random);
 
-  void Start() { Think(); }
+  void Start();
   // Nobody comes, goes or says anything by itself any more, and all are there.
   void Stop();
 
@@ -41,10 +43,14 @@ class FrameWorkload {
   // The station must be there.
   FrameId Send(const Station& from, const MacAddress& to, bool answer = false);
   FrameId Announce(const Station& from);
+  FrameId SendPacket(const Station& from, const MacAddress& to, FrameKind kind, std::size_t packet_size);
+  // Of a kind and a size that it may send.
+  FrameId SendAnyPacket(const Station& from, const MacAddress& to, Random& random);
 
  private:
   void Think();
   void Act();
+  void SendToOne(const Station& from, const MacAddress& to);
   void Churn(Station& station);
   void Arrive(Station& station);
   void Leave(Station& station);

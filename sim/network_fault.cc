@@ -1,10 +1,16 @@
 #include "sim/network_fault.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "sim/data_path.h"
 
 namespace weave::sim {
+namespace {
+
+constexpr std::int64_t kNarrowPathMtu = 1100;  // bytes: sleeve's matter
+
+}  // namespace
 
 void NetworkFaults::Start() {
   ++round_;
@@ -14,6 +20,7 @@ void NetworkFaults::Start() {
   Repeat(options_.cut, &NetworkFaults::Cut);
   Repeat(options_.partition, &NetworkFaults::Partition);
   Repeat(options_.tunnel, &NetworkFaults::CutTunnel);
+  Repeat(options_.path, &NetworkFaults::ChangePath);
 }
 
 void NetworkFaults::Heal() {
@@ -76,6 +83,17 @@ void NetworkFaults::CutTunnel() {
     datagrams_.Unblock(a, b, kVxlanPort);
     datagrams_.Unblock(b, a, kVxlanPort);
   });
+}
+
+void NetworkFaults::ChangePath() {
+  const auto a = static_cast<HostId>(random_.Below(hosts_));
+  const auto b = static_cast<HostId>(random_.Below(hosts_));
+  const auto most = static_cast<std::int64_t>(datagrams_.link_mtu_bytes());
+  const std::int64_t least = random_.Chance(1, 4) ? kNarrowPathMtu : std::int64_t{Datagrams::kLeastPathMtu};
+  const Datagrams::Path path{static_cast<std::size_t>(random_.Between(std::min(least, most), most)),
+                             random_.Chance(1, 3)};
+  datagrams_.SetPath(a, b, path);
+  if (random_.Chance(1, 2)) datagrams_.SetPath(b, a, path);
 }
 
 void NetworkFaults::BlockForAWhile(HostId from, HostId to, Duration spell) {

@@ -19,6 +19,7 @@ struct NetworkFaultOptions {
   Duration cut = absl::ZeroDuration();        // between two hosts, in one direction or both
   Duration partition = absl::ZeroDuration();  // between two groups of hosts
   Duration tunnel = absl::ZeroDuration();     // as cut, but for the kernels' tunnels alone
+  Duration path = absl::ZeroDuration();       // what the path between two hosts carries is something else
   Duration max_spell = absl::Minutes(2);      // how long a fault lasts
 };
 
@@ -47,6 +48,7 @@ class NetworkFaults {
   void Cut();
   void Partition();
   void CutTunnel();
+  void ChangePath();
   void BlockForAWhile(HostId from, HostId to, Duration spell);
   Duration Spell();
 

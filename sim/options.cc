@@ -1,6 +1,7 @@
 #include "sim/options.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -85,6 +86,28 @@ void DrawFrames(Random& random, Options& options) {
   options.host.fast_path = fast_path;
   options.host.check_invariants = random.Chance(1, 4);
   if (random.Chance(2, 3)) options.network_faults.tunnel = Draw(random, absl::Seconds(2), absl::Minutes(1));
+}
+
+// Drawn apart from the rest, as guests are.
+void DrawKernelFaults(Random random, Options& options) {
+  if (random.Chance(1, 3)) return;
+  const auto drawn = [&random](Duration max) {
+    return random.Chance(1, 2) ? absl::ZeroDuration() : Draw(random, absl::Seconds(5), max);
+  };
+  KernelFaultOptions& kernel = options.kernel_faults;
+  kernel.datapath_deleted = drawn(absl::Minutes(2));
+  kernel.port_deleted = drawn(absl::Minutes(1));
+  kernel.refusal = drawn(absl::Minutes(1));
+  kernel.port_taken = drawn(absl::Minutes(2));
+  kernel.foreign_flows = drawn(absl::Minutes(2));
+  options.faults.reboot_permille = static_cast<std::uint32_t>(random.Below(600));
+  if (random.Chance(1, 3)) return;
+  constexpr std::size_t kLinkMtus[] = {1500, 1500, 4000, 9000};
+  options.datagrams.path_mtu_bytes = kLinkMtus[random.Below(std::size(kLinkMtus))];
+  options.network_faults.path = drawn(absl::Seconds(40));
+  options.frames->packet_permille = static_cast<std::uint32_t>(random.Between(50, 600));
+  if (random.Chance(1, 2)) options.frames->quiet = Draw(random, absl::Seconds(5), absl::Seconds(30));
+  options.duration += options.frames->quiet;
 }
 
 void DrawIpam(Random& random, Options& options) {
@@ -199,6 +222,7 @@ absl::StatusOr<Options> DrawOptions(absl::string_view profile, std::uint64_t see
   if (profile == "ring") DrawRing(random, options);
   if (profile == "frames") DrawFrames(random, options);
   if ((profile == "mesh" && random.Chance(3, 4)) || (swarm && random.Chance(1, 2))) DrawIpam(random, options);
+  if (profile == "frames") DrawKernelFaults(Random(seed).Split("kernels"), options);
   if (options.ipam.has_value()) DrawGuests(Random(seed).Split("guests"), options);
   return options;
 }

@@ -12,6 +12,7 @@
 #include "sim/address_callers.h"
 #include "sim/frame_workload.h"
 #include "sim/guests.h"
+#include "sim/kernel_fault.h"
 #include "sim/name_workload.h"
 #include "sim/network_fault.h"
 #include "sim/operator_options.h"
@@ -79,6 +80,7 @@ struct Options {
   GuestOptions guests;
   FaultOptions faults;
   NetworkFaultOptions network_faults;
+  KernelFaultOptions kernel_faults;  // where containers send frames
 
   std::optional<IpamOptions> ipam;     // none: no allocators
   std::optional<NameOptions> names;    // none: nobody gives any
@@ -95,7 +97,8 @@ struct Options {
 // full and failing disks. swarm: each fault on or off by the seed. mesh: several hosts in one network whose links and
 // peers fail. names: the same, and their containers have names. ring: 5 to 8 hosts share a range, most a small one;
 // hosts are lost, removed, reset, join and come back. frames: as mesh, and the hosts' containers, which come, go and
-// move, send frames to each other, by the kernel where it can.
+// move, send frames to each other, by the kernel where it can; machines start again, others change the kernels' part,
+// and paths what they carry.
 const std::vector<std::string>& ProfileNames();
 
 // Another profile is InvalidArgument naming those there are.

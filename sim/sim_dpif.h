@@ -38,12 +38,20 @@ class SimDpif : public Dpif {
   absl::StatusOr<Vport> EnsureVxlanVport(std::uint16_t udp_port) override;
 
   absl::btree_map<FlowKey, Flow> flows;
+  absl::btree_map<VportNumber, FlowActions> others;  // flows of other programs: for everything from a port
   absl::btree_map<VportNumber, Vport> vports;
+  bool exists = true;  // false: somebody deleted the datapath
   bool checks_sizes = false;
   std::optional<std::size_t> path_mtu;
   std::uint16_t taken_port = 0;  // UDP: another program has it
   absl::Status refuse;           // what is asked about flows
+  bool full = false;             // refuse flows and actions, but not to delete
   bool keeps_deleted_flows = false;
+  bool hides_flows = false;  // from who asks which there are
+
+ private:
+  // Not OK: nothing that is asked about flows is done.
+  absl::Status Refusal() const;
 };
 
 }  // namespace weave::sim

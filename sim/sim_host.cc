@@ -15,7 +15,7 @@ DataPathOptions DrawDataPath(Random random, const std::optional<FastPathOptions>
   if (!fast_path.has_value() || random.Chance(fast_path->missing_permille, 1000)) return options;
   options.wiring = random.Chance(fast_path->direct_permille, 1000) ? Wiring::kDirect : Wiring::kBridged;
   options.checks_sizes = !random.Chance(fast_path->old_kernel_permille, 1000);
-  if (fast_path->search_mtu) options.path_mtu_bytes = DatagramOptions().path_mtu_bytes;
+  options.searches_mtu = fast_path->search_mtu;
   options.mutant = fast_path->mutant;
   return options;
 }
@@ -111,6 +111,7 @@ void SimHost::Crash() {
 void SimHost::Reboot() {
   Crash();
   model_.Reboot();
+  data_path_.Reboot();
 }
 
 void SimHost::Heal() {

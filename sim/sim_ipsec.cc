@@ -12,6 +12,12 @@ void SimIpsec::Start() {
   for (auto& [id, path] : paths_) Rest(id, linger_);
 }
 
+void SimIpsec::Reboot() {
+  live_.clear();
+  paths_.clear();
+  policies_.clear();
+}
+
 void SimIpsec::Perform(const std::vector<IpsecCommand>& commands) {
   for (const IpsecCommand& command : commands) {
     if (const auto* inbound = std::get_if<SetUpInbound>(&command)) {

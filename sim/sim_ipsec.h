@@ -29,6 +29,8 @@ class SimIpsec {
   // The process begins, with what an earlier one left.
   void Start();
   void Crash() { ++incarnation_; }
+  // The machine starts again: the kernel has none. Between processes.
+  void Reboot();
   void Perform(const std::vector<IpsecCommand>& commands);
 
   // Under which index a packet leaves, or kClear; none: it is dropped.

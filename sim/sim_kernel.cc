@@ -4,36 +4,73 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "overlay/frame.h"
 
 namespace weave::sim {
-namespace {
-
-bool Takes(const MacAddress& nic, ByteView frame) {
-  const MacAddress destination = DestinationOf(frame);
-  return destination == nic || destination.IsMulticast();
-}
-
-}  // namespace
 
 absl::Status SimKernel::Ports::Execute(ByteView frame, const FlowActions& actions) {
+  if (!exists) return absl::NotFoundError("there is no datapath");
   kernel_.Act(actions, nullptr, frame);
   return absl::OkStatus();
+}
+
+std::optional<std::size_t> SimKernel::Ports::PathMtu(const IpAddress&, const IpAddress& remote) {
+  return kernel_.events_.PathMtuTo(remote);
 }
 
 SimKernel::SimKernel(Wiring wiring, bool checks_sizes, SimKernelEvents& events)
     : wiring_(wiring), events_(events), dpif_(*this) {
   dpif_.checks_sizes = checks_sizes;
+  dpif_.exists = false;
+}
+
+// ---- what others do ----
+
+void SimKernel::DeleteDatapath() {
+  dpif_.exists = false;
+  dpif_.flows.clear();
+  dpif_.others.clear();
+  dpif_.vports.clear();
+  bridge_port_.reset();
+  by_port_.clear();
+  for (auto& [nic, port] : nics_) port.reset();
+}
+
+void SimKernel::DeletePort(VportKind kind) {
+  for (const auto& [number, vport] : dpif_.vports) {
+    if (vport.kind != kind || by_port_.contains(number)) continue;
+    const VportNumber gone = number;
+    if (bridge_port_ == gone) bridge_port_.reset();
+    dpif_.vports.erase(gone);
+    return events_.OnVportGone(gone);
+  }
+}
+
+void SimKernel::Reboot() {
+  nics_.clear();
+  heard_.clear();
+  DeleteDatapath();
+}
+
+void SimKernel::MakeParts() {
   if (!has_datapath()) return;
-  dpif_.Add({0, "datapath", VportKind::kInternal, 0});
-  if (wiring_ == Wiring::kBridged) bridge_port_ = dpif_.Add({0, "vethwe-datapath", VportKind::kNetdev, 0}).number;
+  if (!std::exchange(dpif_.exists, true)) dpif_.Add({0, "datapath", VportKind::kInternal, 0});
+  if (wiring_ == Wiring::kBridged && !bridge_port_.has_value()) {
+    bridge_port_ = dpif_.Add({0, "vethwe-datapath", VportKind::kNetdev, 0}).number;
+    events_.OnVportAdded(dpif_.vports.at(*bridge_port_));
+  }
+  if (wiring_ != Wiring::kDirect) return;
+  for (auto nic = nics_.rbegin(); nic != nics_.rend(); ++nic)
+    if (!nic->second.has_value()) AddPort(nic->first);
 }
 
 // ---- containers ----
 
 void SimKernel::Plug(const MacAddress& nic) {
-  nics_[nic] = 0;
-  if (wiring_ != Wiring::kDirect) return;
+  nics_[nic].reset();
+  if (wiring_ == Wiring::kDirect && datapath_exists()) AddPort(nic);
+}
+
+void SimKernel::AddPort(const MacAddress& nic) {
   const Vport vport = dpif_.Add({0, absl::StrCat("vethwl", nic.ToString()), VportKind::kNetdev, 0});
   nics_[nic] = vport.number;
   by_port_[vport.number] = nic;
@@ -41,23 +78,31 @@ void SimKernel::Plug(const MacAddress& nic) {
 }
 
 void SimKernel::Unplug(const MacAddress& nic) {
-  const VportNumber port = nics_.at(nic);
+  const std::optional<VportNumber> port = nics_.at(nic);
   nics_.erase(nic);
   heard_.erase(nic);
-  if (wiring_ != Wiring::kDirect) return;
-  by_port_.erase(port);
-  dpif_.vports.erase(port);
-  events_.OnVportGone(port);
+  if (!port.has_value()) return;
+  by_port_.erase(*port);
+  dpif_.vports.erase(*port);
+  events_.OnVportGone(*port);
+}
+
+bool SimKernel::Takes(const MacAddress& nic, ByteView frame) const {
+  const MacAddress destination = DestinationOf(frame);
+  return frame.size() <= max_frame_size_ && (destination == nic || destination.IsMulticast());
 }
 
 void SimKernel::Send(const MacAddress& nic, ByteView frame) {
   const MacAddress destination = DestinationOf(frame);
-  if (wiring_ == Wiring::kDirect) return Input({nics_.at(nic), std::nullopt, nic, destination}, frame);
+  if (wiring_ == Wiring::kDirect) {
+    if (const std::optional<VportNumber> port = nics_.at(nic)) Input({*port, std::nullopt, nic, destination}, frame);
+    return;
+  }
   heard_.insert(nic);
   Flood(frame, nic);
   if (heard_.contains(destination)) return;
   if (wiring_ == Wiring::kCaptured) return events_.OnCaptured(frame);
-  Input({bridge_port_, std::nullopt, nic, destination}, frame);
+  if (bridge_port_.has_value()) Input({*bridge_port_, std::nullopt, nic, destination}, frame);
 }
 
 void SimKernel::Flood(ByteView frame, std::optional<MacAddress> except) {
@@ -76,6 +121,8 @@ void SimKernel::Receive(const TunnelKey& tunnel, std::uint16_t udp_port, ByteVie
 }
 
 void SimKernel::Input(const FlowKey& key, ByteView frame) {
+  if (const auto other = dpif_.others.find(key.in_port); other != dpif_.others.end())
+    return Act(other->second, nullptr, frame);
   const auto flow = dpif_.flows.find(key);
   if (flow == dpif_.flows.end()) return events_.OnUpcall({key, frame, {}});
   ++flow->second.packets;

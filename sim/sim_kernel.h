@@ -1,7 +1,8 @@
 // What moves frames on a simulated machine without the peer's process, and outlives it: the interfaces of containers,
-// the bridge they hang on, and Open vSwitch's datapath where the machine has one.
+// the bridge they hang on, and Open vSwitch's datapath where the machine has one, until somebody takes it away.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -10,6 +11,8 @@
 #include "base/bytes.h"
 #include "base/mac.h"
 #include "fastdp/dpif.h"
+#include "overlay/checksum.h"
+#include "overlay/frame.h"
 #include "sim/sim_dpif.h"
 
 namespace weave::sim {
@@ -36,23 +39,41 @@ class SimKernelEvents {
   virtual void OnDelivered(ByteView frame) = 0;
   virtual void OnVportAdded(const Vport& vport) = 0;
   virtual void OnVportGone(VportNumber number) = 0;
+
+  // What the kernel would say of the path to there; none: nothing.
+  virtual std::optional<std::size_t> PathMtuTo(const IpAddress& remote) const = 0;
 };
 
 class SimKernel {
  public:
-  // `events` outlives the kernel.
+  // Without a datapath yet. `events` outlives the kernel.
   SimKernel(Wiring wiring, bool checks_sizes, SimKernelEvents& events);
   SimKernel(const SimKernel&) = delete;
   SimKernel& operator=(const SimKernel&) = delete;
 
+  // Whether this machine is to have one; the second: whether it has.
   bool has_datapath() const { return wiring_ != Wiring::kCaptured; }
+  bool datapath_exists() const { return has_datapath() && dpif_.exists; }
   SimDpif& dpif() { return dpif_; }
 
   // A container's interface comes or goes, with its address.
   void Plug(const MacAddress& nic);
   void Unplug(const MacAddress& nic);
+  const absl::btree_map<MacAddress, std::optional<VportNumber>>& nics() const { return nics_; }
+  // What is larger than its interface a container loses without a word.
+  void SetInterfaceMtu(std::size_t mtu_bytes) { max_frame_size_ = mtu_bytes + kEthernetHeaderSize; }
   // The container sends: a frame with its header, from its address.
   void Send(const MacAddress& nic, ByteView frame);
+
+  // ---- what others do to it, and how it is put right ----
+  // With its ports and flows. Containers stay, and reach nobody by it.
+  void DeleteDatapath();
+  // The tunnels' port, or the bridge's; nothing where there is none.
+  void DeletePort(VportKind kind);
+  // As the machine starts: no container, no datapath.
+  void Reboot();
+  // As a peer does: what is missing comes, without flows, and in another order than containers came.
+  void MakeParts();
 
   // From the peer, into the bridge. Without a datapath.
   void Inject(ByteView frame) { Flood(frame, std::nullopt); }
@@ -64,11 +85,14 @@ class SimKernel {
    public:
     explicit Ports(SimKernel& kernel) : kernel_(kernel) {}
     absl::Status Execute(ByteView frame, const FlowActions& actions) override;
+    std::optional<std::size_t> PathMtu(const IpAddress& local, const IpAddress& remote) override;
 
    private:
     SimKernel& kernel_;
   };
 
+  void AddPort(const MacAddress& nic);
+  bool Takes(const MacAddress& nic, ByteView frame) const;
   void Input(const FlowKey& key, ByteView frame);
   // `key`: of the flow whose actions these are; none: the peer's.
   void Act(const FlowActions& actions, const FlowKey* key, ByteView frame);
@@ -78,10 +102,11 @@ class SimKernel {
   const Wiring wiring_;
   SimKernelEvents& events_;
   Ports dpif_;
-  VportNumber bridge_port_ = 0;                       // kBridged
-  absl::btree_map<MacAddress, VportNumber> nics_;     // kDirect: their ports
-  absl::btree_map<VportNumber, MacAddress> by_port_;  // the same
-  absl::btree_set<MacAddress> heard_;                 // nics that have sent: the bridge knows where they are
+  std::optional<VportNumber> bridge_port_;                        // kBridged
+  absl::btree_map<MacAddress, std::optional<VportNumber>> nics_;  // kDirect: their ports
+  absl::btree_map<VportNumber, MacAddress> by_port_;              // the same
+  absl::btree_set<MacAddress> heard_;  // nics that have sent: the bridge knows where they are
+  std::size_t max_frame_size_ = kMaxIpv4PacketSize + kEthernetHeaderSize;
 };
 
 }  // namespace weave::sim

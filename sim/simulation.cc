@@ -104,6 +104,9 @@ Simulation::Simulation(const Options& options)
     std::vector<SimHost*> hosts;
     for (const auto& member : members_) hosts.push_back(&member->host);
     frames_.emplace(*options.frames, hosts, frame_book_, queue_, random_.Split("frames"));
+    std::vector<MacAddress> nics;
+    for (const FrameWorkload::Station& station : frames_->stations()) nics.push_back(station.mac);
+    kernel_faults_.emplace(options.kernel_faults, hosts, nics, queue_, trace_, random_.Split("kernel faults"));
   }
   for (const auto& member : members_)
     if (!operators_.has_value() || operators_->Counts(member->host.id())) member->host.Start();
@@ -149,10 +152,16 @@ Outcome Simulation::Run() {
     member->faults.Start();
   }
   network_faults_.Start();
-  if (frames_.has_value()) frames_->Start();
+  if (frames_.has_value()) {
+    frames_->Start();
+    kernel_faults_->Start();
+  }
   RunFor(options_.duration);
   network_faults_.Heal();
-  if (frames_.has_value()) frames_->Stop();
+  if (frames_.has_value()) {
+    kernel_faults_->Heal();
+    frames_->Stop();
+  }
   for (const auto& member : members_) {
     member->workload.Stop();
     member->names.Stop();

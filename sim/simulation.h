@@ -18,6 +18,7 @@
 #include "sim/frame_book.h"
 #include "sim/frame_workload.h"
 #include "sim/guests.h"
+#include "sim/kernel_fault.h"
 #include "sim/name_checker.h"
 #include "sim/name_workload.h"
 #include "sim/network_fault.h"
@@ -105,15 +106,22 @@ class Simulation {
   void CheckFlows();
   void RunFrames();
   std::vector<FrameId> SendToEach();
+  void ProbeSizes();
   absl::Status CheckHeardByAll(const FrameStory& story) const;
   absl::Status CheckArrived(const FrameStory& story) const;
+  absl::Status CheckArrivedOrAnswered(const FrameStory& story) const;
   absl::Status CheckFastPaths() const;
   const ForwardingHop* HopTo(HostId from, HostId to) const;
   std::optional<HostId> HostOf(const MacAddress& mac) const;
   bool IsOnlyWay(HostId a, HostId b) const;
-  // By which a data path sends frames, and how many of its flows went because nobody used them.
-  using Knowledge = std::pair<ForwardingSnapshotPtr, std::uint64_t>;
-  std::vector<Knowledge> KnowledgeNow() const;
+  // By which data paths send frames: each has routes and ways, and has let go so many flows because nobody used them.
+  struct Knowledge {
+    std::vector<std::pair<ForwardingSnapshotPtr, std::uint64_t>> data_paths;
+    std::uint64_t too_large = 0;  // datagrams, from which their senders have learnt
+
+    friend bool operator==(const Knowledge&, const Knowledge&) = default;
+  };
+  Knowledge KnowledgeNow() const;
   // Each frame must fare so, unless that changes meanwhile: then they are sent again.
   void Probe(absl::string_view what, absl::FunctionRef<std::vector<FrameId>()> send,
              absl::FunctionRef<absl::Status(const FrameStory&)> judge);
@@ -138,6 +146,7 @@ class Simulation {
   std::optional<PaxosChecker> paxos_checker_;  // as the next: of a ring
   std::optional<RingOperators> operators_;
   std::optional<FrameWorkload> frames_;
+  std::optional<KernelFaults> kernel_faults_;
 };
 
 }  // namespace weave::sim

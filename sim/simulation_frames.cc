@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration kProbeTime = absl::Seconds(2);  // any frame has arrived by then
 constexpr int kProbeCount = 30;
+constexpr std::size_t kPacketCount = 24;
 constexpr std::size_t kStreamCount = 6;
 constexpr Duration kStreamPause = absl::Milliseconds(200);
 constexpr Duration kHeld = absl::Minutes(2);      // a connection that lasted is dialled again at once
@@ -55,7 +56,46 @@ void Simulation::RunFrames() {
   for (const FrameId id : second)
     if (options_.host.fast_path->missing_permille == 0 && frame_book_.story(id).seen_by_peers > 0)
       return trace_.Violation(frame_book_.story(id).from, absl::StrCat("a peer sees frame ", id, " like one before"));
-  RestartOne(second);
+  ProbeSizes();
+  if (!trace_.violation().has_value()) RestartOne(second);
+}
+
+// Whoever is told that a packet is too large sends as much as it is told. It may be told again, by the next relay and
+// in the end by the peer of whom it is for.
+void Simulation::ProbeSizes() {
+  if (options_.frames->packet_permille == 0) return;
+  Random random = random_.Split("packets");
+  const std::vector<FrameWorkload::Station>& stations = frames_->stations();
+  std::vector<FrameId> sent;
+  Probe(
+      "a packet",
+      [&] {
+        sent.clear();
+        for (std::size_t i = 0; i < kPacketCount; ++i) {
+          const FrameWorkload::Station& from = stations[random.Below(stations.size())];
+          const FrameWorkload::Station& to = stations[random.Below(stations.size())];
+          if (from.mac != to.mac) sent.push_back(frames_->SendAnyPacket(from, to.mac, random));
+        }
+        return sent;
+      },
+      [this](const FrameStory& story) { return CheckArrivedOrAnswered(story); });
+  for (std::size_t relays = 0; !trace_.violation().has_value(); ++relays) {
+    std::vector<FrameStory> refused;
+    for (const FrameId id : sent)
+      if (frame_book_.story(id).told_mtu.has_value()) refused.push_back(frame_book_.story(id));
+    if (refused.empty()) return;
+    if (relays > members_.size()) return trace_.Violation(refused.front().from, "a packet is refused for ever");
+    Probe(
+        "a packet of the size that its sender was told",
+        [&] {
+          sent.clear();
+          for (const FrameStory& story : refused)
+            sent.push_back(
+                frames_->SendPacket({story.source, story.from}, story.destination, story.kind, *story.told_mtu));
+          return sent;
+        },
+        [this](const FrameStory& story) { return CheckArrivedOrAnswered(story); });
+  }
 }
 
 std::vector<FrameId> Simulation::SendToEach() {
@@ -85,6 +125,19 @@ absl::Status Simulation::CheckArrived(const FrameStory& story) const {
   return absl::OkStatus();
 }
 
+// Never silence: what may be cut arrives, what may not does, or its sender knows why.
+absl::Status Simulation::CheckArrivedOrAnswered(const FrameStory& story) const {
+  if (story.told_mtu.has_value() && story.received.empty() && story.kind != FrameKind::kIpv4) {
+    if (*story.told_mtu >= FrameBook::kLeastPacketSize && *story.told_mtu < story.packet_size) return absl::OkStatus();
+    return Broken("of ", story.packet_size, " bytes: its sender is told ", *story.told_mtu);
+  }
+  if (!story.told_mtu.has_value() && story.received.size() == 1 && story.pieces.empty() &&
+      story.received.begin()->first == story.destination && story.received.begin()->second == 1)
+    return absl::OkStatus();
+  return Broken("of kind ", static_cast<int>(story.kind), " and ", story.packet_size, " bytes: it is received by ",
+                story.received.size(), story.told_mtu.has_value() ? ", and refused" : "");
+}
+
 // Null: they are no neighbours.
 const ForwardingHop* Simulation::HopTo(HostId from, HostId to) const {
   const ForwardingSnapshotPtr forwarding = members_[from]->host.data_path().forwarding();
@@ -108,12 +161,13 @@ absl::Status Simulation::CheckFastPaths() const {
   return absl::OkStatus();
 }
 
-std::vector<Simulation::Knowledge> Simulation::KnowledgeNow() const {
-  std::vector<Knowledge> all;
+Simulation::Knowledge Simulation::KnowledgeNow() const {
+  Knowledge all;
   for (const auto& member : members_) {
     const SimDataPath& data_path = member->host.data_path();
-    all.push_back({data_path.forwarding(), data_path.counters().flows_idle});
+    all.data_paths.emplace_back(data_path.forwarding(), data_path.counters().flows_idle);
   }
+  all.too_large = datagrams_.too_large_count();
   return all;
 }
 
@@ -121,7 +175,7 @@ void Simulation::Probe(absl::string_view what, absl::FunctionRef<std::vector<Fra
                        absl::FunctionRef<absl::Status(const FrameStory&)> judge) {
   for (int i = 0; i < kProbeCount && !trace_.violation().has_value(); ++i) {
     RunUntilOk(options_.frames->fast_within, [this] { return CheckFastPaths(); });
-    const std::vector<Knowledge> before = KnowledgeNow();
+    const Knowledge before = KnowledgeNow();
     const std::vector<FrameId> sent = send();
     RunFor(kProbeTime);
     if (KnowledgeNow() != before) continue;

@@ -64,8 +64,8 @@ void Network::OnEvent(Now now, const NetworkEvent& event, NetworkOutput& out) {
     void operator()(const FastdpInterfaces& e) const {
       if (network.fastdp_.has_value()) network.fastdp_->OnInterfaces(e);
     }
-    void operator()(const FastdpTunnelFailed& e) const {
-      if (network.fastdp_.has_value()) network.fastdp_->OnTunnelFailed(now, e);
+    void operator()(const FastdpTunnelPort& e) const {
+      if (network.fastdp_.has_value()) network.fastdp_->OnTunnelPort(now, e);
     }
     void operator()(const IpsecNotice& e) const {
       if (network.fastdp_.has_value()) network.fastdp_->OnIpsec(now, e);

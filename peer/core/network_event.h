@@ -42,7 +42,7 @@ struct ConnectionClosed {
 };
 
 // ---- the data path: SpecialFrameReceived (sleeve/sleeve_command.h), FastdpHeartbeatReceived, FastdpPathMtu,
-// FastdpTunnelFailed and, of the host, FastdpInterfaces (fastdp/fastdp_command.h), IpsecNotice
+// FastdpTunnelPort and, of the host, FastdpInterfaces (fastdp/fastdp_command.h), IpsecNotice
 // (fastdp/ipsec_command.h), and ----
 
 // A datagram with DF set was too large for the path.
@@ -53,7 +53,7 @@ struct DatagramTooBig {
 
 using NetworkEvent = std::variant<ConnectionOpened, ConnectionAccepted, BytesReceived, ConnectionWritable,
                                   ConnectionClosed, SpecialFrameReceived, DatagramTooBig, FastdpHeartbeatReceived,
-                                  FastdpPathMtu, FastdpTunnelFailed, IpsecNotice, FastdpInterfaces>;
+                                  FastdpPathMtu, FastdpTunnelPort, IpsecNotice, FastdpInterfaces>;
 
 // Effects on sockets. They tell of nothing that is recorded, so they wait for no disk: the driver performs them at
 // once, `mesh` first.

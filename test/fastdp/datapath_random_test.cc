@@ -97,7 +97,7 @@ class Churn {
       // A kernel takes the highest numbers again, so that flows meet new ports under old numbers.
       const VportNumber last = world_.dpif.vports.rbegin()->first;
       world_.dpif.vports.erase(last);
-      world_.datapath.OnVportGone(last);
+      world_.datapath.OnVportGone(world_.now, last);
     }
     world_.Settle();
   }
@@ -130,7 +130,7 @@ TEST_CASE("The checker notices a change that nobody told the datapath of", "[fas
     bool wrong = false;
     for (int change = 0; change < 5; ++change) {
       churn.Reroute(/*tell=*/false);
-      wrong = wrong || !churn.world().datapath.CheckFlows().ok();
+      wrong = wrong || !churn.world().datapath.CheckFlows(churn.world().now).ok();
     }
     if (wrong) ++noticed;
   }

@@ -146,5 +146,32 @@ TEST_CASE("What sleeve brings for a tunnel that does not carry it is answered, t
   CHECK(Describe(world.dpif.sent.back()) == kRefusal);
 }
 
+TEST_CASE("What sleeve brings for containers that do not take it is answered or cut, too", "[fastdp]") {
+  SizesWorld world;
+  Ipv4Spec spec;
+  spec.from = kServerMac;
+  spec.to = kClientMac;
+  spec.payload = Counting(2980);
+  spec.dont_fragment = true;
+  world.datapath.Inject({MakeIpv4(spec), {}});
+  CHECK(world.TakeLines() == Lines{"sent 1"});
+  world.datapath.OnCommand(world.now, SetFastdpInterfaceMtu{1400});
+  world.datapath.Inject({MakeIpv4(spec), {}});
+  CHECK(world.TakeLines() == Lines{"sent " + kIntoTunnelOne});
+  CHECK(Describe(world.dpif.sent.back()) == "3/4 1400 from 02:00:00:00:00:0a to 02:00:00:00:00:0b");
+  spec.dont_fragment = false;
+  world.datapath.Inject({MakeIpv4(spec), {}});
+  CHECK(world.TakeLines() == Lines(3, "sent 1"));
+}
+
+TEST_CASE("A large frame with a packet that has no payload does no harm", "[fastdp]") {
+  SizesWorld world;
+  world.Miss({kToServer, world.Datagram(100, true)});
+  Bytes frame = world.Datagram(3000, false);
+  Write16(20, frame.data() + kEthernetHeaderSize + 2);
+  world.Miss({kToServer, frame, kVniToOne});
+  CHECK(world.datapath.counters().too_big == 1);
+}
+
 }  // namespace
 }  // namespace weave

@@ -144,7 +144,7 @@ TEST_CASE("A flow follows what it was decided by, and no other is touched", "[fa
     world.datapath.OnVportAdded(port);
     world.Settle();
     CHECK(world.TakeLines() == Lines{"changed 0,3," + kToOne + "," + kToThree});
-    world.datapath.OnVportGone(port.number);
+    world.datapath.OnVportGone(world.now, port.number);
     world.Settle();
     CHECK(world.TakeLines() == Lines{"changed 0," + kToOne + "," + kToThree});
   }
@@ -198,6 +198,14 @@ TEST_CASE("A flow to a neighbour that connects anew stays until a way is proven"
   CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
   SECTION("the kernel's") {
     world.Tunnel(1);
+    world.Advance(Datapath::kLinger);
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+  }
+  SECTION("the kernel's, whose keys take longer than sleeve's proof") {
+    world.Route({{1, 2}, {2, 3}}, {1, 3}, {Way::kSleeve});
+    CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
+    world.Tunnel(1);
+    world.Route({{1, 2}, {2, 3}}, {1, 3});
     world.Advance(Datapath::kLinger);
     CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
   }
@@ -366,9 +374,9 @@ TEST_CASE("A peer on another port has a tunnel port of its own; a port that is t
   MeshWorld world;
   world.dpif.taken_port = 7001;
   world.Tunnel(1, 7001);
-  REQUIRE(world.failures.size() == 1);
-  CHECK(world.failures[0].connection == 1);
-  CHECK(world.failures[0].status.message() == "port taken");
+  REQUIRE(world.ports.size() == 1);
+  CHECK(world.ports[0].connection == 1);
+  CHECK(world.ports[0].status.message() == "port taken");
   world.Tunnel(1, 8001);
   CHECK(world.Packet(1, kAll, kOurs).front() ==
         "sent 0,set(tunnel(tun_id=0x1002,src=10.0.0.2,dst=10.0.0.1)),3," + kToThree);
@@ -378,13 +386,94 @@ TEST_CASE("Where the tunnels' own port is taken, sleeve carries frames into and 
   DatapathWorld world;
   world.dpif.taken_port = 6784;
   world.Start({{1, 2}}, {1});
-  REQUIRE(world.failures.size() == 1);
+  REQUIRE(world.ports.size() == 1);
   world.Route({{1, 2}}, {1}, {Way::kSleeve});
   CHECK(world.Packet(1, kAll, kOurs) == Lines{"sent 0", "sleeve to 1 2>1 broadcast"});
   Bytes frame(60, 0);
   std::copy_n(kOurs.bytes().begin(), 6, frame.begin());
   world.datapath.Inject({frame, {}});
   CHECK(world.TakeLines() == Lines{"sent 1"});
+}
+
+TEST_CASE("A tunnel's port that was taken is asked for again until it is free", "[fastdp]") {
+  DatapathWorld world;
+  world.dpif.taken_port = 6784;
+  world.Start({{1, 2}}, {1});
+  world.Advance(2 * Datapath::kConnectAgain);
+  CHECK(world.ports.size() == 1);
+  world.dpif.taken_port = 0;
+  world.Advance(Datapath::kConnectAgain);
+  REQUIRE(world.ports.size() == 2);
+  CHECK(world.ports[1].connection == 1);
+  CHECK(world.ports[1].status == absl::OkStatus());
+  CHECK(world.Packet(1, kAll, kOurs).front() == "sent 0,set(tunnel(tun_id=0x1002,src=10.0.0.2,dst=10.0.0.1)),2");
+}
+
+TEST_CASE("The tunnels' own port is made again when somebody deletes it, also where all neighbours have others",
+          "[fastdp]") {
+  DatapathWorld world;
+  world.Route({{1, 2}}, {1});
+  world.Attach();
+  world.Tunnel(1, 7001);
+  REQUIRE(world.dpif.vports.at(2).udp_port == 6784);
+  world.dpif.vports.erase(2);
+  world.datapath.OnVportGone(world.now, 2);
+  world.Settle();
+  CHECK(world.dpif.vports.at(2).udp_port == 6784);
+}
+
+TEST_CASE("What the kernel does not delete it is asked to delete again, every second", "[fastdp]") {
+  MeshWorld world;
+  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
+  world.Packet(1, kAtOne, kOurs);
+  world.check_kernel = false;
+  world.dpif.refuse = absl::ResourceExhaustedError("no memory");
+  world.Tunnelled(3, 2, 3, kOurs, kAtOne);  // has moved
+  world.Advance(3 * Datapath::kRepeat);
+  const FlowKey stale = {1, std::nullopt, kOurs, kAtOne};
+  CHECK(world.dpif.flows.contains(stale));
+  world.dpif.refuse = absl::OkStatus();
+  world.Advance(Datapath::kRepeat);
+  CHECK_FALSE(world.dpif.flows.contains(stale));
+  world.check_kernel = true;
+  world.Settle();
+}
+
+TEST_CASE("What the kernel did not delete and is right again stays", "[fastdp]") {
+  MeshWorld world;
+  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
+  world.Packet(1, kAtOne, kOurs);
+  world.check_kernel = false;
+  world.dpif.refuse = absl::ResourceExhaustedError("no memory");
+  world.Tunnelled(3, 2, 3, kOurs, kAtOne);
+  world.dpif.refuse = absl::OkStatus();
+  Bytes frame(60, 0);
+  world.Miss({{1, std::nullopt, kOurs, kAtOne}, frame});
+  world.Advance(2 * Datapath::kRepeat);
+  world.check_kernel = true;
+  world.Settle();
+  CHECK(world.dpif.flows.contains({1, std::nullopt, kOurs, kAtOne}));
+}
+
+TEST_CASE("A kernel that does not tell what it has is asked again, and left alone until then", "[fastdp]") {
+  DatapathWorld world;
+  const FlowKey found = {1, std::nullopt, kOurs, kAtOne};
+  world.dpif.flows[found] = {{Output{0}}, 1};
+  world.dpif.refuse = absl::ResourceExhaustedError("no memory");
+  CHECK_FALSE(world.datapath.Attach(world.now, world.dpif).ok());
+  CHECK_FALSE(world.datapath.attached());
+  world.check_kernel = false;
+  world.Route({{1, 2}}, {1});
+  world.Tunnel(1);
+  CHECK(world.Packet(1, kAll, kOurs).empty());
+  world.Advance(2 * Datapath::kRepeat);
+  CHECK_FALSE(world.datapath.attached());
+  world.dpif.refuse = absl::OkStatus();
+  world.check_kernel = true;
+  world.Advance(Datapath::kRepeat);
+  CHECK(world.datapath.attached());
+  CHECK(world.datapath.flows().flows().contains(found));
+  CHECK(world.Packet(1, kAll, kOurs).front() == "sent 0,set(tunnel(tun_id=0x1002,src=10.0.0.2,dst=10.0.0.1)),2");
 }
 
 TEST_CASE("Beyond the limit of flows, frames go where they belong all the same", "[fastdp]") {
@@ -403,7 +492,7 @@ TEST_CASE("Beyond the limit of flows, frames go where they belong all the same",
   for (std::size_t i = 0; i < Datapath::kMaxFlowCount + 10; ++i) miss(i);
   CHECK(world.datapath.flows().size() == Datapath::kMaxFlowCount);
   CHECK(world.dpif.lines.back().rfind("sent", 0) == 0);
-  CHECK(world.datapath.CheckFlows() == absl::OkStatus());
+  CHECK(world.datapath.CheckFlows(world.now) == absl::OkStatus());
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
   // The end of a turn: every flow is true, and the kernel has those that we think it has.
   void Settle() {
     datapath.Flush(now);
-    CHECK(datapath.CheckFlows() == absl::OkStatus());
+    CHECK(datapath.CheckFlows(now) == absl::OkStatus());
     Lines ours, kernels;
     for (const auto& [key, flow] : datapath.flows().flows())
       ours.push_back(absl::StrCat(ToString(key), " ", ToString(flow.actions)));
@@ -148,7 +148,7 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
   // ---- DatapathEvents ----
   void OnHeartbeat(const FastdpHeartbeatReceived& heartbeat) override { heartbeats.push_back(heartbeat); }
   void OnPathMtu(const FastdpPathMtu& path_mtu) override { path_mtus.push_back(path_mtu.bytes); }
-  void OnTunnelFailed(const FastdpTunnelFailed& failure) override { failures.push_back(failure); }
+  void OnTunnelPort(const FastdpTunnelPort& port) override { ports.push_back(port); }
 
   const int self;
   MonotonicTime now = MonotonicTime() + absl::Hours(1);
@@ -161,7 +161,7 @@ struct DatapathWorld : FrameCarrier, DatapathEvents {
   Datapath datapath{now, 6784, router, *this, *this, logger};
   std::vector<FastdpHeartbeatReceived> heartbeats;
   std::vector<std::size_t> path_mtus;
-  std::vector<FastdpTunnelFailed> failures;
+  std::vector<FastdpTunnelPort> ports;
   bool check_kernel = true;
 };
 

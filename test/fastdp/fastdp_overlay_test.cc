@@ -212,16 +212,36 @@ TEST_CASE("What the tunnels cannot carry is refused with a reason", "[fastdp]") 
   CHECK(world.Take().empty());
 }
 
-TEST_CASE("A tunnel that the kernel refuses ends the path for this connection", "[fastdp]") {
+TEST_CASE("A path whose tunnel has no port in the kernel rests until it has, and the other end is told", "[fastdp]") {
   World world;
   world.Start();
-  world.Take();
-  world.fastdp.OnTunnelFailed(world.now, {kConnection, absl::UnavailableError("UDP port 7001 is taken")});
-  CHECK(world.Take() == Lines{"failed: UDP port 7001 is taken"});
-  CHECK_FALSE(world.fastdp.NextDeadline().has_value());
   world.Acknowledge();
   world.Heartbeat();
-  CHECK(world.Take().empty());
+  world.Take();
+  const absl::Status taken = absl::UnavailableError("UDP port 7001 is taken");
+  world.fastdp.OnTunnelPort(world.now, {kConnection, taken});
+  world.fastdp.OnTunnelPort(world.now, {kConnection, taken});
+  CHECK(world.Take() == Lines{"unhealthy", "control 16"});
+  CHECK(world.control_data == Bytes{0});
+  world.fastdp.OnTunnelPort(world.now, {kConnection, absl::OkStatus()});
+  CHECK(world.Take() == Lines{"healthy", "control 16"});
+  CHECK(world.control_data == Bytes{1});
+}
+
+TEST_CASE("After a minute without a port the path waits for a heartbeat, too", "[fastdp]") {
+  World world;
+  world.Start();
+  world.Acknowledge();
+  world.Heartbeat();
+  world.fastdp.OnTunnelPort(world.now, {kConnection, absl::UnavailableError("UDP port 7001 is taken")});
+  world.Wait(FastdpConnection::kHeartbeatTimeout);
+  world.Take();
+  world.fastdp.OnTunnelPort(world.now, {kConnection, absl::OkStatus()});
+  CHECK(world.Take() == Lines{"control 16"});
+  CHECK(world.control_data == Bytes{0});
+  world.Heartbeat();
+  CHECK(world.Take() == Lines{"healthy", "control 16"});
+  CHECK(world.control_data == Bytes{1});
 }
 
 SessionKey MakeKey() {
@@ -317,7 +337,7 @@ TEST_CASE("A connection that ends closes its tunnel, and what comes late is nobo
   CHECK(world.Take() == Lines{"close", "tear down"});
   world.Heartbeat();
   world.Acknowledge();
-  world.fastdp.OnTunnelFailed(world.now, {kConnection, absl::UnavailableError("late")});
+  world.fastdp.OnTunnelPort(world.now, {kConnection, absl::UnavailableError("late")});
   world.fastdp.Stop(world.now, kConnection);
   CHECK(world.Take().empty());
   CHECK_FALSE(world.fastdp.NextDeadline().has_value());
