@@ -11,22 +11,13 @@ Faults::Faults(const Options& options, SimHost& host, Workload& workload, EventQ
       random_(random) {}
 
 void Faults::Start() {
-  ++round_;
+  recurrence_.NewRound();
   healed_ = false;
-  Repeat(options_.crash, &Faults::Crash);
-  Repeat(options_.disk_full, &Faults::FillDisk);
-  Repeat(options_.bridge_deleted, &Faults::DeleteBridge);
-  Repeat(options_.failing_host, &Faults::FailCommands);
-  Repeat(options_.container_restart, &Faults::RestartContainer);
-}
-
-void Faults::Repeat(Duration mean, void (Faults::*fault)()) {
-  if (mean == absl::ZeroDuration()) return;
-  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault, round = round_] {
-    if (round != round_) return;
-    (this->*fault)();
-    Repeat(mean, fault);
-  });
+  recurrence_.Repeat(options_.crash, *this, &Faults::Crash);
+  recurrence_.Repeat(options_.disk_full, *this, &Faults::FillDisk);
+  recurrence_.Repeat(options_.bridge_deleted, *this, &Faults::DeleteBridge);
+  recurrence_.Repeat(options_.failing_host, *this, &Faults::FailCommands);
+  recurrence_.Repeat(options_.container_restart, *this, &Faults::RestartContainer);
 }
 
 Duration Faults::Spell() { return Draw(random_, absl::ZeroDuration(), options_.max_spell); }
@@ -62,7 +53,7 @@ void Faults::FailCommands() {
 
 void Faults::Heal() {
   healed_ = true;
-  ++round_;
+  recurrence_.NewRound();
   host_.Heal();
   Restart();
 }

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "sim/event_queue.h"
 #include "sim/options.h"
+#include "sim/recurrence.h"
 #include "sim/sim_host.h"
 #include "sim/workload.h"
 
@@ -26,7 +27,6 @@ class Faults {
   void Return() { lost_ = false; }
 
  private:
-  void Repeat(Duration mean, void (Faults::*fault)());
   void Crash();
   void Restart();
   void FillDisk();
@@ -43,7 +43,7 @@ class Faults {
   Random random_;
   bool healed_ = false;
   bool lost_ = false;
-  std::uint64_t round_ = 0;  // of faults: what was scheduled in an earlier one is off
+  Recurrence recurrence_{queue_, random_};
 };
 
 }  // namespace weave::sim

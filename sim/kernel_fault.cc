@@ -14,29 +14,20 @@ KernelFaults::KernelFaults(const KernelFaultOptions& options, std::vector<SimHos
       random_(random) {}
 
 void KernelFaults::Start() {
-  ++round_;
-  Repeat(options_.datapath_deleted, &KernelFaults::DeleteDatapath);
-  Repeat(options_.port_deleted, &KernelFaults::DeletePort);
-  Repeat(options_.refusal, &KernelFaults::RefuseFlows);
-  Repeat(options_.port_taken, &KernelFaults::TakePort);
-  Repeat(options_.foreign_flows, &KernelFaults::LeaveFlows);
+  recurrence_.NewRound();
+  recurrence_.Repeat(options_.datapath_deleted, *this, &KernelFaults::DeleteDatapath);
+  recurrence_.Repeat(options_.port_deleted, *this, &KernelFaults::DeletePort);
+  recurrence_.Repeat(options_.refusal, *this, &KernelFaults::RefuseFlows);
+  recurrence_.Repeat(options_.port_taken, *this, &KernelFaults::TakePort);
+  recurrence_.Repeat(options_.foreign_flows, *this, &KernelFaults::LeaveFlows);
 }
 
 void KernelFaults::Heal() {
-  ++round_;
+  recurrence_.NewRound();
   for (SimHost* host : hosts_) {
     host->data_path().Refuse(absl::OkStatus(), /*full=*/false);
     host->data_path().ReturnPort();
   }
-}
-
-void KernelFaults::Repeat(Duration mean, void (KernelFaults::*fault)()) {
-  if (mean == absl::ZeroDuration()) return;
-  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault, round = round_] {
-    if (round != round_) return;
-    (this->*fault)();
-    Repeat(mean, fault);
-  });
 }
 
 SimHost& KernelFaults::DrawHost(absl::string_view what) {

@@ -2,7 +2,6 @@
 // refused, the tunnels' UDP port is taken, and a start finds flows that another program has made.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -10,6 +9,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "sim/event_queue.h"
+#include "sim/recurrence.h"
 #include "sim/sim_host.h"
 #include "sim/trace.h"
 
@@ -39,7 +39,6 @@ class KernelFaults {
   void Heal();
 
  private:
-  void Repeat(Duration mean, void (KernelFaults::*fault)());
   void DeleteDatapath();
   void DeletePort();
   void RefuseFlows();
@@ -53,7 +52,7 @@ class KernelFaults {
   EventQueue& queue_;
   Trace& trace_;
   Random random_;
-  std::uint64_t round_ = 0;  // of faults: what was scheduled in an earlier one is off
+  Recurrence recurrence_{queue_, random_};
 };
 
 }  // namespace weave::sim

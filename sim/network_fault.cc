@@ -13,29 +13,20 @@ constexpr std::int64_t kNarrowPathMtu = 1100;  // bytes: sleeve's matter
 }  // namespace
 
 void NetworkFaults::Start() {
-  ++round_;
-  Repeat(options_.reset, &NetworkFaults::Reset);
-  Repeat(options_.half_open, &NetworkFaults::HalfOpen);
-  Repeat(options_.stall, &NetworkFaults::Stall);
-  Repeat(options_.cut, &NetworkFaults::Cut);
-  Repeat(options_.partition, &NetworkFaults::Partition);
-  Repeat(options_.tunnel, &NetworkFaults::CutTunnel);
-  Repeat(options_.path, &NetworkFaults::ChangePath);
+  recurrence_.NewRound();
+  recurrence_.Repeat(options_.reset, *this, &NetworkFaults::Reset);
+  recurrence_.Repeat(options_.half_open, *this, &NetworkFaults::HalfOpen);
+  recurrence_.Repeat(options_.stall, *this, &NetworkFaults::Stall);
+  recurrence_.Repeat(options_.cut, *this, &NetworkFaults::Cut);
+  recurrence_.Repeat(options_.partition, *this, &NetworkFaults::Partition);
+  recurrence_.Repeat(options_.tunnel, *this, &NetworkFaults::CutTunnel);
+  recurrence_.Repeat(options_.path, *this, &NetworkFaults::ChangePath);
 }
 
 void NetworkFaults::Heal() {
-  ++round_;
+  recurrence_.NewRound();
   transport_.Heal();
   datagrams_.Heal();
-}
-
-void NetworkFaults::Repeat(Duration mean, void (NetworkFaults::*fault)()) {
-  if (mean == absl::ZeroDuration()) return;
-  queue_.After(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, fault, round = round_] {
-    if (round != round_) return;
-    (this->*fault)();
-    Repeat(mean, fault);
-  });
 }
 
 Duration NetworkFaults::Spell() { return Draw(random_, absl::ZeroDuration(), options_.max_spell); }

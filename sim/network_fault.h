@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "sim/datagrams.h"
 #include "sim/event_queue.h"
+#include "sim/recurrence.h"
 #include "sim/transport.h"
 
 namespace weave::sim {
@@ -41,7 +42,6 @@ class NetworkFaults {
   void Heal();
 
  private:
-  void Repeat(Duration mean, void (NetworkFaults::*fault)());
   void Reset();
   void HalfOpen();
   void Stall();
@@ -58,7 +58,7 @@ class NetworkFaults {
   Datagrams& datagrams_;
   EventQueue& queue_;
   Random random_;
-  std::uint64_t round_ = 0;  // of faults: what was scheduled in an earlier one is off
+  Recurrence recurrence_{queue_, random_};
 };
 
 }  // namespace weave::sim

@@ -30,29 +30,20 @@ RingOperators::RingOperators(OperatorOptions options, const std::vector<Host>& h
 // ---- while everything fails ----
 
 void RingOperators::Start() {
-  ++round_;
-  Repeat(options_.burn, &RingOperators::Burn);
-  Repeat(options_.reset, &RingOperators::ResetOne);
-  Repeat(options_.join, &RingOperators::JoinSome);
-  Repeat(options_.come_back, &RingOperators::ComeBack);
-  Repeat(options_.remove, &RingOperators::RemoveOne);
+  recurrence_.NewRound();
+  recurrence_.Repeat(options_.burn, *this, &RingOperators::Burn);
+  recurrence_.Repeat(options_.reset, *this, &RingOperators::ResetOne);
+  recurrence_.Repeat(options_.join, *this, &RingOperators::JoinSome);
+  recurrence_.Repeat(options_.come_back, *this, &RingOperators::ComeBack);
+  recurrence_.Repeat(options_.remove, *this, &RingOperators::RemoveOne);
   for (Seat& seat : seats_)
     if (seat.state == State::kHere) seat.StartCallers();
 }
 
-void RingOperators::Stop() { ++round_; }
+void RingOperators::Stop() { recurrence_.NewRound(); }
 
 void RingOperators::StopCallers() {
   for (Seat& seat : seats_) seat.StopCallers();
-}
-
-void RingOperators::Repeat(Duration mean, void (RingOperators::*act)()) {
-  if (mean == absl::ZeroDuration()) return;
-  queue_.AfterInBackground(Draw(random_, absl::ZeroDuration(), 2 * mean), [this, mean, act, round = round_] {
-    if (round != round_) return;
-    (this->*act)();
-    Repeat(mean, act);
-  });
 }
 
 bool RingOperators::MayGo() const {

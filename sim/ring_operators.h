@@ -25,6 +25,7 @@
 #include "sim/fault.h"
 #include "sim/guests.h"
 #include "sim/operator_options.h"
+#include "sim/recurrence.h"
 #include "sim/sim_host.h"
 #include "sim/trace.h"
 #include "sim/workload.h"
@@ -107,7 +108,6 @@ class RingOperators {
     MonotonicTime asked_at;
   };
 
-  void Repeat(Duration mean, void (RingOperators::*act)());
   void Burn();
   void ResetOne();
   void AskForReset(Seat& seat);
@@ -141,7 +141,7 @@ class RingOperators {
   std::vector<HostId> erased_;
   absl::btree_set<PeerName> forgetful_;
   MonotonicTime forced_until_;
-  std::uint64_t round_ = 0;  // of work: what was scheduled in an earlier one is off
+  Recurrence recurrence_{queue_, random_, Recurrence::Kind::kBackground};
 };
 
 }  // namespace weave::sim
