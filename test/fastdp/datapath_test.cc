@@ -422,13 +422,18 @@ TEST_CASE("The tunnels' own port is made again when somebody deletes it, also wh
   CHECK(world.dpif.vports.at(2).udp_port == 6784);
 }
 
-TEST_CASE("What the kernel does not delete it is asked to delete again, every second", "[fastdp]") {
-  MeshWorld world;
+// From kOurs to kAtOne, which has moved; the kernel refuses to delete it.
+void LeaveAStaleFlow(MeshWorld& world) {
   world.Tunnelled(1, 2, 1, kOurs, kAtOne);
   world.Packet(1, kAtOne, kOurs);
   world.check_kernel = false;
   world.dpif.refuse = absl::ResourceExhaustedError("no memory");
-  world.Tunnelled(3, 2, 3, kOurs, kAtOne);  // has moved
+  world.Tunnelled(3, 2, 3, kOurs, kAtOne);
+}
+
+TEST_CASE("What the kernel does not delete it is asked to delete again, every second", "[fastdp]") {
+  MeshWorld world;
+  LeaveAStaleFlow(world);
   world.Advance(3 * Datapath::kRepeat);
   const FlowKey stale = {1, std::nullopt, kOurs, kAtOne};
   CHECK(world.dpif.flows.contains(stale));
@@ -441,11 +446,7 @@ TEST_CASE("What the kernel does not delete it is asked to delete again, every se
 
 TEST_CASE("What the kernel did not delete and is right again stays", "[fastdp]") {
   MeshWorld world;
-  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
-  world.Packet(1, kAtOne, kOurs);
-  world.check_kernel = false;
-  world.dpif.refuse = absl::ResourceExhaustedError("no memory");
-  world.Tunnelled(3, 2, 3, kOurs, kAtOne);
+  LeaveAStaleFlow(world);
   world.dpif.refuse = absl::OkStatus();
   Bytes frame(60, 0);
   world.Miss({{1, std::nullopt, kOurs, kAtOne}, frame});
