@@ -75,8 +75,6 @@ bool Allocator::RestoreRing(const RingRecord& record) {
     if (peer != config_.self) nicknames_[peer] = nickname;
   written_ring_ = record;
   council_.Start(now_, config_.uid, record.council);
-  promised_away_ = council_.PromiseOf(config_.self) != nullptr;
-  if (promised_away_) RestWhatWasOurs();
   UpdateSpace();
   ownership_is_durable_ = true;
   report_is_stale_ = true;

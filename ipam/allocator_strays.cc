@@ -25,7 +25,8 @@ void Allocator::SortStrays(const AddressSet& lost) {
     const auto& holders = holdings_.holders();
     for (auto at = holders.lower_bound(range.start); at != holders.end() && range.Contains(at->first); ++at) {
       strays_.try_emplace(at->first);
-      ++counts[ring_.OwnerOf(at->first).value()];
+      const PeerName owner = ring_.OwnerOf(at->first).value();
+      if (owner != config_.self) ++counts[owner];  // else it rests
     }
   });
   for (const auto& [owner, count] : counts)
