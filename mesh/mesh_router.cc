@@ -285,6 +285,7 @@ MeshRouter::Refusal MeshRouter::Add(Now now, Connection& connection, bool restar
   if (config_.connection_limit != 0 && neighbours_.size() >= config_.connection_limit)
     return {absl::ResourceExhaustedError(absl::StrCat("Connection limit reached (", config_.connection_limit, ")"))};
 
+  if (routes_at_.has_value()) UpdateRoutes(now);  // another connection to this peer may have ended a moment ago
   const bool reachable = routes().NextHop(Links::kEstablished, remote.name).has_value();
   connection.SetAdded(now);
   neighbours_[remote.name] = &connection;

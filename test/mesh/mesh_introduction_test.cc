@@ -154,6 +154,29 @@ TEST_CASE("Of two connections between the same peers both ends keep the same one
   }
 }
 
+TEST_CASE("A connection that replaces another brings what lies behind it, though nobody gossips meanwhile", "[mesh]") {
+  std::size_t replaced = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    MeshWorld world(4, seed, NoDiscovery());
+    world.host(0).Connect(1);
+    world.host(2).Connect(0);
+    world.host(3).Connect(1);
+    REQUIRE(world.RunUntil([&] { return world.Agreed() && world.Established(1, 0); }, absl::Minutes(1)));
+    world.RunFor(absl::Seconds(5));
+    CHECK(world.router(0).routes().NextHop(Links::kEstablished, PeerName(4)) == PeerName(2));
+    CHECK(world.router(1).routes().NextHop(Links::kEstablished, PeerName(3)) == PeerName(1));
+    world.host(1).Connect(0);
+    if (!world.RunUntil([&] { return world.host(1).logger.Count("Multiple connections") != 0; }, absl::Seconds(5)))
+      continue;
+    ++replaced;
+    world.RunFor(absl::Seconds(5));
+    CHECK(world.Agreed());
+    CHECK(world.router(2).routes().NextHop(Links::kEstablished, PeerName(4)) == PeerName(1));
+  }
+  CHECK(replaced > 10);
+}
+
 TEST_CASE("A full peer refuses further ones, which read so and try again", "[mesh]") {
   MeshConfig full;
   full.connection_limit = 2;
