@@ -265,9 +265,9 @@ bool Datapath::Learn(MonotonicTime now, const FlowKey& key) {
 }
 
 // A flow that is used, or was made by an earlier run, says where its source is: as a frame would, but it proves nothing
-// against frames.
+// against frames, of whose source it may be the former place.
 void Datapath::LearnFromFlow(MonotonicTime now, const FlowKey& key) {
-  if (OriginOf(key) != Origin::kElsewhere) Learn(now, key);
+  if (OriginOf(key) != Origin::kElsewhere) Learn(now + -PacketRouter::kCaptureRest, key);
 }
 
 void Datapath::Count(const Decision& decision) {

@@ -1,5 +1,7 @@
 #include "overlay/mac_cache.h"
 
+#include <algorithm>
+
 namespace weave {
 namespace {
 
@@ -20,7 +22,7 @@ MacCache::Learnt MacCache::Learn(MonotonicTime now, const MacAddress& mac, PeerN
     Place& place = entry->second;
     const bool known = place.peer == peer;
     if (!known && now - place.seen < rest) return Learnt::kElsewhere;
-    place = {peer, now};
+    place = {peer, known ? std::max(place.seen, now) : now};
     if (known) return Learnt::kKnown;
     for (MacObserver* observer : observers_) observer->OnMacMoved(mac, peer);
     return Learnt::kMoved;

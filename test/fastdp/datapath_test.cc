@@ -290,6 +290,19 @@ TEST_CASE("Flows that nobody uses go, those in use keep their MACs known", "[fas
   CHECK(world.Packet(1, kAtOne, kOurs) == Lines{"by flow " + kToOne});
 }
 
+TEST_CASE("That a flow was used is no reason to doubt the first frame of a container that has moved here", "[fastdp]") {
+  MeshWorld world;
+  world.Advance(Datapath::kSweepInterval / 2);
+  world.Packet(1, kAtOne, kOurs);
+  world.Tunnelled(1, 2, 1, kOurs, kAtOne);
+  CHECK(world.Tunnelled(1, 2, 1, kOurs, kAtOne) == Lines{"by flow 1"});
+  world.Advance(Datapath::kSweepInterval / 2);
+  CHECK(world.datapath.flows().size() == 1);
+  world.Packet(1, kAll, kAtOne);
+  CHECK(world.router.counters().foreign_sources == 0);
+  CHECK(world.router.macs().Find(kAtOne) == PeerName(2));
+}
+
 TEST_CASE("A flow that somebody else deleted is made again by the next packet; one that somebody made is removed",
           "[fastdp]") {
   MeshWorld world;
