@@ -124,7 +124,7 @@ class Allocator final : public Gossiper {
   // A claim of the address waits for the ring or for its owner.
   bool IsClaiming(const IpAddress& address) const { return !queue_.ClaimsIn({address, 1}).empty(); }
   // Addresses in use here that are another's by the ring; 0 among peers that lose nothing.
-  std::size_t stray_count() const { return strays_.size(); }
+  std::size_t stray_count() const { return Strays().size(); }
   // No peer is known to have an address of `subnet` that could be given out: whoever asks for one waits until another
   // is released. While there is no ring nothing is known. What an owner says of its ranges may be 5 s old, and which of
   // their addresses are free it does not say: where one may be, it is taken to be there.
@@ -309,7 +309,7 @@ class Allocator final : public Gossiper {
   absl::btree_map<std::string, MonotonicTime> dead_;
   absl::btree_set<std::pair<MonotonicTime, std::string>> dead_deadlines_;
 
-  // In use here, and another's by the ring.
+  // In use here, and not in the space: another's by the ring, or ours and at rest.
   struct Stray {
     std::optional<PeerName> asked;  // since the last retry
     bool waits = false;             // for the answer
