@@ -11,6 +11,9 @@ namespace weave {
 
 static_assert(kDefaultTunnelMtu == kFastdpMtu, "tunnels must carry what interfaces have unless more is known");
 
+FastPath::FastPath(EventLoop& loop, NetworkPort& network, Logger& logger)
+    : loop_(loop), network_(network), logger_(logger), open_again_(loop.MakeTimer([this] { OpenDatapath(); })) {}
+
 std::optional<FastdpConfig> MakeFastdpConfig(const WeaverOptions& options, const BridgePlan& plan, PeerName self) {
   if (plan.kind == BridgeKind::kBridge) return std::nullopt;
   return FastdpConfig{self, static_cast<std::uint16_t>(options.port + 1),
@@ -21,7 +24,7 @@ std::optional<FastdpConfig> MakeFastdpConfig(const WeaverOptions& options, const
 absl::StatusOr<std::unique_ptr<FastPath>> FastPath::Create(EventLoop& loop, const WeaverOptions& options,
                                                            const PacketFilter& filter, HostExecutor& host,
                                                            NetworkPort& network, Logger& logger) {
-  std::unique_ptr<FastPath> path(new FastPath(network, logger));
+  std::unique_ptr<FastPath> path(new FastPath(loop, network, logger));
   absl::StatusOr<std::unique_ptr<EspKernel>> esp = EspKernel::Open();
   IpsecLeftovers leftovers;
   if (esp.ok()) {
@@ -40,13 +43,17 @@ absl::StatusOr<std::unique_ptr<FastPath>> FastPath::Create(EventLoop& loop, cons
 }
 
 void FastPath::OnDatapath(const DatapathReady& ready) {
-  absl::StatusOr<std::unique_ptr<OvsDpif>> dpif = OvsDpif::Open(ready.name, logger_);
-  if (!dpif.ok()) {
-    logger_.Error("the kernel's datapath cannot be used: no frames pass between hosts",
-                  {{"datapath", ready.name}, {"reason", dpif.status().message()}});
-    return;
-  }
-  network_.Attach(*std::move(dpif));
+  datapath_ = ready.name;
+  OpenDatapath();
+}
+
+void FastPath::OpenDatapath() {
+  open_again_->Disarm();
+  absl::StatusOr<std::unique_ptr<OvsDpif>> dpif = OvsDpif::Open(datapath_, logger_);
+  if (dpif.ok()) return network_.Attach(*std::move(dpif));
+  logger_.Error("the kernel's datapath cannot be used: no frames pass between hosts; tried again in a while",
+                {{"datapath", datapath_}, {"reason", dpif.status().message()}});
+  open_again_->Arm(loop_.now().monotonic + kOpenAgain);
 }
 
 }  // namespace weave

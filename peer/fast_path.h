@@ -4,10 +4,12 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "base/log.h"
 #include "base/peer_name.h"
+#include "base/time.h"
 #include "fastdp/fastdp_connection.h"
 #include "fastdp/os/ipsec_keeper.h"
 #include "host/packet_filter.h"
@@ -33,14 +35,20 @@ class FastPath {
   FastPath(const FastPath&) = delete;
   FastPath& operator=(const FastPath&) = delete;
 
-  // The host has this datapath from now on.
+  // The host has this datapath from now on. When the kernel refuses it, it is asked again every kOpenAgain.
   void OnDatapath(const DatapathReady& ready);
 
  private:
-  FastPath(NetworkPort& network, Logger& logger) : network_(network), logger_(logger) {}
+  static constexpr Duration kOpenAgain = absl::Seconds(10);
 
+  FastPath(EventLoop& loop, NetworkPort& network, Logger& logger);
+  void OpenDatapath();
+
+  EventLoop& loop_;
   NetworkPort& network_;
   Logger& logger_;
+  std::string datapath_;
+  std::unique_ptr<Timer> open_again_;
   std::unique_ptr<IpsecKeeper> keeper_;
 };
 

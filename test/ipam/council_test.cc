@@ -115,6 +115,38 @@ TEST_CASE("Who forgot its disk gives nothing that the council has promised to an
   CHECK(count > 0);
 }
 
+TEST_CASE("What is in use and promised to another is its holder's until it is known to be taken", "[ipam]") {
+  int count = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Cluster c({.peers = 3, .seed = seed});
+    CHECK(c.Answer(c.Allocate(2, "old")) == "10.0.0.192/24");
+    c.RunFor(absl::Seconds(31));
+    c.Crash(2);
+    Remove(c, 0, 2);
+    for (int i = 0; i < 1000 && !KnowsThePromiseAlone(c); ++i) c.Step();
+    c.HoldDisk(1, true);
+    if (!KnowsThePromiseAlone(c)) continue;
+
+    c.Cut(0, 2);
+    c.Cut(0, 1);
+    c.Restart(2);
+    c.Gossip(1, 2);
+    c.RunFor(absl::Seconds(5));
+    if (c.at(2).council().PromiseOf(Cluster::Name(2)) == nullptr) continue;
+    ++count;
+    CHECK(c.at(2).stray_count() == 0);
+    CHECK(c.AddressesOf(2, "old") == "10.0.0.192/24");
+    c.HoldDisk(1, false);
+    c.Heal();
+    c.RunFor(absl::Seconds(40));
+    CHECK(c.at(2).stray_count() == 0);
+    CHECK(c.AddressesOf(2, "old") == "10.0.0.192/24");
+    c.CheckAll();
+    c.CheckConverged();
+  }
+  CHECK(count > 0);
+}
+
 TEST_CASE("Nothing is taken over from strangers, from ourselves, or from the living", "[ipam]") {
   Cluster c({.peers = 2});
   for (const char* peer : {"nosuch", "host0", "00:00:00:00:00:01", "00:00:00:00:00:09"}) {
