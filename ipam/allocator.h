@@ -39,6 +39,7 @@
 #include "ipam/pending_writes.h"
 #include "ipam/ring.h"
 #include "ipam/space.h"
+#include "ipam/stale_rows.h"
 
 namespace weave {
 
@@ -192,11 +193,10 @@ class Allocator final : public Gossiper {
   std::optional<Outcome> TryClaim(const ClaimOperation& operation, bool answered);
   void Give(absl::string_view ident, const Cidr& address, bool is_container, Upkeep upkeep, bool answered);
   void Confirm(absl::string_view ident, const IpAddress& address, bool is_container, Upkeep upkeep);
-  void Remove(absl::string_view ident, const IpAddress& address);
   void Release(absl::string_view ident, const IpAddress& address);
-  bool Reclaim(const IpAddress& address);
   void ReleaseAll(absl::string_view ident);
-  void FreeBehind(absl::string_view key);
+  // The row of `ident` is on disk as it is now.
+  void FreeBehind(absl::string_view ident);
   void Revive(absl::string_view ident);
   void ReleaseDeadContainers();
   void CancelOfIdent(absl::string_view ident);
@@ -215,7 +215,8 @@ class Allocator final : public Gossiper {
   // ---- the ring and how it comes to be (allocator_bootstrap.cc) ----
   bool RestoreRing(const RingRecord& record);
   void RestorePaxos(const PaxosRecord& record);
-  void RestoreAllocation(const AllocationRecord& record);
+  // `discard`: none of it, for the ring that made it ours is set aside.
+  void RestoreAllocation(const AllocationRecord& record, bool discard);
   bool IsElector() const { return std::holds_alternative<ConsensusBootstrap>(config_.bootstrap); }
   std::size_t Quorum() const;
   // A seed without a record makes its ring when nobody that it can hear knows one.
@@ -249,6 +250,7 @@ class Allocator final : public Gossiper {
 
   // ---- records (allocator_records.cc) ----
   void ChangeRow(absl::string_view ident) { changed_rows_.emplace(ident); }
+  void ChangeStaleRowsAlong();
   void RecordState(std::vector<std::string>& keys);
   bool StateIsDurable() const { return writes_.IsDurable(ring_.empty() ? PaxosKey() : RingKey()); }
   absl::btree_map<PeerName, std::string> OwnersNicknames() const;
@@ -302,9 +304,8 @@ class Allocator final : public Gossiper {
   bool report_is_stale_ = false;                      // what the ring says of our free space, or of nicknames
 
   Holdings holdings_;
-  // Released, but perhaps still somebody's on disk: nobody gets them before their former row is written.
-  absl::btree_map<std::string, std::vector<IpAddress>> freeing_;  // by that row's key
-  absl::btree_set<IpAddress> freeing_addresses_;
+  // An address in them that nobody holds is not free yet. Who claims it has it at once: the rows go in one write.
+  StaleRows stale_rows_;
   std::vector<IpAddress> freed_;  // since the last retry
   absl::btree_map<std::string, MonotonicTime> dead_;
   absl::btree_set<std::pair<MonotonicTime, std::string>> dead_deadlines_;

@@ -54,15 +54,13 @@ std::optional<Allocator::Outcome> Allocator::TryClaim(const ClaimOperation& oper
                      {}};
     if (!dead_.contains(*holder))
       return Outcome{absl::AlreadyExistsError(absl::StrCat("address ", claimed, " already in use by ", *holder)), {}};
-    // Both rows are in one write, so the address need not wait for the former one to be erased.
-    Remove(*holder, address);
+    Release(*holder, address);
   } else if (inside && !space_.Owns(address)) {
     return std::nullopt;  // its former owner's ring is about to be settled
   }
-  const bool reclaimed = Reclaim(address);
   if (inside) {
     const bool free = space_.Claim(address);
-    CHECK(free || reclaimed) << address << " is allocated to nobody";
+    CHECK(free || stale_rows_.Name(address)) << address << " is allocated to nobody";
   }
   Give(ident, operation.address, operation.is_container, operation.upkeep, answered);
   return Outcome{absl::OkStatus(), {operation.address}};
@@ -90,7 +88,7 @@ void Allocator::Confirm(absl::string_view ident, const IpAddress& address, bool 
   if (universe_.Contains(address)) relies_on_ring_ = true;
 }
 
-void Allocator::Remove(absl::string_view ident, const IpAddress& address) {
+void Allocator::Release(absl::string_view ident, const IpAddress& address) {
   const std::string former(ident);
   holdings_.Remove(former, address);
   writes_.Forget(address);
@@ -98,45 +96,21 @@ void Allocator::Remove(absl::string_view ident, const IpAddress& address) {
   std::erase_if(fresh_, [&](const PendingWrites::Fresh& given) { return given.address == address; });
   if (holdings_.Find(former) == nullptr) Revive(former);
   ChangeRow(former);
-}
-
-void Allocator::Release(absl::string_view ident, const IpAddress& address) {
-  const std::string key = AllocationKey(ident);
-  Remove(ident, address);
-  freeing_[key].push_back(address);
-  freeing_addresses_.insert(address);
-}
-
-// Takes back what was released and may still be somebody's on disk: that row goes in the write that gives the address
-// to its next holder, so nobody has to wait for a disk that fails. False when it was not released.
-bool Allocator::Reclaim(const IpAddress& address) {
-  if (freeing_addresses_.erase(address) == 0) return false;
-  for (auto& [key, addresses] : freeing_) {
-    if (std::erase(addresses, address) == 0) continue;
-    ChangeRow(*IdentOfKey(key));
-    if (addresses.empty()) freeing_.erase(std::string(key));
-    return true;
-  }
-  CHECK(false) << address << " is being freed by no row";
-  return false;
+  stale_rows_.Add(address, former);
 }
 
 void Allocator::ReleaseAll(absl::string_view ident) {
   for (const Cidr& cidr : Lookup(ident, std::nullopt)) Release(ident, cidr.address());
 }
 
-// The row `key` is on disk as it is now, so nothing there says any more that these addresses are somebody's.
-void Allocator::FreeBehind(absl::string_view key) {
-  const auto addresses = freeing_.find(key);
-  if (addresses == freeing_.end()) return;
-  for (const IpAddress& address : addresses->second) {
-    freeing_addresses_.erase(address);
+void Allocator::FreeBehind(absl::string_view ident) {
+  for (const IpAddress& address : stale_rows_.Remove(ident)) {
+    if (holdings_.HolderOf(address).has_value()) continue;  // the next one's already
     freed_.push_back(address);
     if (!space_.Owns(address)) continue;
     space_.Free(address);
     report_is_stale_ = true;
   }
-  freeing_.erase(addresses);
   if (queue_.empty()) freed_.clear();
 }
 

@@ -21,10 +21,7 @@ void Allocator::OnStart(Now now, const std::vector<IpamRecord>& records) {
     if (const auto* paxos = std::get_if<PaxosRecord>(&record)) RestorePaxos(*paxos);
     const auto* allocation = std::get_if<AllocationRecord>(&record);
     if (allocation == nullptr) continue;
-    if (discard)
-      ChangeRow(allocation->ident);
-    else
-      RestoreAllocation(*allocation);
+    RestoreAllocation(*allocation, discard);
   }
   if (!paxos_.has_value() && ring_.empty() && IsElector())
     paxos_.emplace(PaxosNodeId{config_.self, config_.uid}, Quorum(), PaxosClaims());
@@ -93,15 +90,17 @@ void Allocator::RestorePaxos(const PaxosRecord& record) {
   state_changed_ = true;
 }
 
-void Allocator::RestoreAllocation(const AllocationRecord& record) {
+void Allocator::RestoreAllocation(const AllocationRecord& record, bool discard) {
   bool whole = !record.addresses.empty();
   for (const Cidr& cidr : record.addresses) {
     const IpAddress& address = cidr.address();
     const bool inside = universe_.Contains(address);
-    if (holdings_.HolderOf(address).has_value() || (inside && ring_.empty())) {
-      logger_.Warning("recorded address is set aside: it is somebody else's, or nobody's",
-                      {{"holder", record.ident}, {"address", cidr.ToString()}});
+    if (discard || holdings_.HolderOf(address).has_value() || (inside && ring_.empty())) {
+      if (!discard)
+        logger_.Warning("recorded address is set aside: it is somebody else's, or nobody's",
+                        {{"holder", record.ident}, {"address", cidr.ToString()}});
       whole = false;
+      stale_rows_.Add(address, record.ident);
       continue;
     }
     if (inside && !space_.Owns(address)) {

@@ -20,6 +20,7 @@ AllocatorOutput Allocator::TakeOutput() {
     if (ring_.ReportFree(config_.self, space_)) state_changed_ = true;
   }
 
+  ChangeStaleRowsAlong();
   const bool writes_state = std::exchange(state_changed_, false);
   std::vector<std::string> keys;
   if (writes_state) RecordState(keys);
@@ -50,6 +51,18 @@ AllocatorOutput Allocator::TakeOutput() {
   output_.telling.council = std::move(council.messages);
   relies_on_ring_ = false;
   return std::exchange(output_, {});
+}
+
+// A row that names an address goes with those that may still name it as another's.
+void Allocator::ChangeStaleRowsAlong() {
+  std::vector<std::string> unseen(changed_rows_.begin(), changed_rows_.end());
+  while (!unseen.empty()) {
+    const std::string ident = std::move(unseen.back());
+    unseen.pop_back();
+    for (const Cidr& cidr : holdings_.Lookup(ident, std::nullopt))
+      for (std::string& other : stale_rows_.IdentsOf(cidr.address()))
+        if (changed_rows_.insert(other).second) unseen.push_back(std::move(other));
+  }
 }
 
 void Allocator::RecordState(std::vector<std::string>& keys) {
@@ -107,7 +120,8 @@ void Allocator::OnDurable(const IpamTelling& telling) {
   if (telling.sequence == 0) return;
   if (telling.state != nullptr && ownership_since_ != 0 && telling.sequence >= ownership_since_)
     ownership_is_durable_ = true;
-  for (const std::string& key : writes_.Succeed(telling.sequence)) FreeBehind(key);
+  for (const std::string& key : writes_.Succeed(telling.sequence))
+    if (const std::optional<std::string> ident = IdentOfKey(key)) FreeBehind(*ident);
   Settle();
 }
 

@@ -99,10 +99,9 @@ absl::Status Allocator::CheckInvariants() const {
   }
   for (const auto& [address, stray] : strays_)
     if (!holdings_.HolderOf(address).has_value()) return broken(address.ToString(), " is a stray of nobody");
-  for (const IpAddress& address : freeing_addresses_) {
-    if (holdings_.HolderOf(address).has_value()) return broken(address.ToString(), " was released and has a holder");
-    if (is_free(address)) return broken(address.ToString(), ", just released, is free");
-  }
+  for (const auto& [address, idents] : stale_rows_.all())
+    if (!holdings_.HolderOf(address).has_value() && is_free(address))
+      return broken(address.ToString(), ", just released, is free");
   if (allocated != space_.owned_count() - space_.free_count()) return broken("addresses are allocated to nobody");
   return absl::OkStatus();
 }

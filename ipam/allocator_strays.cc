@@ -16,7 +16,7 @@ void Allocator::SortStrays(const AddressSet& lost) {
     space_.Claim(stray->first);
     stray = strays_.erase(stray);
   }
-  for (const IpAddress& address : freeing_addresses_)
+  for (const auto& [address, idents] : stale_rows_.all())
     if (space_.IsFree(address)) space_.Claim(address);
   if (shut_down_) return;
 

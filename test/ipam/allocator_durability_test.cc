@@ -221,6 +221,48 @@ TEST_CASE("A row that says who holds an address is on disk with the ring that ma
   CHECK(c.at(0).stray_count() == 0);
 }
 
+TEST_CASE("Given again, an address leaves every row that may still say it is somebody's", "[ipam]") {
+  Cluster c({.peers = 1});
+  const auto a_restart_finds = [&c](const std::string& holder, const std::string& address) {
+    c.Crash(0);
+    c.Restart(0);
+    CHECK(c.AddressesOf(0, holder) == address);
+    c.CheckAll();
+  };
+  REQUIRE(c.Answer(c.Allocate(0, "a")) == "10.0.0.1/24");
+  c.FailDisk(0, true);
+  REQUIRE(c.Answer(c.Release(0, "a")) == "disk");
+
+  SECTION("after a claim that failed") {
+    REQUIRE(c.Answer(c.Claim(0, "b", "10.0.0.1/24")) == "disk");
+    c.FailDisk(0, false);
+    REQUIRE(c.Answer(c.Claim(0, "c", "10.0.0.1/24")) == "10.0.0.1/24");
+    a_restart_finds("c", "10.0.0.1/24");
+  }
+  SECTION("with the second of two answers, of which the first was lost") {
+    c.HoldDisk(0, true);
+    const OperationId first = c.Claim(0, "b", "10.0.0.1/24");
+    c.RunUntilQuiet();
+    const OperationId second = c.Claim(0, "b", "10.0.0.1/24");
+    c.FailDisk(0, false);
+    c.FailNextWrite(0);
+    c.HoldDisk(0, false);
+    REQUIRE(c.Answer(first) == "disk");
+    REQUIRE(c.Text(second) == "10.0.0.1/24");
+    a_restart_finds("b", "10.0.0.1/24");
+  }
+  SECTION("outside of the range, too") {
+    c.FailDisk(0, false);
+    REQUIRE(c.Answer(c.Claim(0, "a", "192.168.7.7/24")) == "192.168.7.7/24");
+    c.FailDisk(0, true);
+    REQUIRE(c.Answer(c.Release(0, "a", "192.168.7.7")) == "disk");
+    REQUIRE(c.Answer(c.Claim(0, "b", "192.168.7.7/24")) == "disk");
+    c.FailDisk(0, false);
+    REQUIRE(c.Answer(c.Claim(0, "c", "192.168.7.7/24")) == "192.168.7.7/24");
+    a_restart_finds("c", "192.168.7.7/24");
+  }
+}
+
 TEST_CASE("A second answer for an address that is not on disk yet falls with the first", "[ipam]") {
   Cluster c({.peers = 1});
   c.HoldDisk(0, true);

@@ -17,6 +17,11 @@ std::string TextOf(const std::vector<Cidr>& addresses) {
   return absl::StrJoin(addresses, " ", [](std::string* out, const Cidr& cidr) { out->append(cidr.ToString()); });
 }
 
+absl::Span<const Cidr> AddressesIn(const IpamRecord& record) {
+  const auto* allocation = std::get_if<AllocationRecord>(&record);
+  return allocation == nullptr ? absl::Span<const Cidr>() : allocation->addresses;
+}
+
 }  // namespace
 
 class Cluster::Directory final : public PeerDirectory {
@@ -142,6 +147,25 @@ void Cluster::Collect(Index i) {
   peer.outputs.push_back(std::move(output));
 }
 
+// Whenever the power goes, no address is found in two rows.
+void Cluster::Write(Peer& peer, const std::vector<IpamRecordChange>& changes) {
+  for (const IpamRecordChange& change : changes) {
+    const auto former = peer.disk.find(change.key);
+    if (former == peer.disk.end()) continue;
+    for (const Cidr& cidr : AddressesIn(former->second)) peer.named_by.erase(cidr.address());
+    peer.disk.erase(former);
+  }
+  for (const IpamRecordChange& change : changes) {
+    if (!change.value.has_value()) continue;
+    peer.disk[change.key] = *change.value;
+    for (const Cidr& cidr : AddressesIn(*change.value)) {
+      const auto [other, alone] = peer.named_by.emplace(cidr.address(), change.key);
+      INFO(cidr << " is named by " << change.key << " and by " << other->second);
+      REQUIRE(alone);
+    }
+  }
+}
+
 // The first output: its write, then what follows it.
 bool Cluster::PerformNext(Index i) {
   Peer& peer = peers_[i];
@@ -150,7 +174,7 @@ bool Cluster::PerformNext(Index i) {
   if (writes && peer.disk_held) return false;
   AllocatorOutput output = std::move(peer.outputs.front());
   peer.outputs.pop_front();
-  if (writes && peer.disk_fails) {
+  if (writes && (std::exchange(peer.next_write_fails, false) || peer.disk_fails)) {
     for (AllocatorReply reply : output.replies) {
       reply.status = absl::UnavailableError("disk");
       OnReply(i, reply);
@@ -160,13 +184,8 @@ bool Cluster::PerformNext(Index i) {
     Collect(i);
     return true;
   }
-  for (const IpamRecordChange& change : output.persist) {
-    ++peer.rows_written;
-    if (change.value.has_value())
-      peer.disk[change.key] = *change.value;
-    else
-      peer.disk.erase(change.key);
-  }
+  peer.rows_written += output.persist.size();
+  Write(peer, output.persist);
   if (!output.telling.empty()) Perform(i, output.telling);
   for (const AllocatorReply& reply : output.replies) OnReply(i, reply);
   return true;
@@ -311,12 +330,7 @@ void Cluster::Crash(Index i) {
   // Writes that had begun may have reached the disk.
   for (const AllocatorOutput& output : peer.outputs) {
     if (peer.disk_fails || peer.disk_held || !random_.Chance(1, 2)) break;
-    for (const IpamRecordChange& change : output.persist) {
-      if (change.value.has_value())
-        peer.disk[change.key] = *change.value;
-      else
-        peer.disk.erase(change.key);
-    }
+    Write(peer, output.persist);
   }
   peer.outputs.clear();
   peer.allocator.reset();
@@ -345,7 +359,11 @@ void Cluster::Restart(Index i) {
   peer.allocator = std::make_unique<Allocator>(peer.config, *peer.directory,
                                                random_.Split(absl::StrCat(i, "/", peer.lives)), logger_);
   std::vector<IpamRecord> records;
-  for (const auto& [key, record] : peer.disk) records.push_back(record);
+  peer.named_by.clear();
+  for (const auto& [key, record] : peer.disk) {
+    records.push_back(record);
+    for (const Cidr& cidr : AddressesIn(record)) peer.named_by.emplace(cidr.address(), key);
+  }
   peer.allocator->OnStart(now_, records);
   Collect(i);
   TellTopology();

@@ -82,6 +82,7 @@ class Cluster {
   void SetDialling(Index i, bool dialling) { peers_[i].dialling = dialling; }
   void HoldDisk(Index i, bool hold) { peers_[i].disk_held = hold; }
   void FailDisk(Index i, bool fail) { peers_[i].disk_fails = fail; }
+  void FailNextWrite(Index i) { peers_[i].next_write_fails = true; }
   void Resave(Index i);
 
   // One thing happens, in random order: a message, a write, a timer. False: nothing was there to happen.
@@ -128,9 +129,11 @@ class Cluster {
     std::unique_ptr<Directory> directory;
     std::unique_ptr<Allocator> allocator;  // null while it is down
     absl::btree_map<std::string, IpamRecord> disk;
-    std::deque<AllocatorOutput> outputs;  // not performed yet, in order
+    absl::btree_map<IpAddress, std::string> named_by;  // the key of its row on disk
+    std::deque<AllocatorOutput> outputs;               // not performed yet, in order
     bool disk_held = false;
     bool disk_fails = false;
+    bool next_write_fails = false;
     bool dialling = false;
     std::optional<MonotonicTime> resave_at;
     std::size_t rows_written = 0;
@@ -145,6 +148,7 @@ class Cluster {
 
   bool Connected(Index a, Index b) const;
   void Collect(Index i);
+  static void Write(Peer& peer, const std::vector<IpamRecordChange>& changes);
   bool PerformNext(Index i);
   void Perform(Index i, const IpamTelling& telling);
   void Deliver(const Message& message);
